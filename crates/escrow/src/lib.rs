@@ -1,0 +1,1 @@
+//! EIP-712 digests and ABI of the escrow contract.

@@ -1,0 +1,1 @@
+//! The pure state machine: state is a fold over the log.

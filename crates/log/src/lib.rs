@@ -1,0 +1,1 @@
+//! Hash-chained, Merkle-treed log: entries, tiles, checkpoints, proofs.

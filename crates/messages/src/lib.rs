@@ -1,0 +1,1 @@
+//! Wire types between processes, authenticated envelopes, problem types.

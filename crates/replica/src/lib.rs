@@ -1,0 +1,1 @@
+//! State, tree and head together: admits statements, verifies entries, replays logs.

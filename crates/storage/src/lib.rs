@@ -1,0 +1,1 @@
+//! The only SQL: one API, one implementation each for SQLite and PostgreSQL.

@@ -1,0 +1,1 @@
+//! Sans-IO FROST: distributed key generation and signing, generic over the ciphersuite.

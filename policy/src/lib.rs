@@ -1,0 +1,1 @@
+//! The Rego policy bundle and the one crate that evaluates it.

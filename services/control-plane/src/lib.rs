@@ -1,0 +1,1 @@
+//! The sequencer and its HTTP API.

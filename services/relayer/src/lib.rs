@@ -1,0 +1,1 @@
+//! Carries signatures to the chain. Has no authority.

@@ -1,0 +1,1 @@
+//! One FROST participant: follows the log, decides again, signs what it decided.
