@@ -1,1 +1,26 @@
 //! The Rego policy bundle and the one crate that evaluates it.
+//!
+//! [`Engine::load`] compiles a [`Bundle`] after checking that it can only decide deterministically; [`Engine::decide`]
+//! answers an [`Input`] with a [`Decision`] and never fails: what cannot be decided is denied. The crate knows no clock,
+//! no randomness and no I/O, so every machine that loads the same bundle decides the same input in the same bytes.
+//!
+//! ```
+//! let engine = policy::Engine::load(&policy::Bundle::default_payout()).expect("the default bundle loads");
+//! assert_eq!(engine.bundle(), &policy::Bundle::default_payout().id());
+//! ```
+
+mod bundle;
+mod decision;
+mod engine;
+mod finding;
+mod input;
+mod value;
+
+pub use bundle::{Bundle, MAX_BUNDLE_BYTES, MAX_MODULES};
+pub use decision::{Code, Decision, ENGINE, Effect, MAX_APPROVALS, MAX_VIOLATIONS, Violation};
+pub use engine::Engine;
+pub use finding::{Finding, LoadError};
+pub use input::{
+    Action, Asset, Budget, Input, Installation, InstallationState, Limits, LineItem, Order, OrderState, Plugin,
+    PluginState, Proposal, Recipient, Royalty, Split, Tenant, Token,
+};
