@@ -1,0 +1,2 @@
+//! Append throughput of both engines.
+fn main() {}

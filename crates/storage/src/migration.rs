@@ -1,0 +1,78 @@
+//! The embedded migrations, and which of them a database still needs.
+
+use crate::{Engine, OpenError};
+use domain::Digest;
+
+/// One step of the schema.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Migration {
+    /// `YYYYMMDDHHMMSS`, so texts sort by age.
+    pub version: &'static str,
+    /// What it does, as in the file name.
+    pub name: &'static str,
+    /// The text for one engine.
+    pub sql: &'static str,
+}
+
+impl Migration {
+    /// SHA-256 of the text, in hex.
+    pub fn checksum(&self) -> String {
+        Digest::sha256(self.sql.as_bytes()).to_string()
+    }
+}
+
+/// A row of the table `migrations`.
+#[derive(Clone, Debug)]
+pub(crate) struct Applied {
+    pub version: String,
+    pub checksum: String,
+}
+
+macro_rules! migrations {
+    ($engine:literal: $($version:literal $name:literal),* $(,)?) => {
+        &[$(Migration {
+            version: $version,
+            name: $name,
+            sql: include_str!(concat!("../../../migrations/", $engine, "/", $version, "_", $name, ".sql")),
+        }),*]
+    };
+}
+
+macro_rules! for_each_engine {
+    ($($list:tt)*) => {
+        const SQLITE: &[Migration] = migrations!("sqlite": $($list)*);
+        const POSTGRES: &[Migration] = migrations!("postgres": $($list)*);
+    };
+}
+
+for_each_engine! {
+    "20261120000000" "create_log",
+    "20261120000100" "create_read_models",
+    "20261120000200" "create_signer_records",
+}
+
+/// All migrations of an engine, oldest first.
+pub(crate) const fn all(engine: Engine) -> &'static [Migration] {
+    match engine {
+        Engine::Sqlite => SQLITE,
+        Engine::Postgres => POSTGRES,
+    }
+}
+
+/// What is left to apply, given what the database has, both oldest first.
+pub(crate) fn pending<'a>(known: &'a [Migration], applied: &[Applied]) -> Result<&'a [Migration], OpenError> {
+    let mut left = known;
+    for row in applied {
+        match left.split_first() {
+            Some((next, rest)) if next.version == row.version => {
+                if next.checksum() != row.checksum {
+                    return Err(OpenError::ChangedMigration { version: row.version.clone() });
+                }
+                left = rest;
+            }
+            // A version that this build skipped or has not reached: both mean that another build wrote here.
+            _ => return Err(OpenError::Newer { version: row.version.clone() }),
+        }
+    }
+    Ok(left)
+}

@@ -1,0 +1,65 @@
+use super::{commit_error, error};
+use crate::{
+    Counts, Engine, Error, OpenError,
+    migration::{self, Applied},
+    value::counts_of,
+};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+/// Applies what is missing, each migration in a transaction of its own, which also serialises processes.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
+    connection
+        .execute_batch(
+            "-- create_migrations
+             create table if not exists migrations (
+                 version  text not null, -- YYYYMMDDHHMMSS
+                 name     text not null, -- what it does
+                 checksum text not null, -- SHA-256 of its text, hex
+                 constraint migrations_pkey primary key (version)
+             ) strict",
+        )
+        .map_err(|e| error("migrations", e))?;
+    loop {
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|e| error("migrations", e))?;
+        let applied = applied(&transaction).map_err(|e| error("migrations", e))?;
+        let Some(next) = migration::pending(migration::all(Engine::Sqlite), &applied)?.first() else {
+            return Ok(());
+        };
+        transaction.execute_batch(next.sql).map_err(|e| error("schema", e))?;
+        transaction
+            .execute(
+                "-- record_migration
+                 insert into migrations (version, name, checksum) values (?1, ?2, ?3)",
+                (next.version, next.name, next.checksum()),
+            )
+            .map_err(|e| error("migrations", e))?;
+        transaction.commit().map_err(commit_error)?;
+    }
+}
+
+fn applied(transaction: &Transaction<'_>) -> rusqlite::Result<Vec<Applied>> {
+    let mut statement = transaction.prepare(
+        "-- applied_migrations
+         select version, checksum from migrations order by version",
+    )?;
+    let rows = statement.query_map([], |row| Ok(Applied { version: row.get(0)?, checksum: row.get(1)? }))?;
+    rows.collect()
+}
+
+pub(super) fn counts(transaction: &Transaction<'_>) -> Result<Counts, Error> {
+    let row: [i64; 8] = transaction
+        .prepare_cached(
+            "-- counts
+             select (select count(*) from entries), (select count(*) from tokens), (select count(*) from tiles),
+                    (select count(*) from checkpoints), (select count(*) from proposals),
+                    (select count(*) from mentions), (select count(*) from locks), (select count(*) from evidence)",
+        )
+        .and_then(|mut s| {
+            s.query_row([], |r| {
+                Ok([r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?, r.get(7)?])
+            })
+        })
+        .map_err(|e| error("schema", e))?;
+    counts_of(row)
+}

@@ -1,0 +1,224 @@
+use crate::{
+    AppendError, Batch, CheckpointOutcome, Counts, Engine, Error, Evidence, Head, Lease, Lock, LockOutcome, OpenError,
+    ProposalFilter, ProposalRow, ScannedEntry, StoredCheckpoint, StoredEntry, StoredMention, StoredToken,
+    backend::Backend, postgres::Postgres, sqlite::Sqlite,
+};
+use domain::{Cid, Digest, Time};
+use std::{collections::HashMap, fmt, path::Path};
+
+/// Most rows that one call returns: a page of entries stays in the tens of megabytes even when each is near its limit.
+pub const MAX_PAGE: u32 = 1024;
+
+/// Bytes of a full tile: 256 hashes of 32 bytes (C2SP tlog-tiles).
+pub const TILE_BYTES: usize = 8192;
+
+/// A database with a log. Shared by threads; every call blocks. Calls that list rows return at most [`MAX_PAGE`]; a
+/// shorter page than asked for is not the end, an empty one is.
+pub struct Storage {
+    engine: Engine,
+    backend: Box<dyn Backend>,
+}
+
+impl fmt::Debug for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Storage").field("engine", &self.engine).finish_non_exhaustive()
+    }
+}
+
+impl Storage {
+    /// Opens `sqlite:PATH` (created if absent, its folder must exist) or `postgres://USER:PASSWORD@HOST/DATABASE`,
+    /// and brings the schema up to date. Connections to PostgreSQL are not encrypted: use a Unix socket, a private
+    /// network or a tunnel; a URL that asks for `sslmode=require` is refused.
+    pub fn open(url: &str) -> Result<Self, OpenError> {
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            // Each connection to an in-memory database would see a database of its own.
+            if path.is_empty() || path.contains(":memory:") {
+                return Err(OpenError::Url { what: "a path to a file is needed".to_owned() });
+            }
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return Ok(Self { engine: Engine::Sqlite, backend: Box::new(Sqlite::open(Path::new(path))?) });
+        }
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Ok(Self { engine: Engine::Postgres, backend: Box::new(Postgres::open(url)?) });
+        }
+        Err(OpenError::Url { what: "unknown scheme".to_owned() })
+    }
+
+    /// The engine in use.
+    pub const fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// Whether the database answers now. For readiness.
+    pub fn database_is_reachable(&self) -> bool {
+        self.backend.ping().is_ok()
+    }
+
+    /// The newest entry; `None` while the log is empty.
+    pub fn head(&self) -> Result<Option<Head>, Error> {
+        self.backend.head()
+    }
+
+    /// Takes the lease of the sequencer until `now + ttl` seconds, if it is free, expired or already `holder`'s.
+    /// `None` if another process holds it. Each acquisition starts a new epoch, in which batches of all earlier
+    /// epochs are [`AppendError::Fenced`]. `holder` is 1 to 256 characters and names one process.
+    pub fn acquire(&self, holder: &str, now: Time, ttl: u64) -> Result<Option<Lease>, Error> {
+        self.backend.acquire(holder, now, now.plus(ttl))
+    }
+
+    /// Prolongs `lease` to `now + ttl` seconds, in the same epoch. `None` if another acquisition has ended it.
+    pub fn renew(&self, lease: &Lease, now: Time, ttl: u64) -> Result<Option<Lease>, Error> {
+        self.backend.renew(lease, now.plus(ttl))
+    }
+
+    /// Gives `lease` back, so that another process need not wait for it to expire. Without effect if it has ended.
+    pub fn release(&self, lease: &Lease) -> Result<(), Error> {
+        self.backend.release(lease)
+    }
+
+    /// The newest lease, expired or not; `None` if there never was one.
+    pub fn lease(&self) -> Result<Option<Lease>, Error> {
+        self.backend.lease()
+    }
+
+    /// Appends `batch` in one transaction and returns when it is durable. The head must be `old_head` and the epoch
+    /// that of the batch, else [`AppendError::Fenced`].
+    pub fn append(&self, batch: &Batch) -> Result<(), AppendError> {
+        check(batch)?;
+        // A proposal may be made and approved within one batch, and an upsert may name a row only once.
+        let last: HashMap<_, _> = batch.proposals.iter().enumerate().map(|(i, p)| (p.id, i)).collect();
+        if last.len() == batch.proposals.len() {
+            return self.backend.append(batch);
+        }
+        let keep = |(i, p): (usize, &ProposalRow)| (last.get(&p.id) == Some(&i)).then(|| p.clone());
+        let proposals = batch.proposals.iter().enumerate().filter_map(keep).collect();
+        self.backend.append(&Batch { proposals, ..batch.clone() })
+    }
+
+    /// Entries from position `from` on, with the tokens they introduced.
+    pub fn entries(&self, from: u64, limit: u32) -> Result<Vec<StoredEntry>, Error> {
+        self.backend.entries(from, limit.min(MAX_PAGE))
+    }
+
+    /// Entries from position `from` on with every other row that belongs to them, from one moment's view. With
+    /// [`Storage::counts`], a replay that meets the same rows has checked every row of tokens, proposals and mentions.
+    pub fn scan_entries(&self, from: u64, limit: u32) -> Result<Vec<ScannedEntry>, Error> {
+        self.backend.scan_entries(from, limit.min(MAX_PAGE))
+    }
+
+    /// A token by its CID.
+    pub fn token(&self, cid: &Cid) -> Result<Option<StoredToken>, Error> {
+        self.backend.token(cid)
+    }
+
+    /// Those of the tokens that the log holds, in any order.
+    pub fn token_many(&self, cids: &[Cid]) -> Result<Vec<StoredToken>, Error> {
+        if cids.is_empty() { Ok(Vec::new()) } else { self.backend.token_many(cids) }
+    }
+
+    /// The position of the entry that places a statement.
+    pub fn seq_of_statement(&self, statement: &Cid) -> Result<Option<u64>, Error> {
+        self.backend.seq_of_statement(statement)
+    }
+
+    /// The hashes of a full tile, [`TILE_BYTES`] bytes; `None` if it is not full yet.
+    pub fn tile(&self, level: u8, index: u64) -> Result<Option<Vec<u8>>, Error> {
+        self.backend.tile(level, index)
+    }
+
+    /// Stores a signed note for the log's first `size` entries. A size keeps the text it has first: later notes may
+    /// only add lines at its end.
+    pub fn put_checkpoint(&self, size: u64, note: &str) -> Result<CheckpointOutcome, Error> {
+        // Ending in a newline, a note can only be extended by whole lines. PostgreSQL has no NUL in texts.
+        if !note.ends_with('\n') || note.contains('\0') {
+            return Err(Error::Refused { what: "a note is lines of text without NUL".to_owned() });
+        }
+        self.backend.put_checkpoint(size, note)
+    }
+
+    /// The checkpoint of the largest size.
+    pub fn latest_checkpoint(&self) -> Result<Option<StoredCheckpoint>, Error> {
+        self.backend.checkpoint_at_or_before(u64::MAX)
+    }
+
+    /// The checkpoint of the largest size up to `size`.
+    pub fn checkpoint_at_or_before(&self, size: u64) -> Result<Option<StoredCheckpoint>, Error> {
+        self.backend.checkpoint_at_or_before(size)
+    }
+
+    /// Checkpoints from size `from` on, smallest first.
+    pub fn checkpoints(&self, from: u64, limit: u32) -> Result<Vec<StoredCheckpoint>, Error> {
+        self.backend.checkpoints(from, limit.min(MAX_PAGE))
+    }
+
+    /// A proposal by the CID of its invocation.
+    pub fn proposal(&self, id: &Cid) -> Result<Option<ProposalRow>, Error> {
+        self.backend.proposal(id)
+    }
+
+    /// Proposals that match `filter`, newest first. `before` is the `seq` of the last row of the previous page.
+    pub fn proposals(
+        &self,
+        filter: &ProposalFilter,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<ProposalRow>, Error> {
+        self.backend.proposals(filter, before.unwrap_or(u64::MAX), limit.min(MAX_PAGE))
+    }
+
+    /// The newest [`MAX_PAGE`] entries that say something about `cid`, oldest first.
+    pub fn mentions(&self, cid: &Cid) -> Result<Vec<StoredMention>, Error> {
+        self.backend.mentions(cid)
+    }
+
+    /// Binds an intent to the only digest that may ever be signed for it; durable when it returns. After
+    /// [`Error::Unknown`] ask again: the answer is then [`LockOutcome::Same`] if the lock was taken.
+    pub fn lock_intent(&self, intent: &Digest, digest: &Digest, epoch: u64) -> Result<LockOutcome, Error> {
+        self.backend.lock_intent(intent, &Lock { digest: *digest, epoch })
+    }
+
+    /// The lock on an intent.
+    pub fn lock(&self, intent: &Digest) -> Result<Option<Lock>, Error> {
+        self.backend.lock(intent)
+    }
+
+    /// Records evidence; durable when it returns. The same evidence twice is one row.
+    pub fn put_evidence(&self, evidence: &Evidence) -> Result<(), Error> {
+        self.backend.put_evidence(evidence)
+    }
+
+    /// Evidence about positions from `from` on, by position, kind and digest of the body.
+    pub fn evidence(&self, from: u64, limit: u32) -> Result<Vec<Evidence>, Error> {
+        self.backend.evidence(from, limit.min(MAX_PAGE))
+    }
+
+    /// The number of rows of every table, from one moment's view. Reads whole indexes: for start-up, not for requests.
+    pub fn counts(&self) -> Result<Counts, Error> {
+        self.backend.counts()
+    }
+}
+
+/// A batch must continue the log without a gap and be about its own entries only.
+fn check(batch: &Batch) -> Result<(), AppendError> {
+    let refuse = |what: &str| Err(AppendError::Refused { what: what.to_owned() });
+    let first = match batch.old_head {
+        None => Some(0),
+        Some(seq) => seq.checked_add(1),
+    };
+    let (Some(first), false) = (first, batch.entries.is_empty()) else {
+        return refuse("a batch has at least one entry");
+    };
+    let positions = first..=u64::MAX;
+    if !batch.entries.iter().map(|e| e.seq).eq(positions.take(batch.entries.len())) {
+        return refuse("the entries of a batch follow the old head without a gap");
+    }
+    let last = batch.entries.last().map_or(first, |e| e.seq);
+    let is_new = |seq: u64| (first..=last).contains(&seq);
+    if !batch.mentions.iter().all(|m| is_new(m.seq)) || !batch.proposals.iter().all(|p| is_new(p.updated)) {
+        return refuse("mentions and changed proposals belong to entries of the batch");
+    }
+    if batch.tiles.iter().any(|t| t.hashes.len() != TILE_BYTES) {
+        return refuse("only full tiles are stored");
+    }
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! Between column values and domain values. Reading never trusts, writing never wraps.
+
+use crate::{CheckpointOutcome, Counts, Error, Head, Lease, Lock, LockOutcome, ProposalFilter, ProposalRow};
+use domain::{Amount, Cid, Digest, Time};
+use std::{collections::BTreeMap, fmt::Display, str::FromStr};
+
+/// The name under which the right to append is leased.
+pub(crate) const SEQUENCER: &str = "sequencer";
+
+/// A number for a signed 64-bit column.
+pub(crate) fn int(n: u64) -> Result<i64, Error> {
+    i64::try_from(n).map_err(|_| Error::Refused { what: format!("{n} is above 2^63-1") })
+}
+
+/// A bound of a search: nothing is stored above the largest column value.
+pub(crate) fn bound(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// Says what is wrong with `table`.
+pub(crate) fn corrupt(table: &'static str, what: impl Display) -> Error {
+    Error::Corrupt { table, what: what.to_string() }
+}
+
+/// A number that cannot be negative.
+pub(crate) fn unsigned(table: &'static str, n: i64) -> Result<u64, Error> {
+    u64::try_from(n).map_err(|_| corrupt(table, format_args!("{n} is negative")))
+}
+
+/// 32 bytes.
+pub(crate) fn digest(table: &'static str, bytes: &[u8]) -> Result<Digest, Error> {
+    let bytes = bytes.try_into().map_err(|_| corrupt(table, format_args!("a digest of {} bytes", bytes.len())))?;
+    Ok(Digest::from_bytes(bytes))
+}
+
+/// The CID with this digest.
+pub(crate) fn cid(table: &'static str, bytes: &[u8]) -> Result<Cid, Error> {
+    digest(table, bytes).map(Cid::from_digest)
+}
+
+/// The digest of a CID, which stands for it in every table.
+pub(crate) fn key(cid: &Cid) -> &[u8] {
+    cid.digest().as_bytes()
+}
+
+/// A domain value from its text.
+pub(crate) fn text<T: FromStr<Err: Display>>(table: &'static str, s: &str) -> Result<T, Error> {
+    s.parse().map_err(|e| corrupt(table, e))
+}
+
+/// The columns of `head` as read.
+pub(crate) fn head(seq: Option<i64>, leaf: Option<Vec<u8>>, epoch: i64) -> Result<Option<Head>, Error> {
+    let epoch = unsigned("head", epoch)?;
+    match (seq, leaf) {
+        (None, None) => Ok(None),
+        (Some(seq), Some(leaf)) => Ok(Some(Head { seq: unsigned("head", seq)?, leaf: digest("head", &leaf)?, epoch })),
+        _ => Err(corrupt("head", "seq and leaf are not null together")),
+    }
+}
+
+/// The epoch of a new lease: `None` if somebody else holds `current`, else one more than any that was.
+pub(crate) fn next_epoch(current: Option<&Lease>, head_epoch: u64, holder: &str, now: Time) -> Option<u64> {
+    if current.is_some_and(|lease| lease.holder != holder && lease.expires_at > now) {
+        return None;
+    }
+    current.map_or(0, |lease| lease.epoch).max(head_epoch).checked_add(1)
+}
+
+/// What putting `note` means when `stored` is there.
+pub(crate) fn compare_notes(stored: String, note: &str) -> CheckpointOutcome {
+    if stored.starts_with(note) {
+        CheckpointOutcome::Kept
+    } else if note.starts_with(&stored) {
+        CheckpointOutcome::Extended
+    } else {
+        CheckpointOutcome::Conflict(stored)
+    }
+}
+
+/// What asking for `wanted` means when `stored` is there.
+pub(crate) fn compare_locks(stored: Lock, wanted: &Lock) -> LockOutcome {
+    if stored == *wanted { LockOutcome::Same } else { LockOutcome::Conflict(stored) }
+}
+
+/// The columns of `proposals` as read.
+pub(crate) struct ProposalColumns {
+    pub id: Vec<u8>,
+    pub seq: i64,
+    pub at: i64,
+    pub tenant: String,
+    pub installation: String,
+    pub plugin: String,
+    pub kind: String,
+    pub order: String,
+    pub asset: String,
+    pub total: i64,
+    pub status: String,
+    pub updated: i64,
+}
+
+impl ProposalColumns {
+    pub fn parse(self) -> Result<ProposalRow, Error> {
+        const T: &str = "proposals";
+        Ok(ProposalRow {
+            id: cid(T, &self.id)?,
+            seq: unsigned(T, self.seq)?,
+            at: Time::from_unix(unsigned(T, self.at)?),
+            tenant: text(T, &self.tenant)?,
+            installation: text(T, &self.installation)?,
+            plugin: text(T, &self.plugin)?,
+            kind: self.kind,
+            order: text(T, &self.order)?,
+            asset: text(T, &self.asset)?,
+            total: Amount::new(unsigned(T, self.total)?).map_err(|e| corrupt(T, e))?,
+            status: self.status,
+            updated: unsigned(T, self.updated)?,
+        })
+    }
+}
+
+/// The columns that a filter asks about, with the values they must have.
+pub(crate) fn conditions(filter: &ProposalFilter) -> Vec<(&'static str, String)> {
+    [
+        ("tenant", filter.tenant.map(|d| d.to_string())),
+        ("installation", filter.installation.map(|d| d.to_string())),
+        ("status", filter.status.clone()),
+        ("order_id", filter.order.as_ref().map(ToString::to_string)),
+    ]
+    .into_iter()
+    .filter_map(|(column, value)| Some((column, value?)))
+    .collect()
+}
+
+/// Rows by the position they belong to, in the order they came.
+pub(crate) fn by_seq<T>(rows: Vec<T>, seq: impl Fn(&T) -> u64) -> BTreeMap<u64, Vec<T>> {
+    let mut groups = BTreeMap::<u64, Vec<T>>::new();
+    for row in rows {
+        groups.entry(seq(&row)).or_default().push(row);
+    }
+    groups
+}
+
+/// Counts in the order of the fields.
+pub(crate) fn counts_of(columns: [i64; 8]) -> Result<Counts, Error> {
+    let [entries, tokens, tiles, checkpoints, proposals, mentions, locks, evidence] = columns;
+    let n = |count| unsigned("schema", count);
+    Ok(Counts {
+        entries: n(entries)?,
+        tokens: n(tokens)?,
+        tiles: n(tiles)?,
+        checkpoints: n(checkpoints)?,
+        proposals: n(proposals)?,
+        mentions: n(mentions)?,
+        locks: n(locks)?,
+        evidence: n(evidence)?,
+    })
+}
