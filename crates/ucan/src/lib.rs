@@ -13,8 +13,10 @@ mod command;
 pub mod container;
 mod envelope;
 mod error;
+pub mod inspect;
 pub mod issue;
 pub mod policy;
+mod report;
 mod token;
 
 pub use authorise::{Chain, Context, Denied, Trust, authorise};
@@ -25,6 +27,7 @@ pub use envelope::{MAX_TOKEN_BYTES, Version};
 pub use error::{Error, ErrorClass};
 pub use ipld_core::ipld::Ipld;
 pub use policy::Policy;
+pub use report::{VerifyError, VerifyOptions, VerifyReport, verify_report};
 pub use token::{
     Delegation, Invocation, MAX_NONCE_BYTES, MAX_PROOFS, Token, Verified, open, open_delegation, open_invocation,
 };
