@@ -1,0 +1,272 @@
+//! Bodies of signing sessions between coordinators and signers.
+
+use crate::Hex;
+use domain::{Cid, Did, Digest, PluginId, Reason, Time};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A FROST ciphersuite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Suite {
+    /// FROST(secp256k1, SHA-256): what the contract verifies.
+    Secp256k1,
+    /// FROST(Ed25519, SHA-512): what is read off chain.
+    Ed25519,
+}
+
+/// What a quorum signature is about. Every signer computes the message from this and its own state.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum SigningSubject {
+    /// The authorisation of an approved intent, under secp256k1.
+    Intent {
+        /// The proposal.
+        proposal: Cid,
+    },
+    /// The log's checkpoint of this size, under Ed25519.
+    Checkpoint {
+        /// How many entries it covers.
+        size: u64,
+    },
+    /// The test signature of a new key.
+    DkgTest {
+        /// The key generation.
+        ceremony: Digest,
+        /// Which of its two keys.
+        suite: Suite,
+    },
+}
+
+impl SigningSubject {
+    /// The suite that signs it.
+    pub const fn suite(&self) -> Suite {
+        match self {
+            Self::Intent { .. } => Suite::Secp256k1,
+            Self::Checkpoint { .. } => Suite::Ed25519,
+            Self::DkgTest { suite, .. } => *suite,
+        }
+    }
+}
+
+/// Body of a request for a commitment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommitRequest {
+    /// What is to be signed.
+    pub subject: SigningSubject,
+    /// The signer's view of the log must hold this entry; it follows up to it first.
+    pub min_seq: u64,
+}
+
+/// Body of the answer: a commitment to fresh nonces.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommitReply {
+    /// Who commits: a FROST identifier.
+    pub participant: u16,
+    /// The epoch of the key that will sign.
+    pub epoch: u64,
+    /// The suite of the commitment.
+    pub suite: Suite,
+    /// Names the commitment.
+    pub commitment_id: Digest,
+    /// The commitment in frost-core's serialisation.
+    pub commitment: Hex,
+}
+
+/// One signer's commitment within a set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommitmentEntry {
+    /// Whose it is: a FROST identifier.
+    pub participant: u16,
+    /// The commitment in frost-core's serialisation.
+    pub commitment: Hex,
+}
+
+/// Body of a request for a share. It holds no message: the signer computes it itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignRequest {
+    /// What is to be signed.
+    pub subject: SigningSubject,
+    /// The epoch of the key that signs.
+    pub epoch: u64,
+    /// Everyone who signs, in the order of identifiers.
+    pub commitments: Vec<CommitmentEntry>,
+}
+
+/// Body of the answer: a signature share.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignReply {
+    /// Whose share it is.
+    pub participant: u16,
+    /// The share in frost-core's serialisation.
+    pub share: Hex,
+    /// SHA-256 of the message that this signer computed and signed, for telling a difference from a lie.
+    pub message: Digest,
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// Why a signer does not sign, as a stable word.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum RefusalCode {
+            $($(#[$doc])* #[serde(rename = $text)] $name,)*
+        }
+
+        impl RefusalCode {
+            /// Every code.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The stable word.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+        }
+    };
+}
+codes! {
+    /// The proposal is not approved.
+    NotApproved = "not_approved",
+    /// Something that covers the proposal is frozen.
+    Frozen = "frozen",
+    /// The proposal can no longer execute in time.
+    Expired = "expired",
+    /// The signer's view of the log is older than its lease.
+    StaleView = "stale_view",
+    /// The signer's log does not reach the entry asked for.
+    Behind = "behind",
+    /// The signer's log holds no such proposal.
+    UnknownProposal = "unknown_proposal",
+    /// A delegation, key or grant behind the proposal is revoked.
+    Revoked = "revoked",
+    /// The proposal has executed or is void.
+    Settled = "settled",
+    /// Another digest is locked for this intent.
+    Conflict = "conflict",
+    /// The signer decided differently from the log and has halted.
+    Diverged = "diverged",
+    /// The signer holds no key of this epoch.
+    NoKey = "no_key",
+    /// The commitment is not open here.
+    UnknownCommitment = "unknown_commitment",
+    /// The commitment has signed something else.
+    CommitmentUsed = "commitment_used",
+    /// The set of commitments is not one of the group.
+    BadCommitments = "bad_commitments",
+    /// The key generation is unknown here or in another step.
+    WrongStep = "wrong_step",
+    /// The key generation failed.
+    DkgFailed = "dkg_failed",
+    /// Too much is being asked at once.
+    Busy = "busy",
+    /// The signer cannot keep what it must before it signs.
+    StorageUnavailable = "storage_unavailable",
+}
+
+impl fmt::Display for RefusalCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Body of a signed refusal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{code}: {detail}")]
+#[serde(deny_unknown_fields)]
+pub struct Refusal {
+    /// Why, for programs.
+    pub code: RefusalCode,
+    /// Why, for people.
+    pub detail: String,
+    /// Participants whose messages prove a fault.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub culprits: Vec<u16>,
+    /// The seconds after which asking again makes sense.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
+}
+
+impl Refusal {
+    /// A refusal with nothing but its reason.
+    pub fn new(code: RefusalCode, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), culprits: Vec::new(), retry_after: None }
+    }
+}
+
+/// Body of what a node says about itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeStatus {
+    /// The node's key.
+    pub node: Did,
+    /// Its FROST identifier, when it is in the active roster.
+    pub participant: Option<u16>,
+    /// The epochs of the keys that it holds.
+    pub epochs: Vec<u64>,
+    /// The active epoch in its view of the log.
+    pub active_epoch: Option<u64>,
+    /// The last entry that it has verified.
+    pub head: Option<u64>,
+    /// The time of the newest checkpoint that it has verified.
+    pub view_time: Option<Time>,
+    /// Whether that is young enough to sign.
+    pub fresh: bool,
+    /// What is frozen here directly, beyond the log.
+    pub frozen: Vec<FreezeScope>,
+    /// Why it has halted, if it has.
+    pub halted: Option<String>,
+    /// How many commitments are open.
+    pub open_commitments: u64,
+    /// The program's version.
+    pub version: String,
+}
+
+/// What a freeze covers.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum FreezeScope {
+    /// Everything.
+    All,
+    /// One tenant.
+    Tenant {
+        /// The tenant.
+        tenant: Did,
+    },
+    /// One plugin in every tenant.
+    Plugin {
+        /// The plugin.
+        plugin: PluginId,
+    },
+    /// One installation.
+    Installation {
+        /// The installation.
+        installation: Did,
+    },
+    /// One kind of action.
+    Action {
+        /// The action's command, such as `/proposal/payout`.
+        action: String,
+    },
+}
+
+/// Body of a freeze sent to a signer directly, beside the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Freeze {
+    /// What to stop signing.
+    pub scope: FreezeScope,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Body of the answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FreezeReply {
+    /// Everything that is frozen here now.
+    pub frozen: Vec<FreezeScope>,
+}
