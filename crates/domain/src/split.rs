@@ -63,7 +63,7 @@ pub fn largest_remainder(total: u64, shares: &[Bps]) -> Result<Vec<u64>, SplitEr
 
     let remainder = |s: &Bps| exact(s).checked_rem(full).unwrap_or(0);
     let mut order: Vec<(u128, &mut u64)> = shares.iter().map(remainder).zip(parts.iter_mut()).collect();
-    order.sort_by(|a, b| b.0.cmp(&a.0));
+    order.sort_by_key(|(remainder, _)| std::cmp::Reverse(*remainder));
     for (_, part) in order {
         if left == 0 {
             break;

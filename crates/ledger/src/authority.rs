@@ -1,0 +1,121 @@
+use crate::{Act, Refusal, State, Statement, statement::Realm};
+use domain::{Cid, Did, Time};
+use imbl::OrdSet;
+use serde::Serialize;
+use ucan::{Context, Trust};
+
+/// An invocation lives at most this long: it bounds how long a stolen one is useful and how long its CID is kept.
+pub(crate) const MAX_LIFETIME: u64 = 15 * 60;
+/// Fewer bytes of nonce could repeat by accident.
+const MIN_NONCE: usize = 12;
+
+/// By what right a statement was made: the verified chain, reduced to what later decisions ask about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Authority {
+    /// Who signed the statement.
+    pub issuer: Did,
+    /// The person or service that the subject itself delegated to; people are counted by this key.
+    pub principal: Did,
+    /// The chain, root first.
+    pub hops: Vec<Hop>,
+}
+
+/// One delegation of a chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Hop {
+    /// The delegation.
+    pub cid: Cid,
+    /// Who delegates.
+    pub issuer: Did,
+    /// To whom.
+    pub audience: Did,
+    /// When the delegation ends; `None` is never.
+    pub expires_at: Option<Time>,
+}
+
+/// What has been revoked in one realm.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Revocations {
+    pub delegations: OrdSet<(Did, Cid)>,
+    pub keys: OrdSet<(Did, Did)>,
+}
+
+impl Revocations {
+    fn delegation(&self, realms: [Did; 2], cid: &Cid) -> bool {
+        !self.delegations.is_empty() && realms.iter().any(|r| self.delegations.contains(&(*r, *cid)))
+    }
+
+    fn key(&self, realms: [Did; 2], did: &Did) -> bool {
+        !self.keys.is_empty() && realms.iter().any(|r| self.keys.contains(&(*r, *did)))
+    }
+
+    /// The first revoked delegation or key of a chain, if any.
+    pub fn touches(&self, realms: [Did; 2], authority: &Authority) -> bool {
+        self.key(realms, &authority.issuer)
+            || authority.hops.iter().any(|h| {
+                self.delegation(realms, &h.cid) || self.key(realms, &h.issuer) || self.key(realms, &h.audience)
+            })
+    }
+}
+
+impl State {
+    /// Checks everything about a statement that its command has no part in: expiry, nonce, replay, subject, chain.
+    pub(crate) fn authorise(&self, statement: &Statement, at: Time) -> Result<(Did, Authority), Refusal> {
+        let invocation = statement.invocation();
+        self.check_envelope(statement, at)?;
+        let subject = invocation.subject();
+        let own_revocation =
+            matches!(statement.act(), Act::Revoke(r) if r.is_by_issuer()) && invocation.issuer() == subject;
+        if !own_revocation {
+            self.check_subject(statement.act().realm(), subject)?;
+        }
+        let realms = [self.operator(), subject];
+        let chain = ucan::authorise(
+            invocation,
+            &|cid| statement.proofs().iter().find(|p| p.cid() == *cid).cloned(),
+            &Context {
+                now: at,
+                clock_tolerance: self.clock_tolerance(),
+                audience: self.origin().map(|o| o.sequencer),
+                trusted: Trust::Only(&[subject]),
+                allow_powerline: false,
+                min_nonce: MIN_NONCE,
+                revoked_delegation: &|cid| self.revocations().delegation(realms, cid),
+                revoked_key: &|did| self.revocations().key(realms, did),
+            },
+        )
+        .map_err(Refusal::Unauthorised)?;
+        let hops = chain
+            .hops()
+            .iter()
+            .map(|d| Hop { cid: d.cid(), issuer: d.issuer(), audience: d.audience(), expires_at: d.expiration() })
+            .collect();
+        Ok((subject, Authority { issuer: invocation.issuer(), principal: chain.principal(), hops }))
+    }
+
+    fn check_envelope(&self, statement: &Statement, at: Time) -> Result<(), Refusal> {
+        if let Some(seq) = self.seen(&statement.cid()) {
+            return Err(Refusal::AlreadyKnown { seq });
+        }
+        let envelope = |field, detail: &str| Err(Refusal::Envelope { field, detail: detail.to_owned() });
+        let latest = at.plus(MAX_LIFETIME).plus(self.clock_tolerance());
+        match statement.invocation().expiration() {
+            None => envelope("exp", "an invocation must expire; set exp at most 15 minutes ahead"),
+            Some(exp) if exp > latest => envelope("exp", "expires too far ahead; set exp at most 15 minutes ahead"),
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn check_subject(&self, realm: Realm, subject: Did) -> Result<(), Refusal> {
+        let is_operator = subject == self.operator();
+        let is_tenant = self.tenant(&subject).is_some();
+        match realm {
+            Realm::Operator if !is_operator => Err(Refusal::Subject { expected: "the operator" }),
+            Realm::Tenant if !is_tenant => Err(Refusal::Subject { expected: "a tenant of this log" }),
+            Realm::Any if !is_operator && !is_tenant => {
+                Err(Refusal::Subject { expected: "the operator or a tenant of this log" })
+            }
+            _ => Ok(()),
+        }
+    }
+}

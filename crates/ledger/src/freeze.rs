@@ -1,0 +1,106 @@
+use domain::{Cid, Did, PluginId, Reason, Time};
+use imbl::{OrdMap, OrdSet};
+use serde::{Deserialize, Serialize};
+
+/// What a freeze stops. In the realm of a tenant everything is meant within that tenant.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Scope {
+    /// Everything in the realm: of the operator the whole log, of a tenant the tenant.
+    All,
+    /// One tenant; only the operator's realm has others to name.
+    Tenant(Did),
+    /// One plugin, in every version.
+    Plugin(PluginId),
+    /// One installation.
+    Installation(Did),
+    /// One kind of intent, by its command.
+    Action(String),
+}
+
+/// A freeze in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Freeze {
+    /// The statement that set it.
+    pub statement: Cid,
+    /// Who set it: the root-delegated person.
+    pub by: Did,
+    /// Why.
+    pub reason: Reason,
+    /// Since when.
+    pub at: Time,
+    /// Who has asked to lift it so far.
+    pub lifts: OrdSet<Did>,
+}
+
+/// All freezes in force, by realm (the subject of the statement that set it) and scope.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Freezes(OrdMap<(Did, Scope), Freeze>);
+
+/// What an intent is asked about when freezes are looked up.
+pub(crate) struct Target<'a> {
+    pub operator: Did,
+    pub tenant: Did,
+    pub plugin: &'a PluginId,
+    pub installation: Did,
+    pub action: &'a str,
+}
+
+impl Freezes {
+    /// Every freeze in force.
+    pub fn iter(&self) -> impl Iterator<Item = (&Did, &Scope, &Freeze)> {
+        self.0.iter().map(|((realm, scope), freeze)| (realm, scope, freeze))
+    }
+
+    pub(crate) fn get(&self, realm: Did, scope: &Scope) -> Option<&Freeze> {
+        self.0.get(&(realm, scope.clone()))
+    }
+
+    pub(crate) fn put(&mut self, realm: Did, scope: Scope, freeze: Freeze) {
+        self.0.insert((realm, scope), freeze);
+    }
+
+    pub(crate) fn remove(&mut self, realm: Did, scope: &Scope) {
+        self.0.remove(&(realm, scope.clone()));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The tenant as a whole is frozen.
+    pub(crate) fn covers_tenant(&self, t: &Target<'_>) -> bool {
+        self.has(t.operator, Scope::All)
+            || self.has(t.operator, Scope::Tenant(t.tenant))
+            || self.has(t.tenant, Scope::All)
+            || self.has(t.tenant, Scope::Tenant(t.tenant))
+    }
+
+    pub(crate) fn covers_plugin(&self, t: &Target<'_>) -> bool {
+        self.either_realm(t, &Scope::Plugin(t.plugin.clone()))
+    }
+
+    /// The installation or the kind of intent is frozen.
+    pub(crate) fn covers_installation(&self, t: &Target<'_>) -> bool {
+        self.either_realm(t, &Scope::Installation(t.installation))
+            || self.either_realm(t, &Scope::Action(t.action.to_owned()))
+    }
+
+    pub(crate) fn covers(&self, t: &Target<'_>) -> bool {
+        !self.is_empty() && (self.covers_tenant(t) || self.covers_plugin(t) || self.covers_installation(t))
+    }
+
+    fn either_realm(&self, t: &Target<'_>, scope: &Scope) -> bool {
+        self.has(t.operator, scope.clone()) || self.has(t.tenant, scope.clone())
+    }
+
+    fn has(&self, realm: Did, scope: Scope) -> bool {
+        !self.0.is_empty() && self.0.contains_key(&(realm, scope))
+    }
+}
+
+impl Serialize for Freezes {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter())
+    }
+}

@@ -1,0 +1,214 @@
+use crate::{
+    Authority, Changes, Outcome, Refusal, State,
+    statements::{
+        approval, execution, freeze, installation, log, order, plugin, policy, proposal, publisher, quorum, recipient,
+        signer, tenant, ucan as revocation,
+    },
+};
+use domain::{Cid, Did, Payout, Time};
+use ipld_core::ipld::Ipld;
+use serde::de::DeserializeOwned;
+use ucan::{Delegation, Invocation, Verified};
+
+/// An invocation whose signature and args are good, with the delegations that it names. Whether they entitle the
+/// issuer depends on the state and is decided by [`State::step`].
+#[derive(Clone, Debug)]
+pub struct Statement {
+    invocation: Verified<Invocation>,
+    proofs: Vec<Verified<Delegation>>,
+    act: Act,
+}
+
+/// An invocation is not a statement.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    /// No statement has this command.
+    #[error("unknown command {0}")]
+    UnknownCommand(String),
+    /// An arg is missing, unknown, ill-typed or out of range.
+    #[error("args.{field}: {detail}")]
+    Args {
+        /// Path of the field inside `args`, such as `splits[1].bps`.
+        field: String,
+        /// What is wrong.
+        detail: String,
+    },
+}
+
+/// In whose realm a command acts: who its subject must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Realm {
+    Operator,
+    Tenant,
+    /// Either; the rule looks for itself.
+    Any,
+}
+
+/// Where and by whom a statement is made.
+pub(crate) struct Context<'a> {
+    pub cid: Cid,
+    pub seq: u64,
+    pub at: Time,
+    pub expires_at: Time,
+    pub subject: Did,
+    pub authority: &'a Authority,
+}
+
+/// One kind of statement: what its args are called and what it does to the state.
+pub(crate) trait Rule: DeserializeOwned {
+    const REALM: Realm;
+
+    /// Checks what the type of the args cannot say: sums, counts, distinctness.
+    fn check(&self) -> Result<(), ParseError> {
+        Ok(())
+    }
+
+    /// Takes effect on `state`, which is discarded on refusal.
+    fn run(&self, state: &mut State, cx: &Context<'_>, changes: &mut Changes) -> Result<Outcome, Refusal>;
+}
+
+macro_rules! acts {
+    ($($(#[$doc:meta])* $variant:ident($args:ty) = $command:literal,)*) => {
+        /// What a statement says: one variant per command, with its args.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Act {
+            $($(#[$doc])* $variant($args),)*
+        }
+
+        impl Act {
+            /// Every command that is a statement.
+            pub const COMMANDS: &'static [&'static str] = &[$($command,)*];
+
+            /// The command that says this.
+            pub const fn command(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => $command,)*
+                }
+            }
+
+            /// Parses the args of `command`: strictly, so that an unknown field is an error.
+            pub fn parse(command: &str, args: &Ipld) -> Result<Self, ParseError> {
+                match command {
+                    $($command => {
+                        let args: $args = typed(args)?;
+                        Rule::check(&args)?;
+                        Ok(Self::$variant(args))
+                    })*
+                    _ => Err(ParseError::UnknownCommand(command.to_owned())),
+                }
+            }
+
+            pub(crate) const fn realm(&self) -> Realm {
+                match self {
+                    $(Self::$variant(_) => <$args as Rule>::REALM,)*
+                }
+            }
+
+            pub(crate) fn run(
+                &self, state: &mut State, cx: &Context<'_>, changes: &mut Changes,
+            ) -> Result<Outcome, Refusal> {
+                match self {
+                    $(Self::$variant(args) => args.run(state, cx, changes),)*
+                }
+            }
+        }
+    };
+}
+
+acts! {
+    /// The first entry: names the log's keys.
+    Genesis(log::Genesis) = "/log/genesis",
+    /// Makes a tenant.
+    TenantCreate(tenant::Create) = "/tenant/create",
+    /// Makes an epoch of the quorum active.
+    QuorumSet(quorum::SetQuorum) = "/quorum/set",
+    /// Makes a publisher known.
+    PublisherRegister(publisher::Register) = "/publisher/register",
+    /// Publishes a plugin version.
+    PluginPublish(plugin::Publish) = "/plugin/publish",
+    /// Installs a plugin, or changes what it may do.
+    InstallationGrant(installation::Grant) = "/installation/grant",
+    /// Stops an installation until it is resumed.
+    InstallationSuspend(installation::Suspend) = "/installation/suspend",
+    /// Lifts a suspension.
+    InstallationResume(installation::Resume) = "/installation/resume",
+    /// Ends a grant for good.
+    InstallationRemove(installation::Remove) = "/installation/remove",
+    /// A provider's word about a recipient.
+    RecipientVerify(recipient::Verify) = "/recipient/verify",
+    /// An order with funds in escrow.
+    OrderOpen(order::Open) = "/order/open",
+    /// No more payouts for an order.
+    OrderClose(order::Close) = "/order/close",
+    /// Asks to pay out.
+    ProposalPayout(Payout) = "/proposal/payout",
+    /// Withdraws a proposal.
+    ProposalCancel(proposal::Cancel) = "/proposal/cancel",
+    /// A person agrees.
+    ApprovalGive(approval::Give) = "/approval/give",
+    /// A person takes an approval back.
+    ApprovalWithdraw(approval::Withdraw) = "/approval/withdraw",
+    /// A person says no.
+    ApprovalRefuse(approval::Refuse) = "/approval/refuse",
+    /// Revokes a delegation, a key or a grant.
+    Revoke(revocation::Revoke) = "/ucan/revoke",
+    /// Stops signing in a scope.
+    FreezeSet(freeze::Set) = "/freeze/set",
+    /// Asks to lift a freeze.
+    FreezeLift(freeze::Lift) = "/freeze/lift",
+    /// Makes a bundle decide.
+    PolicyActivate(policy::Activate) = "/policy/activate",
+    /// A relayer's report: the node has the transaction.
+    ExecutionSubmitted(execution::Submitted) = "/execution/submitted",
+    /// A relayer's report: a block has it.
+    ExecutionIncluded(execution::Included) = "/execution/included",
+    /// A relayer's report: it failed in a block.
+    ExecutionReverted(execution::Reverted) = "/execution/reverted",
+    /// A signer's word about the chain.
+    ExecutionAttest(execution::Attest) = "/execution/attest",
+    /// Proof of a signer's misbehaviour.
+    SignerEvidence(signer::Evidence) = "/signer/evidence",
+}
+
+fn typed<T: DeserializeOwned>(args: &Ipld) -> Result<T, ParseError> {
+    serde_path_to_error::deserialize(args.clone()).map_err(|e| {
+        let path = e.path().to_string();
+        let field = if path == "." { "" } else { path.as_str() }.to_owned();
+        ParseError::Args { field, detail: e.into_inner().to_string() }
+    })
+}
+
+impl ParseError {
+    pub(crate) fn args(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::Args { field: field.into(), detail: detail.into() }
+    }
+}
+
+impl Statement {
+    /// Reads what `invocation` says. `proofs` are the delegations that it names, as far as they are known; the step
+    /// refuses the statement when one is missing.
+    pub fn parse(invocation: Verified<Invocation>, proofs: Vec<Verified<Delegation>>) -> Result<Self, ParseError> {
+        let act = Act::parse(invocation.command().as_str(), invocation.args())?;
+        Ok(Self { invocation, proofs, act })
+    }
+
+    /// The invocation's CID: the statement's identity, a proposal's id.
+    pub fn cid(&self) -> Cid {
+        self.invocation.cid()
+    }
+
+    /// The signed invocation.
+    pub const fn invocation(&self) -> &Verified<Invocation> {
+        &self.invocation
+    }
+
+    /// The delegations that came with it.
+    pub fn proofs(&self) -> &[Verified<Delegation>] {
+        &self.proofs
+    }
+
+    /// What it says.
+    pub const fn act(&self) -> &Act {
+        &self.act
+    }
+}

@@ -1,0 +1,83 @@
+use crate::{
+    Changes, Freeze, Outcome, Refusal, Scope, State,
+    statement::{Context, ParseError, Realm, Rule},
+};
+use domain::Reason;
+use imbl::OrdSet;
+use serde::{Deserialize, Serialize};
+
+/// Args of `/freeze/set`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Set {
+    /// What to stop.
+    pub scope: Scope,
+    /// Why, for people.
+    pub reason: Reason,
+}
+
+/// Args of `/freeze/lift`: one admin's word; the freeze ends when enough distinct admins have said it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lift {
+    /// The scope as it was set.
+    pub scope: Scope,
+}
+
+impl Rule for Set {
+    const REALM: Realm = Realm::Any;
+
+    fn check(&self) -> Result<(), ParseError> {
+        match &self.scope {
+            Scope::Action(a) if !super::plugin::CAPABILITIES.contains(&a.as_str()) => {
+                Err(ParseError::args("scope.action", "not a kind of intent"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn run(&self, state: &mut State, cx: &Context<'_>, _: &mut Changes) -> Result<Outcome, Refusal> {
+        if let Scope::Tenant(tenant) = self.scope
+            && cx.subject != state.operator()
+            && cx.subject != tenant
+        {
+            return Err(Refusal::NotEntitled("a tenant freezes itself, not another".to_owned()));
+        }
+        if state.freezes().get(cx.subject, &self.scope).is_some() {
+            return Err(Refusal::conflict("scope", "it is frozen already"));
+        }
+        let freeze = Freeze {
+            statement: cx.cid,
+            by: cx.authority.principal,
+            reason: self.reason.clone(),
+            at: cx.at,
+            lifts: OrdSet::new(),
+        };
+        state.freezes_mut().put(cx.subject, self.scope.clone(), freeze);
+        Ok(Outcome::Accepted)
+    }
+}
+
+impl Rule for Lift {
+    const REALM: Realm = Realm::Any;
+
+    fn run(&self, state: &mut State, cx: &Context<'_>, _: &mut Changes) -> Result<Outcome, Refusal> {
+        let needed = state
+            .tenant(&cx.subject)
+            .map_or_else(|| state.origin().map_or(1, |o| o.lift_admins), |tenant| tenant.lift_admins);
+        let mut freeze = state
+            .freezes()
+            .get(cx.subject, &self.scope)
+            .ok_or(Refusal::Unknown { field: "scope", what: "freeze" })?
+            .clone();
+        if freeze.lifts.insert(cx.authority.principal).is_some() {
+            return Err(Refusal::conflict("scope", "you have asked to lift it already; others must"));
+        }
+        if freeze.lifts.len() >= usize::from(needed) {
+            state.freezes_mut().remove(cx.subject, &self.scope);
+        } else {
+            state.freezes_mut().put(cx.subject, self.scope.clone(), freeze);
+        }
+        Ok(Outcome::Accepted)
+    }
+}

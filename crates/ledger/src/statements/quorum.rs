@@ -1,0 +1,54 @@
+use crate::{
+    Changes, Outcome, Quorum, Refusal, State,
+    statement::{Context, ParseError, Realm, Rule},
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// FROST's cost grows with the square of the signers; research on quorums stays below this.
+const MAX_PARTICIPANTS: usize = 32;
+
+/// Args of `/quorum/set`: the new epoch whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SetQuorum(pub Quorum);
+
+impl Rule for SetQuorum {
+    const REALM: Realm = Realm::Operator;
+
+    fn check(&self) -> Result<(), ParseError> {
+        let quorum = &self.0;
+        let n = quorum.participants.len();
+        if n > MAX_PARTICIPANTS {
+            return Err(ParseError::args("participants", "at most 32"));
+        }
+        if quorum.threshold < 2 || usize::from(quorum.threshold) > n {
+            return Err(ParseError::args("threshold", "at least 2 and at most the number of participants"));
+        }
+        let ascending = quorum.participants.iter().zip(quorum.participants.iter().skip(1)).all(|(a, b)| a.id < b.id);
+        if !ascending || quorum.participants.iter().any(|p| !(1..=255).contains(&p.id)) {
+            return Err(ParseError::args("participants", "identifiers are 1 to 255, ascending and distinct"));
+        }
+        let nodes: BTreeSet<_> = quorum.participants.iter().map(|p| p.node).collect();
+        if nodes.len() != n {
+            return Err(ParseError::args("participants", "a node key appears twice"));
+        }
+        let point = &quorum.keys.secp256k1;
+        let is_point = point.len() == 66
+            && (point.starts_with("02") || point.starts_with("03"))
+            && point.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        if !is_point {
+            return Err(ParseError::args("keys.secp256k1", "33 bytes of a compressed point in lower-case hex"));
+        }
+        Ok(())
+    }
+
+    fn run(&self, state: &mut State, _: &Context<'_>, _: &mut Changes) -> Result<Outcome, Refusal> {
+        let next = state.quorum().map_or(1, |q| q.epoch.saturating_add(1));
+        if self.0.epoch != next {
+            return Err(Refusal::conflict("epoch", format!("the next epoch is {next}")));
+        }
+        state.set_quorum(self.0.clone());
+        Ok(Outcome::Accepted)
+    }
+}

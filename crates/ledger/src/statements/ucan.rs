@@ -1,0 +1,114 @@
+use crate::{
+    Changes, InstallationState, Outcome, Refusal, State,
+    statement::{Context, ParseError, Realm, Rule},
+};
+use domain::{Cid, Did, Reason};
+use ipld_core::ipld::Ipld;
+use serde::{Deserialize, Serialize};
+use ucan::{Delegation, Verified};
+
+/// Longer chains are refused at every verification, so nothing longer needs revoking.
+const MAX_PATH: usize = 8;
+
+/// Args of `/ucan/revoke`.
+///
+/// An admin of the tenant (or the operator) revokes anything in its realm. Besides, whoever issued a delegation, or
+/// delegated to its issuer, revokes it with an invocation whose subject is itself and with `path`: the delegations from
+/// the tenant's root down to the one revoked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Revoke {
+    /// What ends.
+    pub revoke: Revocation,
+    /// The delegations from the root to the one revoked, as token bytes; only for a revocation by an issuer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<Ipld>,
+    /// Why, for people.
+    pub reason: Reason,
+}
+
+/// What a revocation ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Revocation {
+    /// One delegation, and with it every chain through it.
+    Delegation(Cid),
+    /// A key: every chain through it, whatever the delegation.
+    Key(Did),
+    /// The grant of an installation.
+    Grant(Did),
+}
+
+impl Revoke {
+    pub(crate) const fn is_by_issuer(&self) -> bool {
+        !self.path.is_empty()
+    }
+
+    fn path(&self) -> Result<Vec<Verified<Delegation>>, ParseError> {
+        let open = |(i, token): (usize, &Ipld)| {
+            let Ipld::Bytes(bytes) = token else {
+                return Err(ParseError::args(format!("path[{i}]"), "token bytes"));
+            };
+            ucan::open_delegation(bytes).map_err(|e| ParseError::args(format!("path[{i}]"), e.to_string()))
+        };
+        self.path.iter().enumerate().map(open).collect()
+    }
+
+    /// The realm in which an issuer's own revocation holds: the tenant at the root of the path.
+    fn realm_by_path(&self, state: &State, revoker: Did) -> Result<Did, Refusal> {
+        let path = self.path().map_err(|e| Refusal::conflict("path", e.to_string()))?;
+        let (Some(root), Some(last)) = (path.first(), path.last()) else {
+            return Err(Refusal::conflict("path", "empty"));
+        };
+        let realm = root.issuer();
+        let aligned = path.iter().zip(path.iter().skip(1)).all(|(a, b)| a.audience() == b.issuer());
+        let one_subject = path.iter().all(|d| d.subject() == Some(realm));
+        if state.tenant(&realm).is_none() || !aligned || !one_subject {
+            return Err(Refusal::conflict("path", "not a chain of delegations from a tenant's root"));
+        }
+        if !path.iter().any(|d| d.issuer() == revoker) {
+            return Err(Refusal::NotEntitled("only an issuer of the path revokes its end".to_owned()));
+        }
+        match self.revoke {
+            Revocation::Delegation(cid) if cid == last.cid() => Ok(realm),
+            _ => Err(Refusal::conflict("revoke", "not the last delegation of the path")),
+        }
+    }
+}
+
+impl Rule for Revoke {
+    const REALM: Realm = Realm::Any;
+
+    fn check(&self) -> Result<(), ParseError> {
+        if self.path.len() > MAX_PATH {
+            return Err(ParseError::args("path", "at most 8 delegations"));
+        }
+        self.path().map(|_| ())
+    }
+
+    fn run(&self, state: &mut State, cx: &Context<'_>, _: &mut Changes) -> Result<Outcome, Refusal> {
+        let realm = if self.is_by_issuer() { self.realm_by_path(state, cx.authority.issuer)? } else { cx.subject };
+        let known = Refusal::conflict("revoke", "it is revoked already");
+        let fresh = match self.revoke {
+            Revocation::Delegation(cid) => state.revocations_mut().delegations.insert((realm, cid)).is_none(),
+            Revocation::Key(did) if did == realm => {
+                return Err(Refusal::conflict("revoke", "a root key is replaced, not revoked"));
+            }
+            Revocation::Key(did) => state.revocations_mut().keys.insert((realm, did)).is_none(),
+            Revocation::Grant(did) => remove_grant(state, realm, did)?,
+        };
+        if fresh { Ok(Outcome::Accepted) } else { Err(known) }
+    }
+}
+
+fn remove_grant(state: &mut State, realm: Did, did: Did) -> Result<bool, Refusal> {
+    let unknown = Refusal::Unknown { field: "revoke.grant", what: "installation" };
+    state
+        .with_tenant(realm, |t| {
+            let installation = t.installations.get_mut(&did).ok_or(unknown)?;
+            let fresh = installation.state != InstallationState::Removed;
+            installation.state = InstallationState::Removed;
+            Ok(fresh)
+        })
+        .unwrap_or(Err(Refusal::Subject { expected: "a tenant of this log" }))
+}

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Runs every test. A missing server or tool is a failure, never a skip.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+scratch=$(mktemp -d)
+chmod 755 "$scratch"
+cleanup() {
+  tests/postgres.sh stop "$scratch/postgres" >/dev/null 2>&1 || true
+  rm -rf "$scratch"
+}
+trap cleanup EXIT
+
+echo "== PostgreSQL"
+TEST_POSTGRES_URL=$(tests/postgres.sh start "$scratch/postgres" | tail -n 1)
+export TEST_POSTGRES_URL COUNTERSIGN_TESTS=all COUNTERSIGN_INTEROP=required
+
+echo "== contracts"
+contracts/check.sh
+
+echo "== rust, rego, interop, end to end"
+cargo test --locked --workspace --no-fail-fast
