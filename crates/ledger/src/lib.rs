@@ -26,7 +26,7 @@ pub use freeze::{Freeze, Freezes, Scope};
 pub use outcome::{Change, Changes, Outcome, Refusal, Status};
 pub use permit::{Freshness, Hold, Permit};
 pub use proposal::{Attestation, Execution, Phase, Progress, Proposal, Verdict};
-pub use quorum::{GroupKeys, Participant, Quorum};
+pub use quorum::{GroupKeys, GroupPackages, Participant, Quorum};
 pub use state::{Limits, Origin, Plugin, PluginVersion, Publisher, State, Step};
 pub use statement::{Act, ParseError, Statement};
 pub use tenant::{Asset, Installation, InstallationState, Order, Royalty, Tenant, TenantPolicy, Verification};

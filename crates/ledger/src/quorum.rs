@@ -13,6 +13,8 @@ pub struct Quorum {
     pub participants: Vec<Participant>,
     /// What the DKGs made.
     pub keys: GroupKeys,
+    /// The public packages behind the keys, against which every share is verified.
+    pub packages: GroupPackages,
 }
 
 /// One signer of the quorum.
@@ -35,6 +37,17 @@ pub struct GroupKeys {
     pub secp256k1: String,
     /// FROST(Ed25519, SHA-512): cosigns checkpoints.
     pub ed25519: Did,
+}
+
+/// The public key packages of both suites in their stored form, lower-case hex: verifying key, every participant's
+/// verifying share, t and n.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupPackages {
+    /// Of FROST(secp256k1, SHA-256).
+    pub secp256k1: String,
+    /// Of FROST(Ed25519, SHA-512).
+    pub ed25519: String,
 }
 
 impl Quorum {

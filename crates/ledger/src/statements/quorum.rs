@@ -8,6 +8,13 @@ use std::collections::BTreeSet;
 /// FROST's cost grows with the square of the signers; research on quorums stays below this.
 const MAX_PARTICIPANTS: usize = 32;
 
+/// A package of 32 participants is well below.
+const MAX_PACKAGE_HEX: usize = 8 * 1024;
+
+fn is_hex(text: &str) -> bool {
+    text.len().is_multiple_of(2) && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
 /// Args of `/quorum/set`: the new epoch whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -34,11 +41,15 @@ impl Rule for SetQuorum {
             return Err(ParseError::args("participants", "a node key appears twice"));
         }
         let point = &quorum.keys.secp256k1;
-        let is_point = point.len() == 66
-            && (point.starts_with("02") || point.starts_with("03"))
-            && point.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-        if !is_point {
+        if point.len() != 66 || !(point.starts_with("02") || point.starts_with("03")) || !is_hex(point) {
             return Err(ParseError::args("keys.secp256k1", "33 bytes of a compressed point in lower-case hex"));
+        }
+        for (field, package) in
+            [("packages.secp256k1", &quorum.packages.secp256k1), ("packages.ed25519", &quorum.packages.ed25519)]
+        {
+            if package.is_empty() || package.len() > MAX_PACKAGE_HEX || !is_hex(package) {
+                return Err(ParseError::args(field, "a public key package in lower-case hex, at most 4 KiB"));
+            }
         }
         Ok(())
     }
