@@ -95,7 +95,7 @@ impl Note {
     pub(crate) fn signed(checkpoint: Checkpoint, key: &SigningKey) -> Self {
         let bytes = key.sign(checkpoint.text().as_bytes()).to_bytes().to_vec();
         let name = checkpoint.origin.clone();
-        let hash = NoteKey::from_parts(name.clone(), key.verifying_key()).hash();
+        let hash = NoteKey::of(name.clone(), &key.verifying_key()).hash();
         Self { checkpoint, signatures: vec![Signature { name, hash, bytes }] }
     }
 

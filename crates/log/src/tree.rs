@@ -120,7 +120,7 @@ impl Tree {
         last_leaves: &[Hash],
         tiles: &impl Fn(TileRef) -> Option<Vec<u8>>,
     ) -> Result<Self, ResumeError> {
-        let expected = size % u64::from(TILE_WIDTH);
+        let expected = size % 256;
         if u64::try_from(last_leaves.len()) != Ok(expected) {
             return Err(ResumeError::Leaves { expected, found: last_leaves.len() });
         }
@@ -133,7 +133,7 @@ impl Tree {
             if hashes == 0 {
                 break;
             }
-            let first = hashes.saturating_sub(hashes % u64::from(TILE_WIDTH));
+            let first = hashes.saturating_sub(hashes % 256);
             let below = level.saturating_sub(1);
             let row = (first..hashes)
                 .map(|index| {
@@ -165,6 +165,3 @@ fn peaks(row: &[Hash]) -> Vec<Hash> {
 fn concat(hashes: &[Hash]) -> Vec<u8> {
     hashes.iter().flat_map(Hash::as_bytes).copied().collect()
 }
-
-#[cfg(test)]
-mod tests;

@@ -19,7 +19,8 @@ pub struct KeyName(String);
 #[derive(Clone, PartialEq, Eq)]
 pub struct NoteKey {
     name: KeyName,
-    key: VerifyingKey,
+    hash: [u8; 4],
+    did: Did,
 }
 
 /// A text is not a key name or a verifier key, or bytes are not an Ed25519 public key.
@@ -72,11 +73,14 @@ impl NoteKey {
     /// key "signs" anything.
     pub fn new(name: KeyName, did: &Did) -> Result<Self, ParseKeyError> {
         let key = VerifyingKey::from_bytes(did.key()).map_err(|_| ParseKeyError::Point)?;
-        if key.is_weak() { Err(ParseKeyError::Point) } else { Ok(Self { name, key }) }
+        if key.is_weak() { Err(ParseKeyError::Point) } else { Ok(Self::of(name, &key)) }
     }
 
-    pub(super) const fn from_parts(name: KeyName, key: VerifyingKey) -> Self {
-        Self { name, key }
+    /// The name and the public half of a signing key, which needs no check.
+    pub(super) fn of(name: KeyName, key: &VerifyingKey) -> Self {
+        let digest = Sha256::new().chain_update(name.as_str()).chain_update([b'\n', ED25519]);
+        let [a, b, c, d, ..] = <[u8; 32]>::from(digest.chain_update(key.as_bytes()).finalize());
+        Self { name, hash: [a, b, c, d], did: Did::from_key(key.to_bytes()) }
     }
 
     /// The name.
@@ -85,27 +89,26 @@ impl NoteKey {
     }
 
     /// The key as a DID.
-    pub fn did(&self) -> Did {
-        Did::from_key(self.key.to_bytes())
+    pub const fn did(&self) -> Did {
+        self.did
     }
 
     /// The key hash: the first 4 bytes of `SHA-256(name ‖ 0x0A ‖ 0x01 ‖ key)`.
-    pub fn hash(&self) -> [u8; 4] {
-        let digest = Sha256::new().chain_update(self.name.as_str()).chain_update([b'\n', ED25519]);
-        let [a, b, c, d, ..] = <[u8; 32]>::from(digest.chain_update(self.key.as_bytes()).finalize());
-        [a, b, c, d]
+    pub const fn hash(&self) -> [u8; 4] {
+        self.hash
     }
 
     /// Whether `signature` is this key's over `text`, without malleability (`verify_strict`).
     pub(super) fn verifies(&self, text: &[u8], signature: &[u8]) -> bool {
-        ed25519_dalek::Signature::from_slice(signature).is_ok_and(|s| self.key.verify_strict(text, &s).is_ok())
+        let Ok(signature) = ed25519_dalek::Signature::from_slice(signature) else { return false };
+        VerifyingKey::from_bytes(self.did.key()).is_ok_and(|key| key.verify_strict(text, &signature).is_ok())
     }
 }
 
 impl fmt::Display for NoteKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let typed = [&[ED25519], self.key.as_bytes().as_slice()].concat();
-        write!(f, "{}+{:08x}+{}", self.name, u32::from_be_bytes(self.hash()), STANDARD.encode(typed))
+        let typed = [&[ED25519], self.did.key().as_slice()].concat();
+        write!(f, "{}+{:08x}+{}", self.name, u32::from_be_bytes(self.hash), STANDARD.encode(typed))
     }
 }
 
