@@ -109,7 +109,7 @@ end;
 
 create trigger checkpoints_refuse_delete before delete on checkpoints
 begin
-    select raise(abort, 'checkpoints cannot be deleted');
+    select raise(abort, 'checkpoints is insert-only');
 end;
 
 create trigger head_moves_forward before update on head
@@ -120,5 +120,5 @@ end;
 
 create trigger head_refuse_delete before delete on head
 begin
-    select raise(abort, 'the head cannot be deleted');
+    select raise(abort, 'head is insert-only');
 end;

@@ -1,6 +1,7 @@
 //! PostgreSQL: one connection that writes, a few that read, each reopened after it was lost.
 
 mod checkpoint;
+mod columns;
 mod lease;
 mod log;
 mod read_model;
@@ -15,6 +16,7 @@ use crate::{
     pool::{Pool, lock},
 };
 use ::postgres::Config;
+use columns::Columns;
 use domain::{Cid, Digest, Time};
 use session::{Failure, Session, Work, is_conflict};
 use std::sync::Mutex;
@@ -111,7 +113,7 @@ impl Backend for Postgres {
         self.read(lease::newest)
     }
     fn append(&self, batch: &Batch) -> Result<(), AppendError> {
-        let columns = log::Columns::of(batch)?;
+        let columns = Columns::of(batch)?;
         self.write(|w| log::append(w, &columns))
     }
     fn entries(&self, from: u64, limit: u32) -> Result<Vec<StoredEntry>, Error> {

@@ -7,6 +7,9 @@ mod read_model;
 mod schema;
 mod signer_record;
 
+#[cfg(test)]
+mod tests;
+
 use crate::{
     AppendError, Batch, CheckpointOutcome, Counts, Error, Evidence, Head, Lease, Lock, LockOutcome, OpenError,
     ProposalFilter, ProposalRow, ScannedEntry, StoredCheckpoint, StoredEntry, StoredMention, StoredToken,

@@ -1,12 +1,16 @@
-use super::session::{Failure, Run, Work, column};
+use super::{
+    columns::Columns,
+    session::{Failure, Run, Work, column},
+};
 use crate::{
-    Batch, Error, Head, ProposalRow, StoredEntry, StoredToken,
-    value::{self, bound, by_seq, cid, corrupt, digest, int, key, unsigned},
+    Error, Head, StoredEntry, StoredToken,
+    value::{self, bound, by_seq, cid, corrupt, digest, key, unsigned},
 };
 use domain::Cid;
 
 /// The whole batch in one statement, so that appending costs one round trip besides `begin` and `commit`. Everything
-/// is joined to the row that `moved` returns: a fenced leader inserts nothing, not even into a constraint's face.
+/// is joined to the row that `moved` returns: a fenced leader inserts nothing, so it is not told instead
+/// that its rows are duplicates.
 const APPEND: &str = "-- append
 with moved as (
     update head set seq = $1, leaf = $2
@@ -42,105 +46,15 @@ with moved as (
 )
 select seq from moved";
 
-/// A batch by columns.
-pub(super) struct Columns<'a> {
-    seq: i64,
-    leaf: &'a [u8],
-    epoch: i64,
-    old_head: Option<i64>,
-    entries: (Vec<i64>, Vec<&'a [u8]>, Vec<&'a [u8]>, Vec<&'a [u8]>),
-    tokens: (Vec<&'a [u8]>, Vec<i64>, Vec<i64>, Vec<&'a [u8]>),
-    tiles: (Vec<i64>, Vec<i64>, Vec<&'a [u8]>),
-    mentions: (Vec<&'a [u8]>, Vec<i64>, Vec<&'a str>),
-    proposals: ProposalColumns<'a>,
-}
-
-#[derive(Default)]
-struct ProposalColumns<'a> {
-    id: Vec<&'a [u8]>,
-    seq: Vec<i64>,
-    at: Vec<i64>,
-    tenant: Vec<String>,
-    installation: Vec<String>,
-    plugin: Vec<&'a str>,
-    kind: Vec<&'a str>,
-    order: Vec<&'a str>,
-    asset: Vec<String>,
-    total: Vec<i64>,
-    status: Vec<&'a str>,
-    updated: Vec<i64>,
-}
-
-impl<'a> ProposalColumns<'a> {
-    fn push(&mut self, p: &'a ProposalRow) -> Result<(), Error> {
-        self.id.push(key(&p.id));
-        self.seq.push(int(p.seq)?);
-        self.at.push(int(p.at.unix())?);
-        self.tenant.push(p.tenant.to_string());
-        self.installation.push(p.installation.to_string());
-        self.plugin.push(p.plugin.as_str());
-        self.kind.push(&p.kind);
-        self.order.push(p.order.as_str());
-        self.asset.push(p.asset.to_string());
-        self.total.push(int(p.total.get())?);
-        self.status.push(&p.status);
-        self.updated.push(int(p.updated)?);
-        Ok(())
-    }
-}
-
-impl<'a> Columns<'a> {
-    pub fn of(batch: &'a Batch) -> Result<Self, Error> {
-        let empty = || Error::Refused { what: "a batch has at least one entry".to_owned() };
-        let last = batch.entries.last().ok_or_else(empty)?;
-        let mut columns = Self {
-            seq: int(last.seq)?,
-            leaf: last.leaf.as_bytes(),
-            epoch: int(batch.epoch)?,
-            old_head: batch.old_head.map(int).transpose()?,
-            entries: Default::default(),
-            tokens: Default::default(),
-            tiles: Default::default(),
-            mentions: Default::default(),
-            proposals: ProposalColumns::default(),
-        };
-        for entry in &batch.entries {
-            let seq = int(entry.seq)?;
-            columns.entries.0.push(seq);
-            columns.entries.1.push(&entry.bytes);
-            columns.entries.2.push(entry.leaf.as_bytes());
-            columns.entries.3.push(key(&entry.statement));
-            for (ordinal, token) in (0_i64..).zip(&entry.tokens) {
-                columns.tokens.0.push(key(&token.cid));
-                columns.tokens.1.push(seq);
-                columns.tokens.2.push(ordinal);
-                columns.tokens.3.push(&token.bytes);
-            }
-        }
-        for tile in &batch.tiles {
-            columns.tiles.0.push(tile.level.into());
-            columns.tiles.1.push(int(tile.index)?);
-            columns.tiles.2.push(&tile.hashes);
-        }
-        for mention in &batch.mentions {
-            columns.mentions.0.push(key(&mention.cid));
-            columns.mentions.1.push(int(mention.seq)?);
-            columns.mentions.2.push(mention.kind);
-        }
-        batch.proposals.iter().try_for_each(|p| columns.proposals.push(p))?;
-        Ok(columns)
-    }
-}
-
-pub(super) fn append(work: &mut Work<'_>, b: &Columns<'_>) -> Result<(), Failure> {
-    let (e, t, p) = (&b.entries, &b.tokens, &b.proposals);
+pub(super) fn append(work: &mut Work<'_>, batch: &Columns<'_>) -> Result<(), Failure> {
+    let Columns { seq, leaf, epoch, old_head, entries: e, tokens: t, tiles, mentions: m, proposals: p } = batch;
     #[rustfmt::skip]
     let moved = work.rows("head", APPEND, &[
-        &b.seq, &b.leaf, &b.epoch, &b.old_head,
-        &e.0, &e.1, &e.2, &e.3,
-        &t.0, &t.1, &t.2, &t.3,
-        &b.tiles.0, &b.tiles.1, &b.tiles.2,
-        &b.mentions.0, &b.mentions.1, &b.mentions.2,
+        seq, leaf, epoch, old_head,
+        &e.seq, &e.bytes, &e.leaf, &e.statement,
+        &t.cid, &t.seq, &t.ordinal, &t.bytes,
+        &tiles.level, &tiles.index, &tiles.hashes,
+        &m.cid, &m.seq, &m.kind,
         &p.id, &p.seq, &p.at, &p.tenant, &p.installation, &p.plugin,
         &p.kind, &p.order, &p.asset, &p.total, &p.status, &p.updated,
     ])?;

@@ -1,0 +1,81 @@
+//! Every case runs on both engines: always on SQLite, and on PostgreSQL where `TEST_POSTGRES_URL` says.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test that panics has failed, which is what it is for"
+)]
+
+mod checkpoint;
+mod database;
+mod lease;
+mod log;
+mod postgres_only;
+mod read_model;
+mod samples;
+mod schema;
+mod signer_record;
+
+/// Turns `fn case(&Database)` into one test for each engine.
+macro_rules! on_both_engines {
+    ($($module:ident: $($case:ident),* ;)*) => {
+        mod sqlite {
+            $(mod $module { $(#[test] fn $case() {
+                crate::$module::$case(&crate::database::Database::sqlite());
+            })* })*
+        }
+        mod postgres {
+            $(mod $module { $(#[test] fn $case() {
+                if let Some(database) = crate::database::Database::postgres() {
+                    crate::$module::$case(&database);
+                }
+            })* })*
+        }
+    };
+}
+
+on_both_engines! {
+    log:
+        an_empty_log_has_no_head,
+        what_was_appended_is_read_back,
+        a_page_starts_where_asked_and_is_bounded,
+        a_batch_that_contradicts_itself_is_refused,
+        a_number_beyond_the_column_is_refused_or_not_found,
+        a_duplicate_names_its_table_and_leaves_nothing,
+        a_refused_row_rolls_the_whole_batch_back,
+        a_second_leader_fences_the_first,
+        two_writers_with_one_epoch_never_both_win,
+        readers_see_whole_batches_while_appending;
+    lease:
+        a_lease_is_exclusive_until_it_expires,
+        the_same_holder_takes_over_from_itself_in_a_new_epoch,
+        a_renewed_lease_keeps_its_epoch_until_another_begins,
+        a_released_lease_is_free_at_once,
+        one_of_many_acquires,
+        a_holder_has_a_name;
+    checkpoint:
+        a_note_only_grows_by_lines,
+        the_largest_size_up_to_a_bound_is_found,
+        a_note_is_lines_of_text,
+        the_trigger_refuses_any_other_change;
+    read_model:
+        proposals_are_filtered_and_paged_newest_first,
+        the_last_change_of_a_batch_is_kept,
+        a_later_batch_changes_only_status_and_updated,
+        mentions_are_found_by_cid,
+        a_scan_meets_every_row_once;
+    signer_record:
+        an_intent_is_locked_once,
+        one_of_many_digests_is_locked,
+        evidence_is_kept_once_in_order;
+    schema:
+        insert_only_tables_refuse_update_and_delete,
+        the_head_neither_moves_back_nor_vanishes,
+        opening_again_changes_nothing,
+        many_processes_may_open_a_new_database_at_once,
+        a_changed_migration_is_refused,
+        a_newer_schema_is_refused,
+        hostile_rows_are_errors_not_panics,
+        missing_tables_are_errors_not_panics;
+}

@@ -1,0 +1,48 @@
+use crate::{database::Database, samples::digest};
+use storage::{Evidence, Lock, LockOutcome};
+
+pub fn an_intent_is_locked_once(db: &Database) {
+    let s = db.storage();
+    let (intent, a, b) = (digest("intent"), digest("a"), digest("b"));
+    assert_eq!(s.lock(&intent).unwrap(), None);
+    assert_eq!(s.lock_intent(&intent, &a, 1).unwrap(), LockOutcome::Fresh);
+    assert_eq!(s.lock_intent(&intent, &a, 1).unwrap(), LockOutcome::Same);
+    let lock = Lock { digest: a, epoch: 1 };
+    assert_eq!(s.lock_intent(&intent, &b, 1).unwrap(), LockOutcome::Conflict(lock));
+    assert_eq!(s.lock_intent(&intent, &a, 2).unwrap(), LockOutcome::Conflict(lock), "another key, another message");
+    assert_eq!(s.lock_intent(&digest("other"), &b, 1).unwrap(), LockOutcome::Fresh);
+    assert_eq!(db.another().lock(&intent).unwrap(), Some(lock), "and it is durable");
+    assert_eq!(s.counts().unwrap().locks, 2);
+}
+
+pub fn one_of_many_digests_is_locked(db: &Database) {
+    let others: Vec<_> = (0..6).map(|_| db.another()).collect();
+    let intent = digest("intent");
+    let outcomes = std::thread::scope(|scope| {
+        let lock = |(n, s): (usize, _)| {
+            let s: &storage::Storage = s;
+            scope.spawn(move || s.lock_intent(&intent, &digest(&n.to_string()), 1).unwrap())
+        };
+        let threads: Vec<_> = others.iter().enumerate().map(lock).collect();
+        threads.into_iter().map(|t| t.join().unwrap()).collect::<Vec<_>>()
+    });
+    let lock = db.storage().lock(&intent).unwrap().unwrap();
+    assert_eq!(outcomes.iter().filter(|o| **o == LockOutcome::Fresh).count(), 1);
+    assert_eq!(outcomes.iter().filter(|o| **o == LockOutcome::Conflict(lock)).count(), 5);
+}
+
+pub fn evidence_is_kept_once_in_order(db: &Database) {
+    let s = db.storage();
+    let evidence = |seq, kind: &str, body: &str| Evidence { seq, kind: kind.to_owned(), body: body.into() };
+    let all = [evidence(9, "divergence", "x"), evidence(2, "fork", ""), evidence(2, "divergence", "x")];
+    for e in all.iter().chain(&all) {
+        s.put_evidence(e).unwrap();
+    }
+    let [nine, fork, divergence] = all;
+    assert_eq!(s.evidence(0, 10).unwrap(), [divergence, fork, nine.clone()]);
+    assert_eq!(s.evidence(3, 10).unwrap(), [nine]);
+    assert_eq!(s.counts().unwrap().evidence, 3);
+    s.put_evidence(&evidence(2, "fork", "another body")).unwrap();
+    assert_eq!(s.counts().unwrap().evidence, 4);
+    assert!(s.put_evidence(&evidence(2, "", "x")).is_err());
+}
