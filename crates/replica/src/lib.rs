@@ -9,9 +9,11 @@
 
 mod divergence;
 mod statement;
+mod verify;
 
 pub use divergence::Divergence;
 pub use statement::{Tokens, read_statement};
+pub use verify::{Report, Verifier, VerifyError, key_name, quorum_key};
 
 use domain::{Did, Time};
 use ipld_core::ipld::Ipld;

@@ -35,6 +35,9 @@ impl Rule for Genesis {
         if self.ledger != VERSION {
             return Err(ParseError::args("ledger", "this version of the ledger is not known; use 1"));
         }
+        if self.origin.as_str().chars().any(|c| c.is_whitespace() || c == '+') {
+            return Err(ParseError::args("origin", "no spaces and no plus sign: it names keys in checkpoints"));
+        }
         if self.clock_tolerance > MAX_CLOCK_TOLERANCE {
             return Err(ParseError::args("clock_tolerance", "at most 120 seconds"));
         }
