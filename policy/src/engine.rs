@@ -1,32 +1,213 @@
-use crate::{Bundle, Code, Decision, ENGINE, Effect, Input, LoadError, Violation};
+use crate::{
+    Bundle, Code, Decision, ENGINE, Effect, Input, LoadError, Violation, decision::MAX_VIOLATIONS, lint, value,
+};
 use domain::Digest;
+use regorus::{Value, languages::rego::compiler::Compiler, rvm::program::Program, rvm::vm::RegoVM};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// A decision may execute this many instructions of the engine's machine. The widest payout needs about a third under
+/// the default policy. It is counted and not timed, so that every machine stops at the same place.
+pub const MAX_INSTRUCTIONS: usize = 25_000;
+/// Idle machines kept for the next decision: more than threads that decide at once on the largest host.
+const MAX_IDLE: usize = 64;
+/// The package of the module below. Bundles may not have one of this name.
+pub(crate) const ENTRY_PACKAGE: &str = "countersign";
+/// The rule that is evaluated.
+pub(crate) const ENTRY_RULE: &str = "data.countersign.decision";
+/// Reads the three results of a bundle in one evaluation, so that one missing makes the whole undefined.
+pub(crate) const ENTRY_MODULE: &str = "package countersign\n\nimport rego.v1\n\ndecision := {\"approvals\": \
+                                       data.payout.approvals, \"effect\": data.payout.effect, \"violation\": \
+                                       data.payout.violation}\n";
 
 /// A bundle compiled and checked, ready to decide. Shared between threads behind an `Arc`.
-#[derive(Debug)]
 pub struct Engine {
     bundle: Digest,
+    program: Arc<Program>,
+    data: String,
+    /// Each machine owns its copy of the data: sharing one would make every thread count references on the same lines.
+    idle: Mutex<Vec<RegoVM>>,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("bundle", &self.bundle).finish_non_exhaustive()
+    }
 }
 
 impl Engine {
     /// Checks and compiles a bundle. Everything that is wrong with it is in the error, with file, line and column.
     pub fn load(bundle: &Bundle) -> Result<Self, LoadError> {
-        Ok(Self { bundle: bundle.id() })
+        let anchor = lint::sources(bundle)?;
+        let program = compile(bundle)?;
+        lint::program(&program)?;
+        let engine =
+            Self { bundle: bundle.id(), program, data: bundle.data().to_owned(), idle: Mutex::new(Vec::new()) };
+        lint::probe(&engine, &anchor)?;
+        Ok(engine)
     }
 
     /// Decides. Whatever goes wrong is a denial with [`Code::PolicyError`].
     pub fn decide(&self, input: &Input) -> Decision {
-        Decision {
-            effect: Effect::Deny,
-            violations: vec![Violation::new(Code::PolicyError, "not evaluated")],
-            approvals: 0,
-            bundle: self.bundle,
-            input: input.digest(),
-            engine: ENGINE,
-        }
+        self.decision(input, self.evaluate(input))
     }
 
     /// The content address of the bundle that decides.
     pub const fn bundle(&self) -> &Digest {
         &self.bundle
     }
+
+    /// Evaluates the bundle and reads its result; what it says wrong is the error.
+    pub(crate) fn evaluate(&self, input: &Input) -> Result<Verdict, Fault> {
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let pooled = idle().pop();
+        let mut vm = match pooled {
+            Some(vm) => vm,
+            None => self.machine()?,
+        };
+        vm.set_input(value::of(input));
+        // A machine that failed is dropped with whatever state it is in.
+        let result = catch_unwind(AssertUnwindSafe(|| vm.execute()))
+            .map_err(|_| Fault::Evaluation("the engine failed".to_owned()))?
+            .map_err(|e| Fault::of_machine(&e.to_string()))?;
+        let verdict = Verdict::read(&result);
+        let mut machines = idle();
+        if machines.len() < MAX_IDLE {
+            machines.push(vm);
+        }
+        verdict
+    }
+
+    fn machine(&self) -> Result<RegoVM, Fault> {
+        let fault = |e: &dyn fmt::Display| Fault::Evaluation(first_line(&e.to_string()));
+        let mut vm = RegoVM::new();
+        vm.load_program(Arc::clone(&self.program));
+        vm.set_data(Value::from_json_str(&self.data).map_err(|e| fault(&e))?).map_err(|e| fault(&e))?;
+        vm.set_max_instructions(MAX_INSTRUCTIONS);
+        // A builtin that fails must fail the decision: as `undefined` it would make a violation rule pass silently.
+        vm.set_strict_builtin_errors(true);
+        Ok(vm)
+    }
+
+    pub(crate) fn decision(&self, input: &Input, outcome: Result<Verdict, Fault>) -> Decision {
+        let verdict = outcome.unwrap_or_else(|fault| Verdict {
+            effect: Effect::Deny,
+            violations: BTreeSet::from([Violation::new(Code::PolicyError, &fault.to_string())]),
+            approvals: 0,
+        });
+        Decision {
+            effect: verdict.effect,
+            violations: verdict.violations.into_iter().take(MAX_VIOLATIONS).collect(),
+            approvals: verdict.approvals,
+            bundle: self.bundle,
+            input: input.digest(),
+            engine: ENGINE,
+        }
+    }
+}
+
+/// What a bundle said, well-formed and consistent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    pub(crate) effect: Effect,
+    pub(crate) violations: BTreeSet<Violation>,
+    pub(crate) approvals: u8,
+}
+
+/// Why there is no verdict.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Fault {
+    #[error("the policy does not decide within {MAX_INSTRUCTIONS} instructions")]
+    Unbounded,
+    #[error("the policy could not be evaluated: {0}")]
+    Evaluation(String),
+    #[error("the policy's result is not a decision: {0}")]
+    Result(String),
+    /// Not a mistake of types: a policy may deny by default, but people must be told that it did.
+    #[error("the policy denied without naming a violation")]
+    Unexplained,
+}
+
+impl Fault {
+    fn of_machine(message: &str) -> Self {
+        if message.to_lowercase().contains("instruction limit") {
+            Self::Unbounded
+        } else {
+            Self::Evaluation(first_line(message))
+        }
+    }
+}
+
+impl Verdict {
+    /// Reads `{"effect", "violation", "approvals"}`.
+    pub(crate) fn read(result: &Value) -> Result<Self, Fault> {
+        let wrong = |what: &str| Fault::Result(what.to_owned());
+        let fields = result.as_object().map_err(|_| wrong("effect, violation or approvals is undefined"))?;
+        let field = |name: &str| fields.get(&Value::from(name)).ok_or_else(|| wrong(&format!("{name} is undefined")));
+
+        let effect = field("effect")?.as_string().ok().and_then(|s| s.parse::<Effect>().ok());
+        let effect = effect.ok_or_else(|| wrong("effect is not allow, review or deny"))?;
+        let approvals = field("approvals")?.as_u8().ok().filter(|n| *n <= crate::MAX_APPROVALS);
+        let approvals = approvals.ok_or_else(|| wrong("approvals is not an integer from 0 to 16"))?;
+        let set = field("violation")?.as_set().map_err(|_| wrong("violation is not a set"))?;
+        let violations = set.iter().map(violation).collect::<Result<BTreeSet<_>, _>>()?;
+
+        match effect {
+            Effect::Deny if violations.is_empty() => Err(Fault::Unexplained),
+            Effect::Allow | Effect::Review if !violations.is_empty() => {
+                Err(wrong("effect is not deny although there are violations"))
+            }
+            Effect::Review if approvals == 0 => Err(wrong("effect is review but approvals is 0")),
+            Effect::Allow | Effect::Deny if approvals != 0 => {
+                Err(wrong("approvals is not 0 although nothing is reviewed"))
+            }
+            _ => Ok(Self { effect, violations, approvals }),
+        }
+    }
+}
+
+fn violation(value: &Value) -> Result<Violation, Fault> {
+    let wrong = |what: &str| Fault::Result(format!("a violation {what}"));
+    let fields = value.as_object().map_err(|_| wrong("is not an object"))?;
+    let text = |name: &str| fields.get(&Value::from(name)).and_then(|v| v.as_string().ok()).cloned();
+    let (Some(code), Some(msg), 2) = (text("code"), text("msg"), fields.len()) else {
+        return Err(wrong("is not {\"code\": string, \"msg\": string}"));
+    };
+    match code.parse::<Code>() {
+        Ok(Code::PolicyError) | Err(_) => Err(wrong(&format!("has the unknown code {code:?}"))),
+        Ok(code) => Ok(Violation::new(code, &msg)),
+    }
+}
+
+/// Compiles the sources of a bundle and the entry module for the machine.
+fn compile(bundle: &Bundle) -> Result<Arc<Program>, LoadError> {
+    let failed = |e: &dyn fmt::Display| lint::located(&e.to_string(), bundle);
+    let mut interpreter = interpreter(bundle)?;
+    let policy = interpreter.compile_with_entrypoint(&ENTRY_RULE.into()).map_err(|e| failed(&e))?;
+    Compiler::compile_from_policy(&policy, &[ENTRY_RULE]).map_err(|e| failed(&e))
+}
+
+/// The engine's interpreter with a bundle and the entry module, strict like the machine.
+pub(crate) fn interpreter(bundle: &Bundle) -> Result<regorus::Engine, LoadError> {
+    let failed = |e: &dyn fmt::Display| lint::located(&e.to_string(), bundle);
+    let mut engine = regorus::Engine::new();
+    engine.set_rego_v0(false);
+    engine.set_strict_builtin_errors(true);
+    for (path, source) in bundle.modules() {
+        engine.add_policy(path.clone(), source.clone()).map_err(|e| failed(&e))?;
+    }
+    engine.add_policy("countersign/entry.rego".to_owned(), ENTRY_MODULE.to_owned()).map_err(|e| failed(&e))?;
+    let data = Value::from_json_str(bundle.data()).map_err(|e| LoadError::whole("data", first_line(&e.to_string())))?;
+    engine.add_data(data).map_err(|e| LoadError::whole("data", first_line(&e.to_string())))?;
+    Ok(engine)
+}
+
+/// The line of an engine's message that says what is wrong: the one after the source excerpt, or the first.
+pub(crate) fn first_line(message: &str) -> String {
+    let line = message.lines().find_map(|line| line.strip_prefix("error: "));
+    line.or_else(|| message.lines().find(|line| !line.trim().is_empty())).unwrap_or("unknown error").to_owned()
 }

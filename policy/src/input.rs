@@ -1,6 +1,6 @@
 use domain::{AccountId, AssetId, Bps, Did, Digest, Name, OrderId, PluginId, Time, Version};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything that a payout decision may depend on, gathered by the ledger from its own state.
@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Amounts are in minor units of the payout's asset, times in Unix seconds. Fields are declared in alphabetical order
 /// here and below, so that the compact JSON of an `Input` has sorted keys: it is its own canonical form (RFC 8785), and
 /// [`Input::digest`] is taken over it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Input {
     /// What is decided.
     pub action: Action,
@@ -48,7 +48,7 @@ pub struct Input {
 }
 
 /// The kind of intent that is decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// `/proposal/payout`.
@@ -56,8 +56,8 @@ pub enum Action {
 }
 
 /// An asset of the tenant's asset table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Asset {
     /// How many decimals people read a minor unit with: 6 means 1,000,000 minor units are 1 whole.
     pub decimals: u8,
@@ -70,8 +70,8 @@ pub struct Asset {
 }
 
 /// Use of a daily limit, in minor units.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Budget {
     /// Held by proposals that may still execute, without the one that is decided.
     pub reserved: u64,
@@ -80,8 +80,8 @@ pub struct Budget {
 }
 
 /// An installation and its grant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Installation {
     /// The commands that the grant allows, such as `/proposal/payout`.
     pub capabilities: BTreeSet<String>,
@@ -101,7 +101,7 @@ pub struct Installation {
 }
 
 /// Where an installation is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InstallationState {
     /// May propose.
@@ -113,8 +113,8 @@ pub enum InstallationState {
 }
 
 /// What a grant allows of one asset, in minor units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Limits {
     /// In one UTC day.
     pub daily_total: u64,
@@ -123,8 +123,8 @@ pub struct Limits {
 }
 
 /// One line of what the payout is for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct LineItem {
     /// In minor units.
     pub amount: u64,
@@ -134,8 +134,8 @@ pub struct LineItem {
 }
 
 /// An order as the marketplace opened it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Order {
     /// What the buyer paid in, in minor units of `asset`.
     pub amount: u64,
@@ -154,7 +154,7 @@ pub struct Order {
 }
 
 /// Where an order is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderState {
     /// Its escrow can be paid out.
@@ -164,8 +164,8 @@ pub enum OrderState {
 }
 
 /// The plugin that is installed, at the version that was granted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Plugin {
     /// The plugin is frozen in every tenant, or in this one.
     pub frozen: bool,
@@ -180,7 +180,7 @@ pub struct Plugin {
 }
 
 /// Where a plugin version is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PluginState {
     /// May be used.
@@ -192,8 +192,8 @@ pub enum PluginState {
 }
 
 /// What the proposal itself names. The facts about it are in the fields beside.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Proposal {
     /// CAIP-19 of the asset to pay out.
     #[schemars(with = "String")]
@@ -207,8 +207,8 @@ pub struct Proposal {
 }
 
 /// What a verification provider said of an account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Recipient {
     /// How well its owner is known; 0 is not at all.
     pub kyc_level: u8,
@@ -223,8 +223,8 @@ pub struct Recipient {
 }
 
 /// A recipient that must get at least a share of every payout of an order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Royalty {
     /// The least share, in basis points.
     #[schemars(with = "u16")]
@@ -235,8 +235,8 @@ pub struct Royalty {
 }
 
 /// One recipient's part.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Split {
     /// The part in minor units, as the largest remainder method divides the total.
     pub amount: u64,
@@ -249,8 +249,8 @@ pub struct Split {
 }
 
 /// The tenant whose money it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Tenant {
     /// The tenant is frozen.
     pub frozen: bool,
@@ -260,8 +260,8 @@ pub struct Tenant {
 }
 
 /// The invocation that carries the proposal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Token {
     /// Its expiration (UCAN `exp`).
     #[schemars(with = "u64")]

@@ -12,13 +12,19 @@
 mod bundle;
 mod decision;
 mod engine;
+pub mod explain;
 mod finding;
 mod input;
+mod lint;
+pub mod probe;
+pub mod testing;
 mod value;
 
 pub use bundle::{Bundle, MAX_BUNDLE_BYTES, MAX_MODULES};
-pub use decision::{Code, Decision, ENGINE, Effect, MAX_APPROVALS, MAX_VIOLATIONS, Violation};
-pub use engine::Engine;
+pub use decision::{
+    Code, Decision, ENGINE, Effect, MAX_APPROVALS, MAX_MESSAGE_CHARS, MAX_VIOLATIONS, UnknownName, Violation,
+};
+pub use engine::{Engine, MAX_INSTRUCTIONS};
 pub use finding::{Finding, LoadError};
 pub use input::{
     Action, Asset, Budget, Input, Installation, InstallationState, Limits, LineItem, Order, OrderState, Plugin,

@@ -1,0 +1,247 @@
+use crate::{Finding, engine::first_line};
+use regorus::unstable::{Expr, Literal, Module, Parser, Query, Ref, Rule, RuleAssign, RuleHead, Source, Span};
+
+/// One module, parsed.
+pub(crate) struct Parsed {
+    /// The path inside the bundle.
+    pub(crate) file: String,
+    /// `data.` and the package.
+    pub(crate) package: String,
+    /// Its syntax tree.
+    pub(crate) module: Module,
+}
+
+impl Parsed {
+    /// A finding at a place in this module.
+    pub(crate) fn finding(&self, span: &Span, reason: impl Into<String>) -> Finding {
+        Finding { file: self.file.clone(), line: span.line, column: span.col, reason: reason.into() }
+    }
+
+    /// The rules in the order of the source.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.module.policy.iter().map(AsRef::as_ref)
+    }
+
+    /// What a name of this module stands for when an import gives it: the path from `data`.
+    pub(crate) fn imported(&self, name: &str) -> Option<String> {
+        self.module.imports.iter().find_map(|import| {
+            let path = path(&import.refr).0;
+            let alias = import.r#as.as_ref().map(|span| span.text());
+            let given = alias.or_else(|| path.last().map(String::as_str));
+            (path.first().is_some_and(|root| root == "data") && given == Some(name)).then(|| path.join("."))
+        })
+    }
+}
+
+/// Parses one module as Rego v1.
+pub(crate) fn parse(file: &str, text: &str) -> Result<Parsed, Finding> {
+    let source = Source::from_contents(file.to_owned(), text.to_owned())
+        .map_err(|e| Finding::whole(file, first_line(&e.to_string())))?;
+    let parsed = Parser::new(&source).and_then(|mut parser| {
+        parser.enable_rego_v1()?;
+        parser.parse()
+    });
+    let module = parsed.map_err(|e| {
+        let message = e.to_string();
+        let place = message.lines().find_map(|line| {
+            let mut parts = line.strip_prefix("--> ")?.rsplitn(3, ':');
+            let column = parts.next()?.parse::<u32>().ok()?;
+            Some((parts.next()?.parse::<u32>().ok()?, column))
+        });
+        let (line, column) = place.unwrap_or((1, 1));
+        Finding { file: file.to_owned(), line, column, reason: first_line(&message) }
+    })?;
+    let package = format!("data.{}", path(&module.package.refr).0.join("."));
+    Ok(Parsed { file: file.to_owned(), package, module })
+}
+
+/// The constant names at the start of a reference, and whether they are all of it.
+pub(crate) fn path(expr: &Expr) -> (Vec<String>, bool) {
+    match expr {
+        Expr::Var { span, .. } => (vec![span.text().to_owned()], true),
+        Expr::RefDot { refr, field, .. } => {
+            let (mut names, whole) = path(refr);
+            if whole {
+                names.push(field.0.text().to_owned());
+            }
+            (names, whole)
+        }
+        Expr::RefBrack { refr, index, .. } => {
+            let (mut names, mut whole) = path(refr);
+            match (whole, index.as_ref()) {
+                (true, Expr::String { value, .. } | Expr::RawString { value, .. }) => {
+                    names.extend(value.as_string().ok().map(|s| s.to_string()));
+                }
+                _ => whole = false,
+            }
+            (names, whole)
+        }
+        _ => (Vec::new(), false),
+    }
+}
+
+/// The name that a rule defines, without what follows it: `a` for `a.b[c] := 1`.
+pub(crate) fn rule_name(rule: &Rule) -> String {
+    let refr = match rule {
+        Rule::Default { refr, .. } => refr,
+        Rule::Spec { head, .. } => match head {
+            RuleHead::Compr { refr, .. } | RuleHead::Set { refr, .. } | RuleHead::Func { refr, .. } => refr,
+        },
+    };
+    path(refr).0.into_iter().next().unwrap_or_default()
+}
+
+/// Where a module says `default effect := "deny"`.
+pub(crate) fn default_deny(parsed: &Parsed) -> Option<Finding> {
+    parsed.rules().find_map(|rule| match rule {
+        Rule::Default { span, value, .. } if rule_name(rule) == "effect" => match value.as_ref() {
+            Expr::String { value, .. } if value.as_string().is_ok_and(|s| s.as_ref() == "deny") => {
+                Some(parsed.finding(span, ""))
+            }
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
+/// What a walk meets.
+pub(crate) enum Node<'a> {
+    /// An expression.
+    Expr(&'a Expr),
+    /// A `with` modifier.
+    With(&'a Span),
+}
+
+/// Visits every expression and `with` of a rule, outer ones first.
+pub(crate) fn walk<'a>(rule: &'a Rule, visit: &mut impl FnMut(Node<'a>)) {
+    match rule {
+        Rule::Default { args, value, .. } => {
+            args.iter().for_each(|arg| expression(arg, visit));
+            expression(value, visit);
+        }
+        Rule::Spec { head, bodies, .. } => {
+            match head {
+                RuleHead::Compr { refr, assign, .. } => {
+                    indices(refr, visit);
+                    assigned(assign.as_ref(), visit);
+                }
+                RuleHead::Set { refr, key, .. } => {
+                    indices(refr, visit);
+                    key.iter().for_each(|key| expression(key, visit));
+                }
+                RuleHead::Func { args, assign, .. } => {
+                    args.iter().for_each(|arg| expression(arg, visit));
+                    assigned(assign.as_ref(), visit);
+                }
+            }
+            for body in bodies {
+                assigned(body.assign.as_ref(), visit);
+                query(&body.query, visit);
+            }
+        }
+    }
+}
+
+/// The name in a head is a definition and no use; what it is indexed with is a use.
+fn indices<'a>(refr: &'a Expr, visit: &mut impl FnMut(Node<'a>)) {
+    match refr {
+        Expr::RefDot { refr, .. } => indices(refr, visit),
+        Expr::RefBrack { refr, index, .. } => {
+            indices(refr, visit);
+            expression(index, visit);
+        }
+        _ => {}
+    }
+}
+
+/// The start of a longer reference: `data` in `data.a.b` is no use of all data, so names on the way are not visited.
+fn base<'a>(expr: &'a Ref<Expr>, visit: &mut impl FnMut(Node<'a>)) {
+    match expr.as_ref() {
+        Expr::Var { .. } => {}
+        Expr::RefDot { refr, .. } => base(refr, visit),
+        Expr::RefBrack { refr, index, .. } => {
+            base(refr, visit);
+            expression(index, visit);
+        }
+        _ => expression(expr, visit),
+    }
+}
+
+fn assigned<'a>(assign: Option<&'a RuleAssign>, visit: &mut impl FnMut(Node<'a>)) {
+    if let Some(assign) = assign {
+        expression(&assign.value, visit);
+    }
+}
+
+fn query<'a>(query: &'a Query, visit: &mut impl FnMut(Node<'a>)) {
+    for statement in &query.stmts {
+        match &statement.literal {
+            Literal::SomeVars { .. } => {}
+            Literal::SomeIn { key, value, collection, .. } => {
+                key.iter().for_each(|key| expression(key, visit));
+                expression(value, visit);
+                expression(collection, visit);
+            }
+            Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => expression(expr, visit),
+            Literal::Every { domain, query: inner, .. } => {
+                expression(domain, visit);
+                self::query(inner, visit);
+            }
+        }
+        for with in &statement.with_mods {
+            visit(Node::With(&with.span));
+            expression(&with.refr, visit);
+            expression(&with.r#as, visit);
+        }
+    }
+}
+
+fn expression<'a>(expr: &'a Ref<Expr>, visit: &mut impl FnMut(Node<'a>)) {
+    visit(Node::Expr(expr));
+    match expr.as_ref() {
+        Expr::String { .. }
+        | Expr::RawString { .. }
+        | Expr::Number { .. }
+        | Expr::Bool { .. }
+        | Expr::Null { .. }
+        | Expr::Var { .. } => {}
+        Expr::Array { items, .. } | Expr::Set { items, .. } => items.iter().for_each(|item| expression(item, visit)),
+        Expr::Object { fields, .. } => {
+            for (_, key, value) in fields {
+                expression(key, visit);
+                expression(value, visit);
+            }
+        }
+        Expr::ArrayCompr { term, query: inner, .. } | Expr::SetCompr { term, query: inner, .. } => {
+            expression(term, visit);
+            query(inner, visit);
+        }
+        Expr::ObjectCompr { key, value, query: inner, .. } => {
+            expression(key, visit);
+            expression(value, visit);
+            query(inner, visit);
+        }
+        Expr::Call { fcn, params, .. } => {
+            expression(fcn, visit);
+            params.iter().for_each(|param| expression(param, visit));
+        }
+        Expr::UnaryExpr { expr, .. } => expression(expr, visit),
+        Expr::RefDot { refr, .. } => base(refr, visit),
+        Expr::RefBrack { refr, index, .. } => {
+            base(refr, visit);
+            expression(index, visit);
+        }
+        Expr::BinExpr { lhs, rhs, .. }
+        | Expr::BoolExpr { lhs, rhs, .. }
+        | Expr::ArithExpr { lhs, rhs, .. }
+        | Expr::AssignExpr { lhs, rhs, .. } => {
+            expression(lhs, visit);
+            expression(rhs, visit);
+        }
+        Expr::Membership { key, value, collection, .. } => {
+            key.iter().for_each(|key| expression(key, visit));
+            expression(value, visit);
+            expression(collection, visit);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+use super::{
+    BUILTINS, PACKAGE,
+    module::{Node, Parsed, path, rule_name, walk},
+    not_allowed,
+};
+use crate::{Code, Finding, engine::ENTRY_PACKAGE};
+use regorus::unstable::{ArithOp, Expr, Rule, RuleHead};
+
+/// Checks the header and every rule of a module.
+pub(super) fn check(parsed: &Parsed, modules: &[Parsed], findings: &mut Vec<Finding>) {
+    let reserved = format!("data.{ENTRY_PACKAGE}");
+    if parsed.package == reserved || parsed.package.starts_with(&format!("{reserved}.")) {
+        findings.push(parsed.finding(&parsed.module.package.span, format!("package {ENTRY_PACKAGE} is reserved")));
+    }
+    if parsed.module.target.is_some() {
+        findings.push(parsed.finding(&parsed.module.package.span, "__target__ is not Rego"));
+    }
+    for import in &parsed.module.imports {
+        let name = path(&import.refr).0.join(".");
+        let own = |m: &Parsed| name == m.package || name.strip_prefix(&m.package).is_some_and(|r| r.starts_with('.'));
+        if name != "rego.v1" && !modules.iter().any(own) {
+            let reason = format!("import {name}: only rego.v1 and packages of the bundle may be imported");
+            findings.push(parsed.finding(&import.span, reason));
+        }
+    }
+    for rule in parsed.rules() {
+        let message = if parsed.package == PACKAGE && rule_name(rule) == "violation" {
+            violation(parsed, rule, findings)
+        } else {
+            None
+        };
+        walk(rule, &mut |node| match node {
+            Node::With(span) => findings.push(parsed.finding(span, "`with` is for tests only")),
+            Node::Expr(expr) => expression(parsed, modules, expr, message, findings),
+        });
+    }
+}
+
+/// Checks the head of a violation rule; the answer is its message.
+fn violation<'a>(parsed: &Parsed, rule: &'a Rule, findings: &mut Vec<Finding>) -> Option<&'a Expr> {
+    let Some((code, message)) = head(rule) else {
+        let reason = "violation is not `violation contains {\"code\": \"...\", \"msg\": ...}` with a constant code";
+        findings.push(parsed.finding(rule.span(), reason));
+        return None;
+    };
+    match code.1.parse::<Code>() {
+        Ok(Code::PolicyError) => {
+            findings.push(parsed.finding(code.0.span(), "code \"policy_error\" is the engine's own"));
+        }
+        Ok(_) => {}
+        Err(_) => findings.push(parsed.finding(code.0.span(), format!("unknown code {:?}", code.1))),
+    }
+    Some(message)
+}
+
+/// The constant code and the message expression in the head of a violation rule.
+pub(crate) fn head(rule: &Rule) -> Option<((&Expr, String), &Expr)> {
+    let Rule::Spec { head: RuleHead::Set { key: Some(key), .. }, .. } = rule else { return None };
+    let Expr::Object { fields, .. } = key.as_ref() else { return None };
+    let field = |name: &str| {
+        let named = |key: &Expr| matches!(key, Expr::String { value, .. } if value.as_string().is_ok_and(|s| s.as_ref() == name));
+        fields.iter().find(|(_, key, _)| named(key)).map(|(_, _, value)| value.as_ref())
+    };
+    let code = field("code")?;
+    let Expr::String { value, .. } = code else { return None };
+    let text = value.as_string().ok()?.to_string();
+    (fields.len() == 2).then_some(((code, text), field("msg")?))
+}
+
+fn expression(parsed: &Parsed, modules: &[Parsed], expr: &Expr, message: Option<&Expr>, findings: &mut Vec<Finding>) {
+    match expr {
+        Expr::Call { fcn, span, .. } => {
+            let name = path(fcn).0.join(".");
+            if defined(parsed, modules, &name) {
+            } else if name == "sprintf" {
+                if !message.is_some_and(|message| std::ptr::eq(message, expr)) {
+                    findings.push(parsed.finding(span, "sprintf may only be a violation's \"msg\" itself"));
+                }
+            } else if !BUILTINS.contains(&name.as_str()) {
+                findings.push(parsed.finding(span, not_allowed(&name)));
+            }
+        }
+        Expr::ArithExpr { op: ArithOp::Div, span, .. } => {
+            let reason = "division is not exact: multiply the other side instead";
+            findings.push(parsed.finding(span, reason));
+        }
+        Expr::Number { span, .. } if span.text().parse::<i64>().is_err() => {
+            findings.push(parsed.finding(span, format!("{} is not an integer below 2^63", span.text())));
+        }
+        _ => {}
+    }
+}
+
+/// Whether a function of this name is defined by the bundle itself.
+fn defined(parsed: &Parsed, modules: &[Parsed], name: &str) -> bool {
+    let (first, rest) = name.split_once('.').map_or((name, None), |(first, rest)| (first, Some(rest)));
+    let full = match (first, parsed.imported(first), rest) {
+        ("data", _, _) => name.to_owned(),
+        (_, Some(root), Some(rest)) => format!("{root}.{rest}"),
+        (_, Some(root), None) => root,
+        (_, None, _) => format!("{}.{name}", parsed.package),
+    };
+    modules.iter().any(|m| {
+        m.rules().any(|rule| {
+            let function = matches!(rule, Rule::Spec { head: RuleHead::Func { .. }, .. });
+            function && full == format!("{}.{}", m.package, rule_name(rule))
+        })
+    })
+}

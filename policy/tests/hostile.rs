@@ -1,0 +1,233 @@
+//! Bundles that must not load: each is refused with file, line and reason.
+
+use policy::{Bundle, Engine, LoadError, MAX_BUNDLE_BYTES, MAX_MODULES, testing::check};
+use std::collections::BTreeMap;
+
+const HEAD: &str = "package payout\nimport rego.v1\ndefault effect := \"deny\"\ndefault approvals := 0\n";
+const DENY: &str = "violation contains {\"code\": \"frozen\", \"msg\": \"no\"} if true\n";
+
+fn bundle(source: &str) -> Result<Bundle, LoadError> {
+    Bundle::new(BTreeMap::from([("payout/payout.rego".to_owned(), source.to_owned())]), "{}".to_owned())
+}
+
+fn refused(source: &str) -> Vec<String> {
+    let error = bundle(source).and_then(|b| Engine::load(&b)).expect_err(source);
+    error.findings().iter().map(ToString::to_string).collect()
+}
+
+/// A rule on line 5 and the finding that it must give: column, and part of the reason.
+const RULES: &[(&str, u32, &str)] = &[
+    ("x := http.send({\"method\": \"GET\", \"url\": \"http://127.0.0.1\"})", 6, "http.send is not among"),
+    ("x := time.now_ns()", 6, "time.now_ns is not among"),
+    ("x := rand.intn(\"a\", 5)", 6, "rand.intn is not among"),
+    ("x := uuid.rfc4122(\"a\")", 6, "uuid.rfc4122 is not among"),
+    ("x := opa.runtime()", 6, "opa.runtime is not among"),
+    ("x if trace(\"x\")", 6, "trace is not among"),
+    ("x if print(\"x\")", 6, "print is not among"),
+    ("x := numbers.range(1, 100000000)", 6, "numbers.range is not among"),
+    ("x := numbers.range_step(1, 100000000, 1)", 6, "numbers.range_step is not among"),
+    ("x if walk(input, [[], y])", 6, "walk is not among"),
+    ("x if regex.match(\"(a+)+$\", input.action)", 6, "regex.match is not among"),
+    ("x := replace(input.action, \"a\", input.action)", 6, "replace is not among"),
+    ("x := concat(input.action, [input.action])", 6, "concat is not among"),
+    ("x := strings.repeat(\"x\", 1000000)", 6, "strings.repeat is not among"),
+    ("x := json.unmarshal(\"{}\")", 6, "json.unmarshal is not among"),
+    ("x := to_number(\"1e400\")", 6, "to_number is not among"),
+    ("x := no_such_function(1)", 6, "no_such_function is not among"),
+    ("x := input.total / 3", 6, "division is not exact"),
+    ("x := [y | some s in input.splits; y := s.bps / 2]", 40, "division is not exact"),
+    ("x := 1.5", 6, "1.5 is not an integer"),
+    ("x := 1e3", 6, "1e3 is not an integer"),
+    ("x := sprintf(\"%s%s\", [input, input])", 6, "sprintf may only be"),
+    ("x if effect == \"deny\" with input as {}", 24, "`with` is for tests only"),
+    ("x if x", 1, "payout.x depends on itself"),
+    ("f(n) := f(n - 1) if n > 0", 1, "payout.f depends on itself"),
+    ("x := data", 1, "payout.x depends on itself"),
+    ("x := data.payout[input.action]", 1, "payout.x depends on itself"),
+    ("violation contains {\"code\": \"no_such\", \"msg\": \"x\"} if true", 29, "unknown code \"no_such\""),
+    ("violation contains {\"code\": \"policy_error\", \"msg\": \"x\"} if true", 29, "is the engine's own"),
+    ("violation contains {\"code\": input.action, \"msg\": \"x\"} if true", 1, "with a constant code"),
+    ("violation contains \"frozen\" if true", 1, "with a constant code"),
+    ("violation contains {\"code\": \"frozen\"} if true", 1, "with a constant code"),
+    ("violation contains {\"code\": \"frozen\", \"msg\": \"x\", \"more\": 1} if true", 1, "with a constant code"),
+];
+
+#[test]
+fn hostile_rule_is_refused_where_it_stands() {
+    for (rule, column, reason) in RULES {
+        let findings = refused(&format!("{HEAD}{rule}\n{DENY}"));
+        let place = format!("payout/payout.rego:5:{column}: ");
+        let found = findings.iter().any(|f| f.starts_with(&place) && f.contains(reason));
+        assert!(found, "{rule}: expected {place}…{reason}…, got {findings:#?}");
+    }
+}
+
+#[test]
+fn every_finding_is_told_at_once() {
+    let findings = refused(&format!("{HEAD}x := 1 / 2\ny := time.now_ns()\n{DENY}"));
+    assert_eq!(findings.len(), 2, "{findings:#?}");
+    assert!(findings[1].starts_with("payout/payout.rego:6:"));
+}
+
+#[test]
+fn forbidden_names_in_strings_and_comments_do_not_matter() {
+    let source =
+        format!("{HEAD}# time.now_ns() / 2 with input as {{}}\nx := \"http.send(1) / 2\"\ny := `trace(1) / 2`\n{DENY}");
+    Engine::load(&bundle(&source).unwrap()).unwrap();
+}
+
+#[test]
+fn own_functions_and_packages_may_be_used() {
+    let rule = "violation contains {\"code\": \"frozen\", \"msg\": sprintf(\"%d\", [limits.twice(double(1))])} if true";
+    let payout = format!(
+        "package payout\nimport rego.v1\nimport data.limits\ndefault effect := \"deny\"\ndefault approvals := 0\n\
+         double(n) := n * 2\n{rule}\n"
+    );
+    let limits = "package limits\nimport rego.v1\ntwice(n) := n * 2\n";
+    let modules = [("payout/payout.rego", payout.as_str()), ("limits/limits.rego", limits)];
+    let modules = modules.map(|(path, source)| (path.to_owned(), source.to_owned()));
+    let engine = Engine::load(&Bundle::new(BTreeMap::from(modules), "{}".to_owned()).unwrap()).unwrap();
+    assert_eq!(engine.decide(&policy::probe::ordinary().unwrap()).violations[0].msg, "4");
+}
+
+/// Whole modules and part of the finding that each must give.
+const MODULES: &[(&str, &str)] = &[
+    ("", "payout/payout.rego:1:"),
+    ("not rego at all", "payout/payout.rego:1:"),
+    ("package payout\nallow {\n  true\n}\n", "payout/payout.rego:2:"),
+    ("package payout\nimport rego.v1\nx := {\n", "payout/payout.rego:"),
+    ("package payout\nx := \"open\n", "payout/payout.rego:2:"),
+    ("package other\nx := 1\n", "no module has `package payout`"),
+    ("package payout\nimport rego.v1\nx := 1\n", "payout/payout.rego:1:1: missing `default effect := \"deny\"`"),
+    ("package payout\nimport rego.v1\ndefault effect := \"allow\"\n", "missing `default effect := \"deny\"`"),
+    (
+        "package payout\nimport rego.v1\ndefault effect := \"deny\"\n",
+        "payout/payout.rego:1:1: package payout does not define",
+    ),
+    ("package payout\nimport data.other\nx := 1\n", "payout/payout.rego:2:1: import data.other"),
+    ("package payout\nimport future.keywords.if\nx := 1\n", "payout/payout.rego:2:1: import future.keywords.if"),
+    ("package payout\nimport input.total\nx := 1\n", "payout/payout.rego:2:1: import input.total"),
+    ("package countersign\nx := 1\n", "payout/payout.rego:1:1: package countersign is reserved"),
+];
+
+#[test]
+fn hostile_module_is_refused_where_it_is_wrong() {
+    for (source, finding) in MODULES {
+        let findings = refused(source);
+        assert!(findings.iter().any(|f| f.contains(finding)), "{source:?}: expected {finding}, got {findings:#?}");
+    }
+}
+
+/// What follows the header, and what the probes must find at `default effect`, line 3.
+const RESULTS: &[(&str, &str)] = &[
+    ("violation := {1 | false}\napprovals := 0\neffect := \"allow\"", "violation is not"),
+    ("violation contains {\"code\": \"frozen\", \"msg\": 7} if true", "a violation is not {\"code\": string"),
+    (
+        "effect := \"perhaps\"\nviolation contains {\"code\": \"frozen\", \"msg\": \"x\"} if false",
+        "effect is not allow",
+    ),
+    (
+        "effect := \"allow\"\nviolation contains {\"code\": \"frozen\", \"msg\": \"x\"} if true",
+        "although there are violations",
+    ),
+    ("effect := \"review\"\nviolation contains {\"code\": \"frozen\", \"msg\": \"x\"} if false", "approvals is 0"),
+    (
+        "effect := \"review\"\napprovals := 17\nviolation contains {\"code\": \"frozen\", \"msg\": \"x\"} if false",
+        "approvals is not an integer from 0 to 16",
+    ),
+    (
+        "effect := \"review\"\napprovals := \"1\"\nviolation contains {\"code\": \"frozen\", \"msg\": \"x\"} if false",
+        "approvals is not an integer",
+    ),
+    (
+        "effect := \"allow\"\napprovals := 1\nviolation contains {\"code\": \"frozen\", \"msg\": \"x\"} if false",
+        "although nothing is reviewed",
+    ),
+    ("violation contains {\"code\": \"frozen\", \"msg\": \"x\"} if false", "without naming a violation"),
+    (
+        "violation contains {\"code\": \"frozen\", \"msg\": \"x\"} if count([1 | some a in input.line_items; \
+         some b in input.line_items; some c in input.line_items]) >= 0",
+        "within 25000 instructions",
+    ),
+    ("x := 1\nx := 2\nviolation contains {\"code\": \"frozen\", \"msg\": \"x\"} if x == 1", "payout"),
+];
+
+#[test]
+fn wrong_result_is_found_before_it_is_needed() {
+    for (rest, reason) in RESULTS {
+        let findings = refused(&format!("{HEAD}{rest}\n"));
+        assert!(findings.iter().any(|f| f.contains(reason)), "{rest}: expected {reason}, got {findings:#?}");
+    }
+}
+
+#[test]
+fn hostile_data_is_refused() {
+    let default = Bundle::default_payout();
+    let with = |data: &str| check(&Bundle::new(default.modules().clone(), data.to_owned()).unwrap());
+    for (data, line, reason) in [
+        ("{\n  \"config\": ", 2, "EOF"),
+        ("[]", 1, "not a JSON object"),
+        ("{\"config\": {\"payout\": {\"min_kyc_level\": 1.5}}}", 1, "1.5 is not an integer"),
+        ("{\"config\": {\"payout\": {\"min_kyc_level\": 1e400}}}", 1, "is not an integer"),
+    ] {
+        let findings = with(data);
+        assert_eq!((findings[0].file.as_str(), findings[0].line), ("data", line), "{data}: {findings:?}");
+        assert!(findings[0].reason.contains(reason), "{data}: {findings:?}");
+    }
+    let deep = format!("{{\"a\": {}{}}}", "[".repeat(200), "]".repeat(200));
+    assert!(!with(&deep).is_empty());
+    let conflict = with("{\"payout\": {\"effect\": \"allow\"}}");
+    assert!(!conflict.is_empty(), "data must not stand in for a rule");
+    let unset = with("{}");
+    assert!(unset[0].reason.contains("is a setting missing"), "{unset:?}");
+}
+
+#[test]
+fn bundles_are_bounded() {
+    let make = |modules: Vec<(String, String)>| Bundle::new(modules.into_iter().collect(), "{}".to_owned());
+    let many = |n: usize| (0..n).map(|i| (format!("m{i}.rego"), String::new())).collect::<Vec<_>>();
+    assert!(make(many(0)).is_err());
+    assert!(make(many(MAX_MODULES)).is_ok());
+    assert!(make(many(MAX_MODULES + 1)).is_err());
+    let sized = |n: usize| vec![("a.rego".to_owned(), " ".repeat(n))];
+    assert!(make(sized(MAX_BUNDLE_BYTES - 8)).is_ok());
+    assert!(make(sized(MAX_BUNDLE_BYTES - 7)).is_err());
+    for path in ["", ".rego", "/a.rego", "../a.rego", "a//b.rego", "a.txt", "a b.rego", "a\n.rego", "a_test.rego"] {
+        assert!(make(vec![(path.to_owned(), String::new())]).is_err(), "{path:?}");
+    }
+}
+
+#[test]
+fn deep_nesting_and_long_chains_are_refused_and_do_not_overflow() {
+    for inner in ["(".repeat(20_000), "[".repeat(20_000), "not ".repeat(8_000), "- ".repeat(10_000)] {
+        refused(&format!("{HEAD}x := {inner}\n"));
+    }
+    refused(&format!("{HEAD}x := input{}\n", ".a".repeat(15_000)));
+}
+
+#[test]
+fn content_address_names_every_byte_of_the_bundle() {
+    let default = Bundle::default_payout();
+    assert_eq!(Bundle::decode(&default.encode()).unwrap(), default);
+    let make = |modules: &[(&str, &str)], data: &str| {
+        let modules = modules.iter().map(|(p, s)| ((*p).to_owned(), (*s).to_owned())).collect();
+        Bundle::new(modules, data.to_owned()).unwrap().id()
+    };
+    let ids = [
+        make(&[("a.rego", "b")], "{}"),
+        make(&[("a.rego", "b{")], "}"),
+        make(&[("a.rego", "")], "b{}"),
+        make(&[("a.rego", "b"), ("c.rego", "")], "{}"),
+        make(&[("a.rego", ""), ("c.rego", "b")], "{}"),
+    ];
+    assert_eq!(std::collections::BTreeSet::from(ids).len(), ids.len());
+
+    let bytes = default.encode();
+    for cut in [0, 1, 30, 37, bytes.len() - 1] {
+        assert!(Bundle::decode(&bytes[..cut]).is_err());
+    }
+    assert!(Bundle::decode(&[bytes.as_slice(), &[0]].concat()).is_err());
+    let mut long = bytes;
+    long[29..37].copy_from_slice(&u64::MAX.to_be_bytes());
+    assert!(Bundle::decode(&long).is_err());
+}
