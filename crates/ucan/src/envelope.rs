@@ -67,8 +67,8 @@ impl<'a> Envelope<'a> {
             return Err(Error::Malformed("envelope is not [signature, payload]"));
         };
         // The bytes are canonical, so the signed map is exactly what follows the signature.
-        let rest = bytes.strip_prefix(&PREFIX).ok_or(Error::Malformed("signature is not 64 bytes"))?;
-        let (signature, signed) = rest.split_first_chunk().ok_or(Error::Malformed("signature is not 64 bytes"))?;
+        let rest = bytes.strip_prefix(&PREFIX).ok_or(Error::InvalidSignature)?;
+        let (signature, signed) = rest.split_first_chunk().ok_or(Error::InvalidSignature)?;
         if inner.remove("h") != Some(Ipld::Bytes(VARSIG.to_vec())) {
             return Err(Error::Malformed("varsig header is not Ed25519 over DAG-CBOR"));
         }
