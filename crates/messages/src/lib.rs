@@ -28,9 +28,9 @@ pub use session::{
     SignReply, SignRequest, SigningSubject, Suite,
 };
 pub use views::{
-    AssetView, BudgetView, EntriesView, FollowLine, FreezeView, InstallationView, LimitView, OrderView, PluginVersionView,
-    PluginView, ProofView, ProposalSummary, PublisherView, RoyaltyView, SimulationDraft, SimulationReply, TenantView,
-    TokenReply,
+    AssetView, BudgetView, EntriesView, FollowLine, FreezeView, InstallationView, LimitView, OrderView,
+    PluginVersionView, PluginView, ProofView, ProposalSummary, PublisherView, RoyaltyView, SimulationDraft,
+    SimulationReply, TenantView, TokenReply,
 };
 
 /// Paths of the endpoints that nodes answer with envelopes.
