@@ -13,7 +13,9 @@ fn records() -> Vec<Record> {
 
 fn write(records: &[Record]) -> String {
     let mut writer = Writer::new(Vec::new(), &note::name("log.example/1")).unwrap();
-    records.iter().for_each(|r| writer.write(r).unwrap());
+    for record in records {
+        writer.write(record).unwrap();
+    }
     String::from_utf8(writer.finish().unwrap()).unwrap()
 }
 

@@ -93,6 +93,19 @@ fn base64(bytes: &[u8]) -> String {
     base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
+/// Two keys whose 4-byte hashes under this name are equal, found by search.
+#[test]
+fn known_keys_that_a_line_cannot_tell_apart_refuse_the_note() {
+    let seeded = |seed: u32| SigningKey::from_bytes(seed.to_le_bytes().repeat(8).as_slice().try_into().unwrap());
+    let (one, two) = (note_key("log.example/1", &seeded(6901)), note_key("log.example/1", &seeded(101_889)));
+    assert_eq!((one.hash(), two.hash()), ([0xa1, 0xf4, 0x6e, 0xc3], [0xa1, 0xf4, 0x6e, 0xc3]));
+    let note = checkpoint().sign(&seeded(6901));
+    assert!(note.verify(&name("log.example/1"), &[one.clone(), one.clone()]).is_ok());
+    assert!(matches!(note.verify(&name("log.example/1"), &[one, two.clone()]), Err(VerifyError::Ambiguous { .. })));
+    // Alone, the wrong one of the two is no signer.
+    assert!(matches!(note.verify(&name("log.example/1"), &[two]), Err(VerifyError::Invalid { .. })));
+}
+
 #[test]
 fn only_a_valid_signature_can_be_added_and_only_once() {
     let (note, _, quorum) = note();
@@ -142,8 +155,9 @@ fn malformed_notes_are_refused() {
     let non_canonical = format!("{rest}{bumped}{}", &b64[stem.len()..]);
     assert!(b64.ends_with('='));
     expect(&own.replace(b64, &non_canonical), NoteError::Signature { line: 0 });
-    let many: String = (0..101_u8).map(|i| format!("— w{i} {}\n", base64(&[i; 68]))).collect();
-    expect(&format!("{head}\n\n{many}"), NoteError::Count);
+    let many: Vec<_> = (0..101_u8).map(|i| format!("— w{i} {}\n", base64(&[i; 68]))).collect();
+    assert!(Note::parse(&format!("{head}\n\n{}", many[..100].concat())).is_ok());
+    expect(&format!("{head}\n\n{}", many.concat()), NoteError::Count);
     expect(&"x".repeat(MAX_NOTE_BYTES + 1), NoteError::TooLarge);
     for end in (0..text.len()).filter(|i| text.is_char_boundary(*i)) {
         let cut = Note::parse(&text[..end]);

@@ -99,8 +99,8 @@ fn the_peer_verifies_our_notes_with_our_verifier_keys() {
     let peer = signed_note::Note::from_bytes(mine.to_string().as_bytes()).unwrap();
     let verifier =
         |k: &NoteKey| Box::new(StandardVerifier::new(&k.to_string()).unwrap()) as Box<dyn signed_note::Verifier>;
-    let (verified, _) = peer.verify(&VerifierList::new(vec![verifier(&log), verifier(&quorum)])).unwrap();
-    assert_eq!(verified.len(), 2);
+    let (signatures, _) = peer.verify(&VerifierList::new(vec![verifier(&log), verifier(&quorum)])).unwrap();
+    assert_eq!(signatures.len(), 2);
     assert_eq!(peer.to_bytes(), mine.to_string().as_bytes());
     let checkpoint = tlog_tiles::Checkpoint::from_bytes(peer.text()).unwrap();
     assert_eq!((checkpoint.origin(), checkpoint.size()), ("log.example/1", 8));
