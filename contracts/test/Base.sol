@@ -22,28 +22,24 @@ interface Vm {
     function assertTrue(bool, string calldata) external pure;
     function assume(bool) external pure;
     function chainId(uint256) external;
-    function cool(address) external;
     function createWallet(uint256) external returns (Wallet memory);
     function deal(address, uint256) external;
     function etch(address, bytes calldata) external;
+    function expectEmit() external;
     function expectEmit(address) external;
     function expectRevert(bytes calldata) external;
     function expectRevert(bytes4) external;
-    function expectPartialRevert(bytes4) external;
     function parseJsonAddressArray(string calldata, string calldata) external pure returns (address[] memory);
     function parseJsonBytes(string calldata, string calldata) external pure returns (bytes memory);
     function parseJsonBytes32(string calldata, string calldata) external pure returns (bytes32);
     function parseJsonBytes32Array(string calldata, string calldata) external pure returns (bytes32[] memory);
     function parseJsonBytesArray(string calldata, string calldata) external pure returns (bytes[] memory);
-    function parseJsonUint(string calldata, string calldata) external pure returns (uint256);
     function parseJsonUintArray(string calldata, string calldata) external pure returns (uint256[] memory);
     function parseJsonAddress(string calldata, string calldata) external pure returns (address);
     function prank(address) external;
     function readFile(string calldata) external view returns (string memory);
     function snapshotGasLastCall(string calldata, string calldata) external returns (uint256);
     function snapshotValue(string calldata, string calldata, uint256) external;
-    function lastFrameGas() external view returns (uint256);
-    function store(address, bytes32, bytes32) external;
     function warp(uint256) external;
 }
 

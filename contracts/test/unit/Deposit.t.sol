@@ -72,9 +72,7 @@ contract DepositTest is Fixture {
 
     function test_deposit_refuses_without_allowance() public {
         usdc.mint(address(this), 5);
-        vm.expectRevert(
-            abi.encodeWithSelector(IERC20Errors.ERC20InsufficientAllowance.selector, address(escrow), 0, 5)
-        );
+        vm.expectRevert(abi.encodeWithSelector(IERC20Errors.ERC20InsufficientAllowance.selector, address(escrow), 0, 5));
         escrow.deposit(OTHER, address(usdc), 5);
     }
 

@@ -8,19 +8,21 @@ import {IEscrow} from "../../src/interfaces/IEscrow.sol";
 contract Reentrant {
     address private immutable TARGET;
     bytes private _call;
+    uint256 private _value;
     bool public tried;
 
     constructor(address target) {
         TARGET = target;
     }
 
-    function prepare(bytes calldata data) external {
+    function prepare(bytes calldata data, uint256 value) external {
         _call = data;
+        _value = value;
     }
 
     receive() external payable {
         tried = true;
-        (bool ok,) = TARGET.call{value: 0}(_call);
+        (bool ok,) = TARGET.call{value: _value}(_call);
         require(!ok, "went through");
     }
 }

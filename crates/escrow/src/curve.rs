@@ -38,7 +38,8 @@ pub struct Signature {
 }
 
 fn decompress(bytes: &[u8]) -> Result<(U256, U256), CurveError> {
-    if bytes.len() != 33 {
+    // The decoder below also takes longer forms and the x-only form with tag 5.
+    if bytes.len() != 33 || !matches!(bytes.first(), Some(2 | 3)) {
         return Err(CurveError::Point);
     }
     let encoded = EncodedPoint::from_bytes(bytes).map_err(|_| CurveError::Point)?;
