@@ -262,8 +262,7 @@ pub fn dag_json(value: &Ipld) -> Value {
     }
 }
 
+/// CBOR's integers are wider than 64 bits; the text form is for a `serde_json` that cannot hold them.
 fn integer(n: i128) -> Value {
-    let small = i64::try_from(n).map(Value::from).or_else(|_| u64::try_from(n).map(Value::from));
-    // CBOR's negative range is one bit wider than any JSON number type: as text it is at least not wrong.
-    small.unwrap_or_else(|_| Value::String(n.to_string()))
+    serde_json::Number::from_i128(n).map_or_else(|| Value::String(n.to_string()), Value::Number)
 }

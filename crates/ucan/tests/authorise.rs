@@ -1,5 +1,14 @@
 //! The walk from subject to issuer: what it accepts, and every way it must refuse.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "tests"
+)]
+
 #[path = "support/chain.rs"]
 mod chain;
 
@@ -113,10 +122,7 @@ fn a_revoked_delegation_or_key_ends_the_chain_at_every_hop() {
         assert_eq!(verdict(judge(&invocation, &hops, |context| context.revoked_key = &by_key)), revoked);
     }
     let leaf = |key: &domain::Did| *key == did(4);
-    assert_eq!(
-        verdict(judge(&invocation, &hops, |context| context.revoked_key = &leaf)),
-        (ErrorClass::Revoked, None)
-    );
+    assert_eq!(verdict(judge(&invocation, &hops, |context| context.revoked_key = &leaf)), (ErrorClass::Revoked, None));
 }
 
 #[test]
@@ -189,10 +195,7 @@ fn every_policy_of_the_chain_must_hold() {
     let (_, hops) = three_hops();
     let refs: Vec<_> = hops.iter().collect();
     let with = |args: &str| call(4, &refs, |new| new.args = map(args));
-    assert_eq!(
-        verdict(judge(&with(r#"{"total": 1001}"#), &hops, |_| {})),
-        (ErrorClass::MatchError, Some(0))
-    );
+    assert_eq!(verdict(judge(&with(r#"{"total": 1001}"#), &hops, |_| {})), (ErrorClass::MatchError, Some(0)));
     assert_eq!(verdict(judge(&with(r#"{"total": 0}"#), &hops, |_| {})), (ErrorClass::MatchError, Some(1)));
     assert_eq!(verdict(judge(&with("{}"), &hops, |_| {})), (ErrorClass::MatchError, Some(0)));
     let negative = [grant(1, 2, |new| new.policy = policy(r#"[["!=", ".asset.id", 1]]"#))];
@@ -205,10 +208,7 @@ fn every_policy_of_the_chain_must_hold() {
 fn a_short_nonce_is_refused_where_uniqueness_matters() {
     let short = call(1, &[], |new| new.nonce = vec![1; 11]);
     judge(&short, &[], |_| {}).unwrap();
-    assert_eq!(
-        verdict(judge(&short, &[], |context| context.min_nonce = 12)),
-        (ErrorClass::InvalidClaim, None)
-    );
+    assert_eq!(verdict(judge(&short, &[], |context| context.min_nonce = 12)), (ErrorClass::InvalidClaim, None));
     judge(&call(1, &[], |_| {}), &[], |context| context.min_nonce = 12).unwrap();
 }
 

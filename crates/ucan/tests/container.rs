@@ -1,5 +1,14 @@
 //! Containers: every encoding of the specification, and nothing a hostile sender can make of them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "tests"
+)]
+
 #[path = "support/chain.rs"]
 mod chain;
 
@@ -84,7 +93,7 @@ fn malformed_containers_are_refused() {
         (b"@\xbf\x66ctn-v1\x80\xff", Error::Malformed("indefinite length")),
         (b"@\xa1\x66ctn-v1\x98\x00", Error::NonCanonical),
         (b"@\xa1\x78\x06ctn-v1\x80", Error::NonCanonical),
-        (b"@\xa2\x66ctn-v1\x80\x66ctn-v1\x80", Error::NonCanonical),
+        (b"@\xa2\x66ctn-v1\x80\x66ctn-v1\x80", Error::Malformed("dag-cbor")),
         (b"@\xa1\x66ctn-v2\x80", Error::Malformed("container has no single ctn-v1 list")),
         (b"@\xa2\x61a\x00\x66ctn-v1\x80", Error::Malformed("container has no single ctn-v1 list")),
         (b"@\x80", Error::Malformed("container is not a map")),
@@ -105,7 +114,8 @@ fn base64_has_one_spelling() {
     let url = BASE64_URL_SAFE_NO_PAD.encode(plain);
     assert!(decode(&with_header(b'B', standard.as_bytes()), &limits()).is_ok());
     assert!(decode(&with_header(b'C', url.as_bytes()), &limits()).is_ok());
-    let swapped = [(b'B', url.clone()), (b'C', standard.clone()), (b'C', format!("{url}=")), (b'B', format!("{standard}\n"))];
+    let swapped =
+        [(b'B', url.clone()), (b'C', standard.clone()), (b'C', format!("{url}=")), (b'B', format!("{standard}\n"))];
     for (header, body) in swapped {
         assert!(decode(&with_header(header, body.as_bytes()), &limits()).is_err(), "{body}");
     }
@@ -139,7 +149,12 @@ fn every_limit_holds() {
             assert_eq!(decode(&packed, &limits), Err(Error::TooLarge(what)), "{encoding:?}");
         }
     }
-    let wide = Limits { max_token_bytes: usize::MAX, max_inflated_bytes: 1 << 20, max_container_bytes: 1 << 20, max_tokens: 1 };
+    let wide = Limits {
+        max_token_bytes: usize::MAX,
+        max_inflated_bytes: 1 << 20,
+        max_container_bytes: 1 << 20,
+        max_tokens: 1,
+    };
     let huge = encode(Encoding::Raw, &[vec![0; ucan::MAX_TOKEN_BYTES + 1]]).unwrap();
     assert_eq!(decode(&huge, &wide), Err(Error::TooLarge("token bytes")));
 }

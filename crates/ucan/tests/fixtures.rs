@@ -1,6 +1,15 @@
 //! Verdicts of other implementations: the official UCAN 1.0.0 fixtures where they are at hand, and chains issued by
 //! iso-ucan, which always are.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "tests"
+)]
+
 #[path = "support/chain.rs"]
 mod chain;
 
@@ -13,8 +22,7 @@ use std::path::{Path, PathBuf};
 use ucan::{Context, Limits, Policy, Trust, Verified, authorise, container, open_delegation, open_invocation};
 
 fn official(name: &str) -> Option<String> {
-    let folder: PathBuf =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors/ucan/official-1.0.0");
+    let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors/ucan/official-1.0.0");
     folder.is_dir().then(|| std::fs::read_to_string(folder.join(name)).unwrap())
 }
 
@@ -94,7 +102,7 @@ fn official_policies_get_their_verdict() {
     let inner_end = fixtures[broken..].find("}\n\t\t\t\t\t}\n\t\t\t\t}").expect("its end") + broken;
     let mut fixed = fixtures.clone();
     fixed.replace_range(inner_end + 1..inner_end + 8, "");
-    fixed.replace_range(broken..broken + 1, "");
+    fixed.replace_range(broken..=broken, "");
     let fixtures = parse(&fixed);
     let mut checked = 0;
     for (kind, expected) in [("valid", true), ("invalid", false)] {

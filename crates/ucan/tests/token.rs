@@ -1,5 +1,14 @@
 //! Opening tokens: one byte string per token, every bit signed, every malformed input refused.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "tests"
+)]
+
 #[path = "support/cbor.rs"]
 mod cbor;
 #[path = "support/chain.rs"]
@@ -43,7 +52,10 @@ fn getters_return_what_was_issued() {
     new.meta = map(r#"{"note": "n"}"#);
     let token = invoke(&key(2), new.clone()).unwrap();
     assert_eq!((token.issuer(), token.audience(), token.subject()), (did(2), Some(did(3)), did(1)));
-    assert_eq!((token.command().as_str(), token.nonce(), token.version()), ("/a/b", [7; 12].as_slice(), Version::V1Rc1));
+    assert_eq!(
+        (token.command().as_str(), token.nonce(), token.version()),
+        ("/a/b", [7; 12].as_slice(), Version::V1Rc1)
+    );
     assert_eq!((token.args(), token.meta()), (&Ipld::Map(new.args), &new.meta));
     assert_eq!((token.proofs(), token.cause()), ([cause].as_slice(), Some(cause)));
     assert_eq!(
@@ -105,7 +117,8 @@ fn every_field_is_required_typed_and_known() {
     for field in ["iss", "sub", "cmd", "args", "prf", "nonce", "exp"] {
         assert!(open(&sealed(invocation, payload::without(payload::invocation(), field))).is_err(), "{field}");
     }
-    let all = ["iss", "aud", "sub", "cmd", "pol", "args", "prf", "nonce", "exp", "nbf", "iat", "cause", "meta", "extra"];
+    let all =
+        ["iss", "aud", "sub", "cmd", "pol", "args", "prf", "nonce", "exp", "nbf", "iat", "cause", "meta", "extra"];
     for field in all {
         let odd = Ipld::Bool(true);
         for (tag, base) in [(delegation, payload::delegation()), (invocation, payload::invocation())] {
@@ -139,7 +152,8 @@ fn links_are_sha256_dag_cbor_and_few() {
 
 #[test]
 fn sizes_are_bounded() {
-    let nonce = |length| sealed("ucan/inv@1.0.0", payload::with(payload::invocation(), "nonce", Ipld::Bytes(vec![0; length])));
+    let nonce =
+        |length| sealed("ucan/inv@1.0.0", payload::with(payload::invocation(), "nonce", Ipld::Bytes(vec![0; length])));
     assert!(open(&nonce(0)).is_ok());
     assert!(open(&nonce(ucan::MAX_NONCE_BYTES)).is_ok());
     assert_eq!(class(&nonce(ucan::MAX_NONCE_BYTES + 1)), ErrorClass::TooLarge);
@@ -191,7 +205,8 @@ fn dishonest_cbor_is_refused() {
     // Duplicate and unsorted keys, wherever the decoder would have let one win.
     let twice = envelope(&[&[0xa2][..], b"\x61a\x01", b"\x61a\x02"].concat());
     let unsorted = envelope(&[&[0xa2][..], b"\x61b\x01", b"\x61a\x02"].concat());
-    assert_eq!((class(&twice), class(&unsorted)), (ErrorClass::NonCanonical, ErrorClass::NonCanonical));
+    assert_eq!(open(&twice).unwrap_err(), Error::Malformed("dag-cbor"));
+    assert_eq!(open(&unsorted).unwrap_err(), Error::NonCanonical);
     // NaN and infinity cannot stand in DAG-CBOR.
     for float in [f64::NAN, f64::INFINITY] {
         let bits = float.to_be_bytes();
