@@ -29,14 +29,19 @@ same_snapshots() {
   [ "$(ls snapshots)" = "Escrow.json" ]
 }
 
+finish() {
+  echo
+  echo "contracts:$summary"
+  exit "$failed"
+}
+
 step "install" installed
+# Without the tools every further step would fail for the same reason.
+[ "$failed" = 0 ] || finish
 step "format" ./tool.sh forge fmt --check
 step "build" ./tool.sh forge build --deny warnings
 step "artifacts match the build" node artifacts.mjs --check
 # Unit, fuzz and invariant tests, the Rust crate's vectors, the two gas limits and the gas snapshot.
 step "tests, gas limits and gas snapshot" ./tool.sh forge test
 step "no stray snapshots" same_snapshots
-
-echo
-echo "contracts:$summary"
-exit $failed
+finish
