@@ -1,6 +1,8 @@
 use crate::quorum::{Quorum, chain_amount, random_authorisation};
-use alloy_primitives::keccak256;
+use alloy_primitives::{Bytes, U256, keccak256};
+use alloy_sol_types::SolCall;
 use domain::{Address, Digest, PayoutAuthorisation};
+use escrow::abi::Escrow;
 use escrow::{DecodeError, PayoutExecuted, Signature, decode_payout_calldata, payout_calldata, read};
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::StdRng};
@@ -139,4 +141,25 @@ fn executed_takes_exactly_a_bool() {
     assert!(read::executed(&word(1)).unwrap());
     assert!(read::executed(&word(2)).is_err());
     assert!(read::executed(&[]).is_err(), "an address without code returns nothing");
+}
+
+#[test]
+fn views_are_read_from_what_they_return() {
+    let key = Quorum::deal(&mut StdRng::seed_from_u64(4)).key();
+    let returned = |bytes: &[u8]| Escrow::verifyingKeyCall::abi_encode_returns(&Bytes::copy_from_slice(bytes));
+    assert_eq!(read::verifying_key(&returned(&key.to_sec1())).unwrap(), key);
+    assert!(matches!(read::verifying_key(&returned(&[2; 32])), Err(DecodeError::NonCanonical(_))));
+    assert!(matches!(read::verifying_key(&returned(&[0; 33])), Err(DecodeError::Curve(_))));
+
+    let words = |values: &[U256]| values.iter().flat_map(U256::to_be_bytes::<32>).collect::<Vec<u8>>();
+    let (five, huge) = (U256::from(5), U256::MAX);
+    assert_eq!(read::balance(&words(&[five])).unwrap(), chain_amount(5));
+    assert!(matches!(read::balance(&words(&[huge])), Err(DecodeError::Amount)));
+    assert_eq!(read::cap(&words(&[U256::from(9), five])).unwrap(), (chain_amount(9), chain_amount(5)));
+    assert!(matches!(read::cap(&words(&[five])), Err(DecodeError::Abi(..))));
+    assert_eq!(read::epoch(&words(&[five])).unwrap(), 5);
+    assert_eq!(read::nonce(&words(&[five])).unwrap(), 5);
+    assert!(read::epoch(&words(&[huge])).is_err(), "does not fit 64 bits");
+    assert!(!read::frozen(&words(&[U256::ZERO])).unwrap());
+    assert_eq!(escrow::token::balance(&words(&[five])).unwrap(), chain_amount(5));
 }
