@@ -24,10 +24,11 @@ pub enum SigningSubject {
         /// The proposal.
         proposal: Cid,
     },
-    /// The log's checkpoint of this size, under Ed25519.
+    /// A checkpoint of the log, under Ed25519. The text travels because one size has a checkpoint for every heartbeat;
+    /// each signer holds its root against its own tree and the log's signature against the log's key.
     Checkpoint {
-        /// How many entries it covers.
-        size: u64,
+        /// The note with the log's signature.
+        note: String,
     },
     /// The test signature of a new key.
     DkgTest {
@@ -229,8 +230,8 @@ pub struct NodeStatus {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum FreezeScope {
-    /// Everything.
-    All,
+    /// Everything. It has braces because serde would accept unknown fields beside a unit variant's tag.
+    All {},
     /// One tenant.
     Tenant {
         /// The tenant.
