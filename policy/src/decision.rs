@@ -7,7 +7,7 @@ pub const ENGINE: &str = "regorus-0.14.1";
 /// A policy asks for at most this many approvals: more people than any approval process has.
 pub const MAX_APPROVALS: u8 = 16;
 /// A decision names at most this many violations: every code for every recipient of the widest payout fits.
-pub const MAX_VIOLATIONS: usize = 128;
+pub const MAX_VIOLATIONS: usize = 256;
 /// A violation's message has at most this many characters; longer ones are cut.
 pub const MAX_MESSAGE_CHARS: usize = 400;
 

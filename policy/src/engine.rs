@@ -10,8 +10,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// A decision may execute this many instructions of the engine's machine. The widest payout needs about a third under
-/// the default policy. It is counted and not timed, so that every machine stops at the same place.
+/// A decision may execute this many instructions of the engine's machine, which leaves room above the widest payout.
+/// It is counted and not timed, so that every machine stops at the same place.
 pub const MAX_INSTRUCTIONS: usize = 25_000;
 /// Idle machines kept for the next decision: more than threads that decide at once on the largest host.
 const MAX_IDLE: usize = 64;

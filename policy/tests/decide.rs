@@ -146,7 +146,7 @@ fn violations_are_bounded_and_cut() {
     let decision = decide(|i| {
         i.splits = vec![i.splits[0].clone(); 16];
         let item = LineItem { amount: 0, description: "x".parse().unwrap() };
-        i.line_items = vec![item; 200];
+        i.line_items = vec![item; 300];
     });
     assert_eq!(decision.violations.len(), policy::MAX_VIOLATIONS);
     assert!(decision.violations.iter().all(|v| v.msg.chars().count() <= policy::MAX_MESSAGE_CHARS));

@@ -1,5 +1,10 @@
 use crate::{Finding, engine::first_line};
-use regorus::unstable::{Expr, Literal, Module, Parser, Query, Ref, Rule, RuleAssign, RuleHead, Source, Span};
+use regorus::unstable::{
+    Expr, Lexer, Literal, Module, Parser, Query, Ref, Rule, RuleAssign, RuleHead, Source, Span, TokenKind,
+};
+
+/// Brackets nest at most this deep in a module: more than readable policies need, and little work for the parser.
+const MAX_NESTING: usize = 10;
 
 /// One module, parsed.
 pub(crate) struct Parsed {
@@ -37,6 +42,7 @@ impl Parsed {
 pub(crate) fn parse(file: &str, text: &str) -> Result<Parsed, Finding> {
     let source = Source::from_contents(file.to_owned(), text.to_owned())
         .map_err(|e| Finding::whole(file, first_line(&e.to_string())))?;
+    nesting(file, &source)?;
     let parsed = Parser::new(&source).and_then(|mut parser| {
         parser.enable_rego_v1()?;
         parser.parse()
@@ -53,6 +59,31 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Parsed, Finding> {
     })?;
     let package = format!("data.{}", path(&module.package.refr).0.join("."));
     Ok(Parsed { file: file.to_owned(), package, module })
+}
+
+/// Refuses deep nesting before the parser sees it: the parser tries alternatives at every level, so its time doubles
+/// with each.
+fn nesting(file: &str, source: &Source) -> Result<(), Finding> {
+    let mut lexer = Lexer::new(source);
+    let mut depth: usize = 0;
+    let mut prefixes: usize = 0;
+    // What cannot be read as a token is left to the parser's own message.
+    while let Ok(token) = lexer.next_token() {
+        if token.0 == TokenKind::Eof {
+            break;
+        }
+        match token.1.text() {
+            "(" | "[" | "{" => depth = depth.saturating_add(1),
+            ")" | "]" | "}" => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        prefixes = if matches!(token.1.text(), "not" | "-") { prefixes.saturating_add(1) } else { 0 };
+        if depth > MAX_NESTING || prefixes > MAX_NESTING {
+            let reason = format!("nested more than {MAX_NESTING} deep");
+            return Err(Finding { file: file.to_owned(), line: token.1.line, column: token.1.col, reason });
+        }
+    }
+    Ok(())
 }
 
 /// The constant names at the start of a reference, and whether they are all of it.
@@ -77,6 +108,15 @@ pub(crate) fn path(expr: &Expr) -> (Vec<String>, bool) {
             (names, whole)
         }
         _ => (Vec::new(), false),
+    }
+}
+
+/// Where an expression begins in the source; a reference's own span is at its last part.
+pub(super) fn start(expr: &Expr) -> &Span {
+    match expr {
+        Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } => start(refr),
+        Expr::Call { fcn, .. } => start(fcn),
+        _ => expr.span(),
     }
 }
 

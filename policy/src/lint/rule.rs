@@ -1,6 +1,6 @@
 use super::{
     BUILTINS, PACKAGE,
-    module::{Node, Parsed, path, rule_name, walk},
+    module::{Node, Parsed, path, rule_name, start, walk},
     not_allowed,
 };
 use crate::{Code, Finding, engine::ENTRY_PACKAGE};
@@ -69,7 +69,8 @@ pub(crate) fn head(rule: &Rule) -> Option<((&Expr, String), &Expr)> {
 
 fn expression(parsed: &Parsed, modules: &[Parsed], expr: &Expr, message: Option<&Expr>, findings: &mut Vec<Finding>) {
     match expr {
-        Expr::Call { fcn, span, .. } => {
+        Expr::Call { fcn, .. } => {
+            let span = start(fcn);
             let name = path(fcn).0.join(".");
             if defined(parsed, modules, &name) {
             } else if name == "sprintf" {
