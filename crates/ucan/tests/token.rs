@@ -31,7 +31,7 @@ fn class(bytes: &[u8]) -> ErrorClass {
 #[test]
 fn signed_bytes_are_stable() {
     let (invocation, hops) = three_hops();
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
     let tokens = [("delegation", hops[0].bytes()), ("invocation", invocation.bytes())];
     for (name, bytes) in tokens {
         insta::assert_snapshot!(name, hex(bytes));
