@@ -1,0 +1,84 @@
+use crate::{Ambient, ClientError, SpeakError, http};
+use domain::{Did, Digest, NodeUrl};
+use keyfile::Identity;
+use messages::{Envelope, Expected, Nonce, Refusal, Seal};
+use reqwest::Client;
+use serde::{Serialize, de::DeserializeOwned};
+use std::time::Duration;
+
+/// Seconds by which two nodes' clocks may differ; what is older was recorded and is played back.
+const CLOCK_TOLERANCE: u64 = 60;
+/// A body of 1 MiB in base64 with its envelope.
+const MAX_ENVELOPE: usize = 2 * 1024 * 1024;
+
+/// Asks one node by signed envelopes, and takes only answers signed by the key that is pinned for it.
+#[derive(Clone, Debug)]
+pub struct SignerClient {
+    http: Client,
+    base: NodeUrl,
+    node: Did,
+    identity: Identity,
+    ambient: Ambient,
+}
+
+/// An authentic answer, with the envelope that proves who gave it.
+#[derive(Clone, Debug)]
+pub struct Exchange<T> {
+    /// The answer.
+    pub reply: T,
+    /// The node's signed message, for evidence.
+    pub envelope: Envelope,
+    /// Digest of the request it answers.
+    pub request: Digest,
+}
+
+impl SignerClient {
+    /// Speaks as `identity` to the node `node` at `base`.
+    pub fn new(base: NodeUrl, node: Did, identity: Identity, ambient: Ambient) -> Result<Self, ClientError> {
+        Ok(Self { http: http::client()?, base, node, identity, ambient })
+    }
+
+    /// The key that is pinned.
+    pub const fn node(&self) -> Did {
+        self.node
+    }
+
+    /// Sends `body` to the endpoint `path` and waits at most `timeout` for the answer.
+    pub async fn ask<Q: Serialize + Sync, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &Q,
+        timeout: Duration,
+    ) -> Result<Exchange<T>, ClientError> {
+        let nonce = Nonce(self.ambient.random().ok_or(SpeakError::Entropy)?);
+        let seal = Seal { path, to: self.node, at: self.ambient.now(), nonce, in_reply_to: None };
+        let sent = Envelope::seal(self.identity.key(), &seal, body).map_err(ClientError::Unauthentic)?;
+        let request = sent.digest();
+        let url = format!("{}{path}", self.base.as_str().trim_end_matches('/'));
+        let failed = |source: reqwest::Error| ClientError::Transport { url: url.clone(), source: source.without_url() };
+        let answer = self.http.post(&url).json(&sent).timeout(timeout).send().await.map_err(failed)?;
+        let status = answer.status();
+        let bytes = http::bytes(&url, answer, MAX_ENVELOPE).await?;
+        // A refusal is signed like every answer, so the status says nothing that the envelope does not prove.
+        let Ok(envelope) = serde_json::from_slice::<Envelope>(&bytes) else {
+            return Err(serde_json::from_slice(&bytes).map_or_else(
+                |_| ClientError::Malformed(format!("status {status} without an envelope")),
+                |problem| ClientError::Problem(Box::new(problem)),
+            ));
+        };
+        let expected = Expected {
+            to: &self.identity.did(),
+            path,
+            in_reply_to: Some(request),
+            now: self.ambient.now(),
+            tolerance: CLOCK_TOLERANCE,
+            is_pinned: &|did| *did == self.node,
+        };
+        let opened = envelope.open::<serde_json::Value>(&expected).map_err(ClientError::Unauthentic)?.into_body();
+        if let Ok(refusal) = serde_json::from_value::<Refusal>(opened.clone()) {
+            return Err(ClientError::Refused(Box::new(refusal)));
+        }
+        let reply = serde_json::from_value(opened).map_err(|e| ClientError::Malformed(e.to_string()))?;
+        Ok(Exchange { reply, envelope, request })
+    }
+}
