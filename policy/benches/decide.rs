@@ -1,5 +1,7 @@
 //! How quickly the default bundle decides: `cargo bench -p countersign-policy`.
 
+#![allow(clippy::expect_used, missing_docs, reason = "benches")]
+
 use criterion::{Criterion, criterion_group, criterion_main};
 use policy::{Bundle, Engine, probe};
 use std::hint::black_box;

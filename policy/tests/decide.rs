@@ -1,5 +1,14 @@
 //! What the default bundle decides, case by case.
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
+
 use domain::{Bps, Time};
 use policy::{
     Bundle, Code, Decision, ENGINE, Effect, Engine, Input, InstallationState, LineItem, OrderState, PluginState,

@@ -1,5 +1,14 @@
 //! The compiled machine and the engine's interpreter must agree on every input.
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
+
 use domain::{AccountId, Address, Bps, ChainId, MAX_AMOUNT, Time};
 use policy::{
     Budget, Bundle, Engine, Input, InstallationState, Limits, OrderState, PluginState, Royalty, Split, probe,

@@ -1,5 +1,14 @@
 //! Bundles that must not load: each is refused with file, line and reason.
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
+
 use policy::{Bundle, Engine, LoadError, MAX_BUNDLE_BYTES, MAX_MODULES, testing::check};
 use std::collections::BTreeMap;
 

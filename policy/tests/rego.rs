@@ -1,5 +1,14 @@
 //! The Rego tests of the default bundle, and the files that are kept beside it.
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
+
 use policy::{
     Bundle, Code, Engine, Input,
     testing::{TestOutcome, check, run},

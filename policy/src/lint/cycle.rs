@@ -18,10 +18,10 @@ pub(super) fn check(modules: &[Parsed], findings: &mut Vec<Finding>) {
         for rule in module.rules() {
             let name = format!("{}.{}", module.package, rule_name(rule));
             places.entry(name.clone()).or_insert_with(|| module.finding(rule.span(), ""));
-            let used = uses.entry(name).or_default();
+            let found = uses.entry(name).or_default();
             walk(rule, &mut |node| {
                 if let Node::Expr(expr) = node {
-                    used.extend(targets(module, expr, &all));
+                    found.extend(targets(module, expr, &all));
                 }
             });
         }

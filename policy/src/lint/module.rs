@@ -31,7 +31,7 @@ impl Parsed {
     pub(crate) fn imported(&self, name: &str) -> Option<String> {
         self.module.imports.iter().find_map(|import| {
             let path = path(&import.refr).0;
-            let alias = import.r#as.as_ref().map(|span| span.text());
+            let alias = import.r#as.as_ref().map(Span::text);
             let given = alias.or_else(|| path.last().map(String::as_str));
             (path.first().is_some_and(|root| root == "data") && given == Some(name)).then(|| path.join("."))
         })
@@ -101,7 +101,7 @@ pub(crate) fn path(expr: &Expr) -> (Vec<String>, bool) {
             let (mut names, mut whole) = path(refr);
             match (whole, index.as_ref()) {
                 (true, Expr::String { value, .. } | Expr::RawString { value, .. }) => {
-                    names.extend(value.as_string().ok().map(|s| s.to_string()));
+                    names.extend(value.as_string().ok().map(ToString::to_string));
                 }
                 _ => whole = false,
             }
@@ -156,7 +156,9 @@ pub(crate) enum Node<'a> {
 pub(crate) fn walk<'a>(rule: &'a Rule, visit: &mut impl FnMut(Node<'a>)) {
     match rule {
         Rule::Default { args, value, .. } => {
-            args.iter().for_each(|arg| expression(arg, visit));
+            for arg in args {
+                expression(arg, visit);
+            }
             expression(value, visit);
         }
         Rule::Spec { head, bodies, .. } => {
@@ -167,10 +169,14 @@ pub(crate) fn walk<'a>(rule: &'a Rule, visit: &mut impl FnMut(Node<'a>)) {
                 }
                 RuleHead::Set { refr, key, .. } => {
                     indices(refr, visit);
-                    key.iter().for_each(|key| expression(key, visit));
+                    if let Some(key) = key {
+                        expression(key, visit);
+                    }
                 }
                 RuleHead::Func { args, assign, .. } => {
-                    args.iter().for_each(|arg| expression(arg, visit));
+                    for arg in args {
+                        expression(arg, visit);
+                    }
                     assigned(assign.as_ref(), visit);
                 }
             }
@@ -218,7 +224,9 @@ fn query<'a>(query: &'a Query, visit: &mut impl FnMut(Node<'a>)) {
         match &statement.literal {
             Literal::SomeVars { .. } => {}
             Literal::SomeIn { key, value, collection, .. } => {
-                key.iter().for_each(|key| expression(key, visit));
+                if let Some(key) = key {
+                    expression(key, visit);
+                }
                 expression(value, visit);
                 expression(collection, visit);
             }
@@ -245,7 +253,11 @@ fn expression<'a>(expr: &'a Ref<Expr>, visit: &mut impl FnMut(Node<'a>)) {
         | Expr::Bool { .. }
         | Expr::Null { .. }
         | Expr::Var { .. } => {}
-        Expr::Array { items, .. } | Expr::Set { items, .. } => items.iter().for_each(|item| expression(item, visit)),
+        Expr::Array { items, .. } | Expr::Set { items, .. } => {
+            for item in items {
+                expression(item, visit);
+            }
+        }
         Expr::Object { fields, .. } => {
             for (_, key, value) in fields {
                 expression(key, visit);
@@ -263,7 +275,9 @@ fn expression<'a>(expr: &'a Ref<Expr>, visit: &mut impl FnMut(Node<'a>)) {
         }
         Expr::Call { fcn, params, .. } => {
             expression(fcn, visit);
-            params.iter().for_each(|param| expression(param, visit));
+            for param in params {
+                expression(param, visit);
+            }
         }
         Expr::UnaryExpr { expr, .. } => expression(expr, visit),
         Expr::RefDot { refr, .. } => base(refr, visit),
@@ -279,7 +293,9 @@ fn expression<'a>(expr: &'a Ref<Expr>, visit: &mut impl FnMut(Node<'a>)) {
             expression(rhs, visit);
         }
         Expr::Membership { key, value, collection, .. } => {
-            key.iter().for_each(|key| expression(key, visit));
+            if let Some(key) = key {
+                expression(key, visit);
+            }
             expression(value, visit);
             expression(collection, visit);
         }
