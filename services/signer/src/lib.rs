@@ -1,1 +1,171 @@
-//! One FROST participant: follows the log, decides again, signs what it decided.
+//! One FROST participant. It follows the log, verifies and decides every entry again by itself, and signs only what its
+//! own state allows, now, with a fresh view of the log.
+//!
+//! **Invariant:** the message of a signature is computed here, from this node's replica; no request carries one. A
+//! payout is signed only through [`ledger::Permit`].
+//!
+//! **Invariant:** nonces live in memory; an intent is locked to its digest in the database before the first share.
+
+mod attest;
+mod config;
+mod dkg;
+mod follow;
+mod freeze;
+mod http;
+mod keys;
+mod sealing;
+mod session;
+mod view;
+
+pub use config::{Config, ConfigError};
+pub use keys::KeysError;
+
+use client::{Ambient, ControlPlane, Delegations, DelegationsError, ReadAccess, Speaker};
+use domain::Did;
+use messages::ReplayGuard;
+use std::{
+    future::Future,
+    net::SocketAddr,
+    num::NonZeroUsize,
+    sync::{Arc, Mutex},
+};
+use storage::Storage;
+use tokio::{net::TcpListener, task::JoinHandle};
+
+/// Envelopes older or newer than this are refused.
+pub(crate) const ENVELOPE_TOLERANCE: u64 = 60;
+/// Requests of one coordinator within the tolerance: hundreds of sessions a second.
+const ENVELOPES_PER_SENDER: NonZeroUsize = NonZeroUsize::MIN.saturating_add(65_535);
+
+/// A running signer.
+#[derive(Debug)]
+pub struct Signer {
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+/// A signer cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database cannot be opened.
+    #[error("the signer's database cannot be opened")]
+    Database(#[source] storage::OpenError),
+    /// The database cannot be read.
+    #[error("the signer's database cannot be read")]
+    Storage(#[from] storage::Error),
+    /// The stored log does not follow from its root; the entry is named.
+    #[error("the signer's own copy of the log is bad")]
+    Log(#[from] replica::Divergence),
+    /// The stored log does not match the database's own record of its end.
+    #[error("the signer's own copy of the log is bad: {0}")]
+    Tampered(String),
+    /// A key file cannot be opened.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// Delegations cannot be read.
+    #[error(transparent)]
+    Delegations(#[from] DelegationsError),
+    /// The control plane's or the chain's URL is not usable.
+    #[error("cannot make an HTTP client: {0}")]
+    Client(String),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// What every part of the signer shares.
+pub(crate) struct Node {
+    pub config: Config,
+    pub did: Did,
+    pub ambient: Ambient,
+    pub speaker: Speaker,
+    pub control_plane: ControlPlane,
+    pub view: view::View,
+    pub keys: keys::Keys,
+    pub storage: Arc<Storage>,
+    pub sessions: session::Sessions,
+    pub ceremonies: dkg::Ceremonies,
+    pub freezes: freeze::DirectFreezes,
+    pub replays: Mutex<ReplayGuard>,
+}
+
+impl Signer {
+    /// Opens the node's data, verifies its copy of the log, and serves until `shutdown`.
+    pub async fn start(
+        config: Config,
+        ambient: Ambient,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<Self, StartError> {
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .map_err(|source| StartError::Listen { address: config.listen, source })?;
+        let address = listener.local_addr().map_err(|source| StartError::Listen { address: config.listen, source })?;
+        let (node, follower) = open(config, ambient).await?;
+        let task = tokio::spawn(async move {
+            let following = tokio::spawn(follow::run(node.clone(), follower));
+            let attesting = tokio::spawn(attest::run(node.clone()));
+            if let Err(error) = http::serve(listener, node, shutdown).await {
+                tracing::error!(%error, "the signer's server failed");
+            }
+            attesting.abort();
+            following.abort();
+        });
+        Ok(Self { address, task })
+    }
+
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until it has shut down.
+    pub async fn stopped(self) {
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the signer ended abnormally");
+        }
+    }
+}
+
+async fn open(config: Config, ambient: Ambient) -> Result<(Arc<Node>, follow::Follower), StartError> {
+    let did = config.identity.did();
+    let storage = {
+        let url = config.database_url();
+        let opened = tokio::task::spawn_blocking(move || Storage::open(&url)).await;
+        Arc::new(opened.map_err(|e| StartError::Client(e.to_string()))?.map_err(StartError::Database)?)
+    };
+    let delegations = Delegations::load(&config.delegations)?;
+    let speaker = Speaker::new(config.identity.clone(), delegations, config.sequencer, ambient.clone());
+    let read = "/read/log".parse().map_err(|_| StartError::Client("the read command".to_owned()))?;
+    let access = ReadAccess::new(speaker.clone(), config.operator, read);
+    let control_plane =
+        ControlPlane::new(config.control_plane.clone(), Some(access)).map_err(|e| StartError::Client(e.to_string()))?;
+    let (operator, now) = (config.operator, ambient.now());
+    let replayed = {
+        let storage = storage.clone();
+        tokio::task::spawn_blocking(move || follow::Follower::replay(&storage, operator, now)).await
+    };
+    let follower = replayed.map_err(|e| StartError::Client(e.to_string()))??;
+    let halted = follow::stored_halt(&storage)?;
+    let keys = keys::Keys::load(&config)?;
+    let node = Node {
+        view: view::View::new(follower.replica().clone(), halted),
+        freezes: freeze::DirectFreezes::load(&config.data),
+        sessions: session::Sessions::new(),
+        ceremonies: dkg::Ceremonies::default(),
+        replays: Mutex::new(ReplayGuard::new(ENVELOPE_TOLERANCE, ENVELOPES_PER_SENDER)),
+        config,
+        did,
+        ambient,
+        speaker,
+        control_plane,
+        keys,
+        storage,
+    };
+    Ok((Arc::new(node), follower))
+}

@@ -1,0 +1,71 @@
+use domain::{Did, NodeUrl};
+use keyfile::{Identity, Passphrase};
+use std::{net::SocketAddr, path::PathBuf};
+
+/// What a signer is told. Nothing of it is taken from the log: these are the roots of its trust.
+#[derive(Debug)]
+pub struct Config {
+    /// Where it listens; loopback unless told otherwise.
+    pub listen: SocketAddr,
+    /// Its folder: key shares, database, direct freezes.
+    pub data: PathBuf,
+    /// The database, when it is not the SQLite file in `data`.
+    pub database: Option<String>,
+    /// Delegations from the operator (`/read`) and from tenants (`/execution/attest`).
+    pub delegations: PathBuf,
+    /// Its node key.
+    pub identity: Identity,
+    /// Opens and seals its key shares.
+    pub passphrase: Passphrase,
+    /// The log's root of authority.
+    pub operator: Did,
+    /// The control plane's DID.
+    pub sequencer: Did,
+    /// Where the log is followed.
+    pub control_plane: NodeUrl,
+    /// Who may ask for signatures: relayers.
+    pub coordinators: Vec<Did>,
+    /// Who may order a key generation: the operator's node key.
+    pub administrators: Vec<Did>,
+    /// This node's own RPC endpoint.
+    pub rpc: NodeUrl,
+    /// Seconds for which a verified checkpoint allows signing.
+    pub lease: u64,
+}
+
+/// A setting is not usable.
+#[derive(Debug, thiserror::Error)]
+#[error("{setting}: {reason}")]
+pub struct ConfigError {
+    /// Which.
+    pub setting: &'static str,
+    /// Why, and what to do.
+    pub reason: String,
+}
+
+/// Shorter would stop signing on every hiccup of the heartbeat, which comes each second.
+const MIN_LEASE: u64 = 5;
+/// Longer would let a frozen log be signed for too long.
+const MAX_LEASE: u64 = 600;
+
+impl Config {
+    /// Names every setting that is wrong.
+    pub fn check(&self) -> Result<(), Vec<ConfigError>> {
+        let mut wrong = Vec::new();
+        let mut require = |ok: bool, setting: &'static str, reason: &str| {
+            if !ok {
+                wrong.push(ConfigError { setting, reason: reason.to_owned() });
+            }
+        };
+        require((MIN_LEASE..=MAX_LEASE).contains(&self.lease), "lease", "between 5 and 600 seconds");
+        require(!self.coordinators.is_empty(), "coordinators", "name the node key of at least one relayer");
+        require(!self.administrators.is_empty(), "administrators", "name the operator's node key");
+        require(self.data.is_dir(), "data", "not a folder; create it with mode 0700");
+        require(self.delegations.is_dir(), "delegations", "not a folder");
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    }
+
+    pub(crate) fn database_url(&self) -> String {
+        self.database.clone().unwrap_or_else(|| format!("sqlite:{}", self.data.join("log.db").display()))
+    }
+}

@@ -1,0 +1,211 @@
+//! The signer's endpoints: envelopes of pinned nodes in, envelopes out.
+
+use crate::{ENVELOPE_TOLERANCE, Node, freeze, session};
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use domain::{Did, Digest};
+use messages::{
+    Envelope, Expected, FreezeReply, MAX_BODY, NodeStatus, Nonce, PROBLEM_JSON, Problem, ProblemType, Refusal, Seal,
+    paths,
+};
+use rand_core::{OsRng, RngCore};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{
+    future::Future,
+    sync::{Arc, PoisonError},
+};
+use tokio::net::TcpListener;
+
+/// A body in base64 inside JSON.
+const MAX_REQUEST: usize = MAX_BODY.saturating_mul(2);
+
+type Shared = Arc<Node>;
+
+/// Who may ask for something.
+#[derive(Clone, Copy)]
+enum Circle {
+    /// Relayers, and the operator's node.
+    Coordinators,
+    /// The operator's node alone.
+    Administrators,
+}
+
+pub(crate) async fn serve(
+    listener: TcpListener,
+    node: Shared,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let router = Router::new()
+        .route(paths::NODE_STATUS, post(status))
+        .route(paths::SESSION_COMMIT, post(commit))
+        .route(paths::SESSION_SIGN, post(sign))
+        .route(paths::DKG_BEGIN, post(dkg_begin))
+        .route(paths::DKG_ROUND1, post(dkg_round1))
+        .route(paths::DKG_ROUND2, post(dkg_round2))
+        .route(paths::DKG_FINISH, post(dkg_finish))
+        .route(paths::DKG_CONFIRM, post(dkg_confirm))
+        .route(paths::DKG_ACCEPT, post(dkg_accept))
+        .route(paths::FREEZE, post(freeze_now))
+        .route("/healthz", get(|| async { "ok" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .layer(DefaultBodyLimit::max(MAX_REQUEST))
+        .with_state(node);
+    axum::serve(listener, router).with_graceful_shutdown(shutdown).await
+}
+
+fn problem(kind: ProblemType, detail: impl Into<String>) -> Response {
+    let problem = Problem::new(kind, detail);
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, [(header::CONTENT_TYPE, PROBLEM_JSON)], Json(problem)).into_response()
+}
+
+/// An authentic request that waits for its answer.
+struct Asked {
+    path: &'static str,
+    from: Did,
+    request: Digest,
+}
+
+/// Opens a request of somebody in `circle`, once.
+#[expect(clippy::result_large_err, reason = "the error is the response, made once per refused request")]
+fn open<Q: DeserializeOwned>(
+    node: &Node,
+    path: &'static str,
+    circle: Circle,
+    envelope: &Envelope,
+) -> Result<(Q, Asked), Response> {
+    let now = node.ambient.now();
+    let is_pinned = |did: &Did| match circle {
+        Circle::Administrators => node.config.administrators.contains(did),
+        Circle::Coordinators => node.config.coordinators.contains(did) || node.config.administrators.contains(did),
+    };
+    let expected =
+        Expected { to: &node.did, path, in_reply_to: None, now, tolerance: ENVELOPE_TOLERANCE, is_pinned: &is_pinned };
+    let forbidden = |detail: String| problem(ProblemType::Forbidden, detail);
+    let opened = envelope.open::<Q>(&expected).map_err(|e| forbidden(e.to_string()))?;
+    let admitted = node.replays.lock().unwrap_or_else(PoisonError::into_inner).admit(&opened, now);
+    admitted.map_err(|e| forbidden(e.to_string()))?;
+    let asked = Asked { path, from: opened.from(), request: opened.digest() };
+    Ok((opened.into_body(), asked))
+}
+
+impl Asked {
+    /// Signs the answer, be it yes or no.
+    fn answer<T: Serialize>(self, node: &Node, answer: &Result<T, Refusal>) -> Response {
+        let mut nonce = [0; 16];
+        OsRng.fill_bytes(&mut nonce);
+        let seal = Seal {
+            path: self.path,
+            to: self.from,
+            at: node.ambient.now(),
+            nonce: Nonce(nonce),
+            in_reply_to: Some(self.request),
+        };
+        let key = node.config.identity.key();
+        let (status, sealed) = match answer {
+            Ok(body) => (StatusCode::OK, Envelope::seal(key, &seal, body)),
+            Err(refusal) => (StatusCode::CONFLICT, Envelope::seal(key, &seal, refusal)),
+        };
+        match sealed {
+            Ok(envelope) => (status, Json(envelope)).into_response(),
+            Err(error) => {
+                tracing::error!(%error, "an answer cannot be sealed");
+                problem(ProblemType::Internal, "the answer cannot be signed")
+            }
+        }
+    }
+}
+
+macro_rules! exchange {
+    ($name:ident, $path:expr, $circle:ident, |$node:ident, $request:ident| $answer:expr) => {
+        async fn $name(State($node): State<Shared>, Json(envelope): Json<Envelope>) -> Response {
+            let ($request, asked) = match open(&$node, $path, Circle::$circle, &envelope) {
+                Ok(opened) => opened,
+                Err(refused) => return refused,
+            };
+            let answer = $answer;
+            asked.answer(&$node, &answer)
+        }
+    };
+}
+
+exchange!(status, paths::NODE_STATUS, Coordinators, |node, request| {
+    let () = request;
+    Ok(describe(&node))
+});
+exchange!(commit, paths::SESSION_COMMIT, Coordinators, |node, request| session::commit(&node, request).await);
+exchange!(sign, paths::SESSION_SIGN, Coordinators, |node, request| session::sign(&node, request).await);
+exchange!(dkg_begin, paths::DKG_BEGIN, Administrators, |node, request| node.ceremonies.begin(&node, &request));
+exchange!(dkg_round1, paths::DKG_ROUND1, Administrators, |node, request| node.ceremonies.round1(&node, &request));
+exchange!(dkg_round2, paths::DKG_ROUND2, Administrators, |node, request| node.ceremonies.round2(&node, &request));
+exchange!(dkg_finish, paths::DKG_FINISH, Administrators, |node, request| node.ceremonies.finish(&node, &request));
+exchange!(dkg_confirm, paths::DKG_CONFIRM, Administrators, |node, request| node.ceremonies.confirm(&node, &request));
+exchange!(dkg_accept, paths::DKG_ACCEPT, Administrators, |node, request| node.ceremonies.accept(&node, &request));
+
+/// A freeze needs no envelope: the statement in the body has its own chain of authority.
+async fn freeze_now(State(node): State<Shared>, body: Bytes) -> Response {
+    match freeze::take(&node, &body) {
+        Ok(frozen) => Json(FreezeReply { frozen }).into_response(),
+        Err(freeze::FreezeError::Keep(error)) => {
+            tracing::error!(%error, "a direct freeze is in force but cannot be kept across a restart");
+            problem(ProblemType::Unavailable, "frozen, but not kept across a restart: the disk refused")
+        }
+        Err(error @ freeze::FreezeError::Full) => problem(ProblemType::Overloaded, error.to_string()),
+        Err(error @ freeze::FreezeError::Refused(_)) => problem(ProblemType::Forbidden, error.to_string()),
+        Err(error) => problem(ProblemType::MalformedRequest, error.to_string()),
+    }
+}
+
+fn describe(node: &Node) -> NodeStatus {
+    let replica = node.view.replica();
+    let quorum = replica.state().quorum();
+    let freshness = node.view.freshness(node.config.lease);
+    let fresh = node.ambient.now().since(freshness.checkpoint) < freshness.lease;
+    NodeStatus {
+        node: node.did,
+        participant: quorum.and_then(|q| q.participant(&node.did)).map(|p| p.id),
+        epochs: node.keys.epochs(),
+        active_epoch: quorum.map(|q| q.epoch),
+        head: replica.head().map(|h| h.seq),
+        view_time: (freshness.checkpoint.unix() > 0).then_some(freshness.checkpoint),
+        fresh,
+        frozen: node.freezes.scopes(),
+        halted: node.view.halted().map(str::to_owned),
+        open_commitments: u64::try_from(node.sessions.open()).unwrap_or(u64::MAX),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+async fn ready(State(node): State<Shared>) -> Response {
+    let status = describe(&node);
+    if let Some(reason) = status.halted {
+        return problem(ProblemType::Unavailable, format!("halted: {reason}"));
+    }
+    if !status.fresh {
+        return problem(ProblemType::Unavailable, "the view of the log is older than its lease");
+    }
+    "ready".into_response()
+}
+
+async fn metrics(State(node): State<Shared>) -> Response {
+    let status = describe(&node);
+    let freshness = node.view.freshness(node.config.lease);
+    let age = node.ambient.now().since(freshness.checkpoint);
+    let text = format!(
+        "# TYPE countersign_signer_entries gauge\ncountersign_signer_entries {}\n\
+         # TYPE countersign_signer_view_age_seconds gauge\ncountersign_signer_view_age_seconds {age}\n\
+         # TYPE countersign_signer_halted gauge\ncountersign_signer_halted {}\n\
+         # TYPE countersign_signer_open_commitments gauge\ncountersign_signer_open_commitments {}\n",
+        node.view.replica().next_seq(),
+        u8::from(status.halted.is_some()),
+        status.open_commitments,
+    );
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+}
