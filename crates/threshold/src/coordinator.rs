@@ -75,7 +75,7 @@ pub struct Coordinator<C: Ciphersuite> {
     group: GroupKey<C>,
     message: Vec<u8>,
     standing: BTreeMap<ParticipantId, Standing>,
-    used: BTreeSet<Vec<u8>>,
+    used: BTreeSet<(ParticipantId, Vec<u8>)>,
     sessions: Vec<Session<C>>,
     outcome: Option<Result<Vec<u8>, Failure>>,
 }
@@ -100,8 +100,9 @@ impl<C: Ciphersuite> Coordinator<C> {
         if self.standing.get(&from) != Some(&Standing::Asked) {
             return Vec::new();
         }
-        // An honest signer never repeats a commitment and would refuse to sign with it again.
-        let fresh = parse_commitment::<C>(bytes).is_some() && self.used.insert(bytes.to_vec());
+        // An honest signer never repeats its own commitment and would refuse to sign with it again. That somebody else
+        // sent the same one first says nothing about it: a thief can, and then cannot make the share.
+        let fresh = parse_commitment::<C>(bytes).is_some() && self.used.insert((from, bytes.to_vec()));
         self.standing.insert(from, if fresh { Standing::Ready(bytes.to_vec()) } else { Standing::Culprit });
         self.advance()
     }
@@ -131,7 +132,8 @@ impl<C: Ciphersuite> Coordinator<C> {
         self.advance()
     }
 
-    /// `from` refused, could not be reached or did not answer in time; it is asked nothing more.
+    /// `from` refused, could not be reached or did not answer in time; it is asked nothing more here and accused of
+    /// nothing. A new coordinator asks everyone again.
     pub fn failed(&mut self, from: ParticipantId) -> Vec<Request> {
         if let Some(standing) = self.standing.get_mut(&from)
             && *standing != Standing::Culprit

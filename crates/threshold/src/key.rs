@@ -1,10 +1,10 @@
 use crate::{ParticipantId, Roster, encoding};
 use domain::Digest;
 use frost_core::{
-    Ciphersuite, Group, Signature, VerifyingKey,
+    Ciphersuite, Element, Group, Identifier, Signature, VerifyingKey, compute_lagrange_coefficient,
     keys::{KeyPackage, PublicKeyPackage},
 };
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 /// The only layout of stored keys there has been.
@@ -36,8 +36,8 @@ pub enum KeyError {
     /// Not the stored form of a key of this suite.
     #[error("not a key of suite {0} in the stored form")]
     Malformed(&'static str),
-    /// The parts of a share contradict each other or its group key.
-    #[error("a key share does not fit its group key")]
+    /// The parts of a key contradict each other, or a share its group key.
+    #[error("the parts of the key do not fit together")]
     Inconsistent,
     /// The signature is not a valid one of the group over the message.
     #[error("not a valid signature of the group")]
@@ -52,6 +52,9 @@ impl<C: Ciphersuite> GroupKey<C> {
         if threshold < 2 || usize::from(threshold) > participants.len() || participants.len() > crate::MAX_PARTICIPANTS
         {
             return Err(malformed);
+        }
+        if !lies_on_one_polynomial(&package, threshold) {
+            return Err(KeyError::Inconsistent);
         }
         Ok(Self { package, participants, threshold })
     }
@@ -105,6 +108,29 @@ impl<C: Ciphersuite> GroupKey<C> {
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), KeyError> {
         verify(self.package.verifying_key(), message, signature)
     }
+}
+
+/// Whether verifying shares and key are values of one polynomial of degree t − 1, at the identifiers and at zero. Any
+/// other ones would name honest signers as culprits, or let fewer than t sign.
+fn lies_on_one_polynomial<C: Ciphersuite>(package: &PublicKeyPackage<C>, threshold: u16) -> bool {
+    let (key, t) = (package.verifying_key().to_element(), usize::from(threshold));
+    let at = |count, x| interpolate(package, count, x);
+    at(t, None) == Some(key)
+        && at(t.saturating_sub(1), None) != Some(key)
+        && (package.verifying_shares().iter().skip(t)).all(|(id, share)| at(t, Some(*id)) == Some(share.to_element()))
+}
+
+/// The value at `x`, or at zero, of the polynomial through the first `count` verifying shares.
+fn interpolate<C: Ciphersuite>(
+    package: &PublicKeyPackage<C>,
+    count: usize,
+    x: Option<Identifier<C>>,
+) -> Option<Element<C>> {
+    let points = || package.verifying_shares().iter().take(count);
+    let ids: BTreeSet<_> = points().map(|(id, _)| *id).collect();
+    points().try_fold(C::Group::identity(), |sum, (id, share)| {
+        Some(sum + share.to_element() * compute_lagrange_coefficient(&ids, x, *id).ok()?)
+    })
 }
 
 fn verify<C: Ciphersuite>(key: &VerifyingKey<C>, message: &[u8], signature: &[u8]) -> Result<(), KeyError> {

@@ -12,16 +12,25 @@ use zeroize::ZeroizeOnDrop;
 /// One pair of FROST nonces. It can be neither copied, stored nor shown, and signing consumes it, because three
 /// shares made with one pair give away the key share.
 ///
-/// ```compile_fail
-/// fn twice<C: threshold::Ciphersuite>(n: threshold::Nonces<C>, k: &threshold::KeyShare<C>, s: &threshold::CommitmentSet<C>) {
+/// ```
+/// use countersign_threshold::{Ciphersuite, CommitmentSet, KeyShare, Nonces};
+/// fn once<C: Ciphersuite>(n: Nonces<C>, k: &KeyShare<C>, s: &CommitmentSet<C>) {
+///     let _ = n.sign(k, s, b"one");
+/// }
+/// ```
+///
+/// ```compile_fail,E0382
+/// use countersign_threshold::{Ciphersuite, CommitmentSet, KeyShare, Nonces};
+/// fn twice<C: Ciphersuite>(n: Nonces<C>, k: &KeyShare<C>, s: &CommitmentSet<C>) {
 ///     let _ = n.sign(k, s, b"one");
 ///     let _ = n.sign(k, s, b"two");
 /// }
 /// ```
 ///
-/// ```compile_fail
-/// fn copy<C: threshold::Ciphersuite>(n: &threshold::Nonces<C>) -> threshold::Nonces<C> {
-///     n.clone()
+/// ```compile_fail,E0599
+/// use countersign_threshold::{Ciphersuite, Nonces};
+/// fn copy<C: Ciphersuite>(n: Nonces<C>) -> (Nonces<C>, Nonces<C>) {
+///     (n.clone(), n)
 /// }
 /// ```
 #[derive(ZeroizeOnDrop)]
@@ -54,8 +63,8 @@ pub enum SignError {
     /// The commitment was made for another session.
     #[error("the commitment was made for another session")]
     OtherSession,
-    /// The commitment has already been used for another message or set.
-    #[error("the commitment has been used for another package")]
+    /// The commitment has already been used for another message or set, or the source of randomness made it twice.
+    #[error("the commitment has been made or used before")]
     Used,
     /// The nonces were made for another key.
     #[error("the nonces were made for another key")]
@@ -136,7 +145,9 @@ impl<C: Ciphersuite> NoncePool<C> {
         Self { capacity: capacity.get(), order: VecDeque::new(), slots: BTreeMap::new() }
     }
 
-    /// A fresh commitment. With a `session` it signs only there; without, it is preprocessed and signs in any.
+    /// A fresh commitment. With a `session` it signs only there; without, it is preprocessed and signs in any. Refuses
+    /// with [`SignError::Used`] a pair that the pool has seen, which only a source of randomness that repeats itself
+    /// makes.
     pub fn commit<R: RngCore + CryptoRng>(
         &mut self,
         share: &KeyShare<C>,
@@ -145,6 +156,10 @@ impl<C: Ciphersuite> NoncePool<C> {
     ) -> Result<Commitment, SignError> {
         let nonces = Nonces::generate(share, rng)?;
         let commitment = nonces.commitment();
+        // A second slot for a spent pair would let it sign again.
+        if self.order.contains(&commitment.id) {
+            return Err(SignError::Used);
+        }
         while self.order.len() >= self.capacity {
             if let Some(oldest) = self.order.pop_front() {
                 self.slots.remove(&oldest);
