@@ -1,1 +1,32 @@
 //! The sequencer and its HTTP API.
+//!
+//! Requests verify tokens in parallel and queue statements; one thread decides them in order, commits them together and
+//! answers after the commit; readers look at the snapshot that the last commit left. Another thread signs checkpoints
+//! every second. At start everything that the database says is derived again and compared.
+//!
+//! [`Server::start`] gives a running server, [`run`] runs one until a shutdown future resolves.
+
+mod anchor;
+mod checkpoint;
+mod clock;
+mod config;
+mod feed;
+mod health;
+mod http;
+mod json;
+mod metrics;
+mod opener;
+mod outcome;
+mod plane;
+mod read_model;
+mod revocations;
+mod sequencer;
+mod server;
+mod snapshot;
+mod start;
+
+pub use anchor::AnchorError;
+pub use config::{Config, ConfigError, DEFAULT_LISTEN, Limits};
+pub use http::{Access, ROUTES, Route, Verb};
+pub use server::{Error, Server, run};
+pub use start::VerifyError;

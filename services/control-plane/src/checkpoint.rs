@@ -1,0 +1,166 @@
+//! Signs what the log is, every second: proof of growth, and proof of life for those whose right to sign depends on it.
+
+use crate::{
+    anchor::Anchor,
+    clock,
+    feed::{Event, Feed},
+    health::{Health, Standing},
+    metrics::Metrics,
+    snapshot::Snapshot,
+};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use domain::Time;
+use ed25519_dalek::SigningKey;
+use log::{Checkpoint, Hash, KeyName, Note, NoteKey};
+use std::{
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+use storage::{CheckpointOutcome, Storage};
+
+/// A signer's view is fresh while it sees one of these within its lease of many seconds.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// The newest signed note.
+#[derive(Clone, Debug)]
+pub(crate) struct Published {
+    pub size: u64,
+    pub text: Arc<str>,
+}
+
+/// The newest signed note, for everyone who asks.
+pub(crate) type Latest = Arc<ArcSwapOption<Published>>;
+
+/// What the signing thread shares with the rest of the service.
+pub(crate) struct Parts {
+    pub key: SigningKey,
+    pub anchor: Anchor,
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    pub storage: Arc<Storage>,
+    pub feed: Feed,
+    pub latest: Latest,
+    pub health: Arc<Health>,
+    pub metrics: Metrics,
+    /// Size of the newest checkpoint in the database.
+    pub stored: u64,
+}
+
+/// The running threads; dropping the handle does not stop them, [`Checkpointer::stop`] does.
+pub(crate) struct Checkpointer {
+    stop: SyncSender<()>,
+    signing: JoinHandle<()>,
+    storing: JoinHandle<()>,
+}
+
+/// Starts signing.
+pub(crate) fn start(parts: Parts) -> std::io::Result<Checkpointer> {
+    let (stop, stopped) = sync_channel(1);
+    // One note waits at most: when the database is slow, sizes are left out rather than heartbeats delayed.
+    let (notes, inbox) = sync_channel::<Published>(1);
+    let (storage, health) = (Arc::clone(&parts.storage), Arc::clone(&parts.health));
+    let storing = thread::Builder::new()
+        .name("checkpoint-store".to_owned())
+        .spawn(move || inbox.iter().for_each(|note| store(&storage, &health, &note)))?;
+    let signer = Signer { stored: parts.stored, anchored: 0, parts, notes };
+    let signing = thread::Builder::new().name("checkpoint".to_owned()).spawn(move || signer.run(&stopped))?;
+    Ok(Checkpointer { stop, signing, storing })
+}
+
+impl Checkpointer {
+    /// Signs and stores what the log is now, and ends. Blocks.
+    pub fn stop(self) {
+        // Fails when the thread has ended already.
+        let _ = self.stop.send(());
+        if self.signing.join().is_err() || self.storing.join().is_err() {
+            tracing::error!("a checkpoint thread failed");
+        }
+    }
+}
+
+fn store(storage: &Storage, health: &Health, note: &Published) {
+    match storage.put_checkpoint(note.size, &note.text) {
+        // A leader before this one may have signed the same size in its last second; only another root is a fork.
+        Ok(CheckpointOutcome::Conflict(stored)) if root_of(&stored) == root_of(&note.text) => {}
+        Ok(CheckpointOutcome::Conflict(_)) => {
+            tracing::error!(size = note.size, "the database has another checkpoint of this size");
+            health.set(Standing::Stopped);
+        }
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, size = note.size, "a checkpoint could not be stored"),
+    }
+}
+
+fn root_of(note: &str) -> Option<Hash> {
+    Note::parse(note).ok().map(|n| n.unverified().root)
+}
+
+struct Signer {
+    parts: Parts,
+    notes: SyncSender<Published>,
+    stored: u64,
+    anchored: u64,
+}
+
+impl Signer {
+    fn run(mut self, stopped: &Receiver<()>) {
+        let mut next = clock::instant();
+        loop {
+            self.tick(clock::now());
+            let now = clock::instant();
+            next = next.checked_add(HEARTBEAT).filter(|n| *n > now).unwrap_or(now);
+            match stopped.recv_timeout(next.saturating_duration_since(now)) {
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(()) | Err(RecvTimeoutError::Disconnected) => {
+                    self.tick(clock::now());
+                    return;
+                }
+            }
+        }
+    }
+
+    fn tick(&mut self, now: Time) {
+        if !self.parts.health.leads(now) {
+            return;
+        }
+        let snapshot = self.parts.snapshot.load_full();
+        let size = snapshot.replica.tree().size();
+        let Some(origin) = origin(&snapshot) else { return };
+        let checkpoint = Checkpoint::of(origin, snapshot.replica.tree(), now.max(snapshot.replica.state().at()));
+        let text: Arc<str> = checkpoint.sign(&self.parts.key).to_string().into();
+        if size > self.anchored {
+            // What others will hold us to must be on our own disk first.
+            if let Err(error) = self.parts.anchor.write(&text) {
+                tracing::error!(%error, "no checkpoint is published without its anchor");
+                self.parts.health.set(Standing::Degraded);
+                return;
+            }
+            self.anchored = size;
+        }
+        let published = Published { size, text: Arc::clone(&text) };
+        self.parts.latest.store(Some(Arc::new(published.clone())));
+        self.parts.feed.publish(Event::Checkpoint { size, text });
+        self.parts.metrics.checkpoint_at.set(i64::try_from(checkpoint.time.unix()).unwrap_or(i64::MAX));
+        self.parts.metrics.checkpoint_size.set(i64::try_from(size).unwrap_or(i64::MAX));
+        if size > self.stored {
+            match self.notes.try_send(published) {
+                Ok(()) => self.stored = size,
+                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
+            }
+        }
+    }
+}
+
+/// The log's name, once it has one that notes can carry.
+pub(crate) fn origin(snapshot: &Snapshot) -> Option<KeyName> {
+    snapshot.replica.state().origin()?.name.as_str().parse().ok()
+}
+
+/// The active quorum's key as notes name it: `<origin>/quorum`.
+pub(crate) fn quorum_key(origin: &KeyName, snapshot: &Snapshot) -> Option<NoteKey> {
+    let quorum = snapshot.replica.state().quorum()?;
+    NoteKey::new(format!("{origin}/quorum").parse().ok()?, &quorum.keys.ed25519).ok()
+}

@@ -1,0 +1,66 @@
+//! The HTTP API: one route table, from which the router and the OpenAPI document are both made.
+
+pub(crate) mod auth;
+mod follow;
+mod log_reads;
+mod openapi;
+mod operations;
+mod problem;
+mod proposals;
+mod query;
+mod raw;
+mod routes;
+mod simulate;
+mod submit;
+mod token;
+mod trail;
+mod views;
+
+pub use routes::{Access, ROUTES, Route, Verb};
+
+use crate::{clock, plane::Plane};
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request, State},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use messages::ProblemType as Type;
+use problem::Failure;
+use routes::Endpoint;
+use std::sync::Arc;
+use tower_http::catch_panic::CatchPanicLayer;
+
+/// The whole API over `plane`.
+pub(crate) fn router(plane: &Arc<Plane>) -> Router {
+    let mut router = Router::new();
+    for route in ROUTES {
+        let limit = match route.endpoint {
+            Endpoint::Propose | Endpoint::Simulate => plane.limits.proposal_bytes,
+            _ => plane.limits.statement_bytes,
+        };
+        router = router.route(route.path, route.endpoint.handler().layer(DefaultBodyLimit::max(limit)));
+    }
+    router
+        .fallback(async || Failure::new(Type::NotFound, "no such endpoint; see /openapi.json"))
+        .method_not_allowed_fallback(async || Failure::new(Type::NotFound, "not with this method; see /openapi.json"))
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+            Failure::new(Type::Internal, "the request failed").into_response()
+        }))
+        .layer(middleware::from_fn_with_state(Arc::clone(plane), watch))
+        .with_state(Arc::clone(plane))
+}
+
+/// Counts every request, and gives none more time than it may take. Streams are counted when they begin.
+async fn watch(State(plane): State<Arc<Plane>>, request: Request, next: Next) -> Response {
+    let started = clock::instant();
+    let response = tokio::time::timeout(plane.limits.request, next.run(request)).await.unwrap_or_else(|_| {
+        Failure::new(Type::Unavailable, "this took too long; send the same bytes again").into_response()
+    });
+    plane.metrics.request_seconds.observe(started.elapsed().as_secs_f64());
+    plane.metrics.responses.with_label_values(&[response.status().as_str()]).inc();
+    if let Some(kind) = response.extensions().get::<Type>() {
+        plane.metrics.refused.with_label_values(&[kind.slug()]).inc();
+    }
+    response
+}

@@ -1,0 +1,37 @@
+//! What operators ask: is it alive, is it ready, what does it count.
+
+use super::problem::Failure;
+use crate::{health::Standing, plane::Plane};
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use messages::{Health, ProblemType as Type};
+use std::sync::Arc;
+
+fn report(plane: &Plane) -> Health {
+    let leader = plane.health.standing() != Standing::Stopped;
+    Health {
+        ready: plane.health.standing() == Standing::Leading && !plane.health.is_closing(),
+        leader,
+        head: plane.now().replica.head().map(|h| h.seq),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+pub(crate) async fn health(State(plane): State<Arc<Plane>>) -> Json<Health> {
+    Json(report(&plane))
+}
+
+pub(crate) async fn ready(State(plane): State<Arc<Plane>>) -> (StatusCode, Json<Health>) {
+    let report = report(&plane);
+    let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(report))
+}
+
+pub(crate) async fn metrics(State(plane): State<Arc<Plane>>) -> Result<Response, Failure> {
+    let text = plane.metrics.text().map_err(|e| Failure::new(Type::Internal, e.to_string()))?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
+}

@@ -1,0 +1,238 @@
+//! The only place that says in the API's words why something was refused.
+
+use crate::{
+    opener::OpenError,
+    plane::ReadFailed,
+    sequencer::{QueueError, Rejected},
+};
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use ledger::{ParseError, Refusal};
+use messages::{PROBLEM_JSON, Problem, ProblemType as Type};
+use ucan::{Denied, ErrorClass};
+
+/// An answer that is a problem.
+#[derive(Debug)]
+pub(crate) struct Failure(pub Box<Problem>);
+
+/// When to come back, in seconds: a commit takes milliseconds, so a second clears a burst.
+const RETRY_SOON: u64 = 1;
+/// When to come back while the database or the leader is away.
+const RETRY_LATER: u64 = 5;
+
+impl Failure {
+    pub fn new(kind: Type, detail: impl Into<String>) -> Self {
+        let problem = Problem::new(kind, detail);
+        Self(Box::new(match kind {
+            Type::RateLimited | Type::Overloaded => problem.with_retry_after(RETRY_SOON),
+            Type::Unavailable | Type::Fenced => problem.with_retry_after(RETRY_LATER),
+            _ => problem,
+        }))
+    }
+
+    pub fn field(self, field: impl Into<String>) -> Self {
+        Self(Box::new(self.0.with_field(field)))
+    }
+
+    fn cid(self, cid: domain::Cid) -> Self {
+        Self(Box::new(self.0.with_cid(cid)))
+    }
+
+    fn hop(self, hop: usize) -> Self {
+        Self(Box::new(self.0.with_hop(u64::try_from(hop).unwrap_or(u64::MAX))))
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self(Box::new(problem))
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&self.0).unwrap_or_default();
+        let mut response = (status, [(header::CONTENT_TYPE, PROBLEM_JSON)], body).into_response();
+        if let Some(seconds) = self.0.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response.extensions_mut().insert(self.0.kind);
+        response
+    }
+}
+
+const fn type_of(class: ErrorClass) -> Type {
+    match class {
+        ErrorClass::InvalidSignature => Type::SignatureInvalid,
+        ErrorClass::Expired => Type::TokenExpired,
+        ErrorClass::TooEarly => Type::TokenNotYetValid,
+        ErrorClass::InvalidAudience => Type::AudienceMismatch,
+        ErrorClass::InvalidSubject => Type::SubjectUnknown,
+        ErrorClass::InvalidClaim => Type::ClaimInvalid,
+        ErrorClass::UnavailableProof => Type::ProofUnavailable,
+        ErrorClass::MatchError => Type::PolicyMismatch,
+        ErrorClass::Revoked => Type::Revoked,
+        ErrorClass::Command => Type::CommandMismatch,
+        ErrorClass::Malformed => Type::TokenMalformed,
+        ErrorClass::NonCanonical => Type::TokenNonCanonical,
+        ErrorClass::TooLarge => Type::PayloadTooLarge,
+    }
+}
+
+/// What a token says wrongly is its sender's mistake in writing it; a chain with such a claim is another thing.
+const fn type_of_token(class: ErrorClass) -> Type {
+    match class {
+        ErrorClass::InvalidClaim => Type::TokenMalformed,
+        other => type_of(other),
+    }
+}
+
+/// The token's field that a class of denial is about, where there is one.
+const fn field_of(class: ErrorClass) -> Option<&'static str> {
+    match class {
+        ErrorClass::Expired => Some("exp"),
+        ErrorClass::TooEarly => Some("nbf"),
+        ErrorClass::InvalidAudience => Some("aud"),
+        ErrorClass::InvalidSubject => Some("sub"),
+        ErrorClass::Command => Some("cmd"),
+        ErrorClass::UnavailableProof | ErrorClass::InvalidClaim => Some("prf"),
+        ErrorClass::MatchError => Some("args"),
+        ErrorClass::InvalidSignature
+        | ErrorClass::Revoked
+        | ErrorClass::Malformed
+        | ErrorClass::NonCanonical
+        | ErrorClass::TooLarge => None,
+    }
+}
+
+impl From<Denied> for Failure {
+    fn from(denied: Denied) -> Self {
+        let advice = match denied.class {
+            ErrorClass::Expired => "; issue a new token",
+            ErrorClass::TooEarly => "; wait, or check the clock that issued it",
+            ErrorClass::UnavailableProof => "; send it in the container",
+            ErrorClass::InvalidAudience if denied.hop.is_none() => "; set aud to the control plane's DID",
+            _ => "",
+        };
+        let mut failure = Self::new(type_of(denied.class), format!("{}{advice}", denied.detail));
+        if let Some(field) = field_of(denied.class) {
+            failure = failure.field(field);
+        }
+        if let Some(hop) = denied.hop {
+            failure = failure.hop(hop);
+        }
+        match denied.cid {
+            Some(cid) => failure.cid(cid),
+            None => failure,
+        }
+    }
+}
+
+impl From<ParseError> for Failure {
+    fn from(error: ParseError) -> Self {
+        match error {
+            ParseError::UnknownCommand(command) => {
+                Self::new(Type::ArgsInvalid, format!("no statement has the command {command}")).field("cmd")
+            }
+            ParseError::Args { field, detail } => Self::new(Type::ArgsInvalid, detail).field(match field.as_str() {
+                "" => "args".to_owned(),
+                path => format!("args.{path}"),
+            }),
+        }
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Container(error) => {
+                Self::new(type_of_token(error.class()), error.to_string()).field("container")
+            }
+            OpenError::Token { cid, error } => {
+                let failure = Self::new(type_of_token(error.class()), error.to_string()).cid(cid);
+                match error {
+                    ucan::Error::InvalidClaim(field) => failure.field(field),
+                    _ => failure,
+                }
+            }
+            OpenError::Invocations(0) => {
+                Self::new(Type::MalformedRequest, "the container has no invocation; send exactly one")
+                    .field("container")
+            }
+            OpenError::Invocations(count) => {
+                let detail = format!("the container has {count} invocations; send exactly one");
+                Self::new(Type::MalformedRequest, detail).field("container")
+            }
+            OpenError::Known { cid, seq } => Self::new(Type::Conflict, format!("the log has it at {seq}")).cid(cid),
+            OpenError::ProofMissing { hop, cid } => {
+                let detail = "a proof is neither in the container nor in the log; send it in the container";
+                Self::new(Type::ProofUnavailable, detail).field("prf").hop(hop).cid(cid)
+            }
+            OpenError::Args(error) => error.into(),
+            OpenError::Unavailable => ReadFailed.into(),
+        }
+    }
+}
+
+impl From<ReadFailed> for Failure {
+    fn from(_: ReadFailed) -> Self {
+        Self::new(Type::Unavailable, "the database does not answer; try again")
+    }
+}
+
+impl From<QueueError> for Failure {
+    fn from(error: QueueError) -> Self {
+        match error {
+            QueueError::Full => Self::new(Type::Overloaded, "too many statements wait for their place; try again"),
+            QueueError::Closed => Self::new(Type::Unavailable, "the service is shutting down; try again"),
+        }
+    }
+}
+
+impl From<Rejected> for Failure {
+    fn from(rejected: Rejected) -> Self {
+        match rejected {
+            Rejected::Refused(refusal) => refusal.into(),
+            Rejected::Internal => Self::new(Type::Internal, "the statement could not be decided; nothing was written"),
+            Rejected::Unavailable => Self::new(
+                Type::Unavailable,
+                "the database does not answer; nothing was written; send the same bytes again",
+            ),
+            Rejected::Unknown => Self::new(
+                Type::Unavailable,
+                "it is not known whether the statement was written; send the same bytes again to find out",
+            ),
+            Rejected::Stopped => Self::new(Type::Fenced, "another process leads the log; send the same bytes again"),
+        }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let text = refusal.to_string();
+        match refusal {
+            Refusal::Unauthorised(denied) => denied.into(),
+            Refusal::AlreadyKnown { seq } => Self::new(Type::Conflict, format!("the log has it at {seq}")),
+            Refusal::Envelope { field: "exp", detail } => Self::new(Type::LifetimeTooLong, detail).field("exp"),
+            Refusal::Envelope { field, detail } => Self::new(Type::TokenMalformed, detail).field(field),
+            Refusal::Subject { expected } => {
+                Self::new(Type::SubjectUnknown, format!("the subject of this command is {expected}")).field("sub")
+            }
+            Refusal::Unknown { field, what } => {
+                Self::new(Type::UnknownReference, format!("unknown {what}")).field(format!("args.{field}"))
+            }
+            Refusal::Conflict { field: "cmd", detail } => Self::new(Type::Conflict, detail).field("cmd"),
+            Refusal::Conflict { field, detail } => Self::new(Type::Conflict, detail).field(format!("args.{field}")),
+            Refusal::NotEntitled(detail) => Self::new(Type::NotEntitled, detail),
+            Refusal::TimeReversed { .. } => Self::new(Type::Internal, text),
+            // The enum may grow with the ledger; what this build does not know it still refuses.
+            _ => Self::new(Type::Conflict, text),
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Queries and pages.
+
+use super::problem::Failure;
+use axum::{
+    Json,
+    extract::{FromRequestParts, Query, rejection::QueryRejection},
+    http::request::Parts,
+};
+use messages::{PageOf, ProblemType as Type};
+use serde::{Deserialize, de::DeserializeOwned};
+
+/// Most items of a page.
+pub(crate) const MAX_PAGE: usize = 200;
+const DEFAULT_PAGE: usize = 50;
+
+/// A parsed query, or the problem with it; asked for after the caller's right has been checked.
+pub(crate) struct Params<T>(Result<T, QueryRejection>);
+
+impl<T> Params<T> {
+    pub fn get(self) -> Result<T, Failure> {
+        self.0.map_err(|e| Failure::new(Type::MalformedRequest, e.body_text()).field("query"))
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self(Query::<T>::from_request_parts(parts, state).await.map(|Query(value)| value)))
+    }
+}
+
+/// The query of lists: which tenant's, after which item, and how many.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Page {
+    pub tenant: Option<String>,
+    pub cursor: Option<String>,
+    pub limit: Option<usize>,
+}
+
+/// The length that a query asks for.
+pub(crate) fn length(limit: Option<usize>) -> Result<usize, Failure> {
+    match limit.unwrap_or(DEFAULT_PAGE) {
+        n @ 1..=MAX_PAGE => Ok(n),
+        _ => Err(Failure::new(Type::MalformedRequest, "limit is 1 to 200").field("limit")),
+    }
+}
+
+/// One page of `items`; the cursor is the key of the last item of the page before. A cursor whose item has gone since
+/// is refused rather than starting anew.
+pub(crate) fn page<I: Iterator, V>(
+    mut items: I,
+    query: &Page,
+    key: impl Fn(&I::Item) -> String,
+    view: impl Fn(I::Item) -> V,
+) -> Result<Json<PageOf<V>>, Failure> {
+    let length = length(query.limit)?;
+    if let Some(cursor) = &query.cursor
+        && !items.by_ref().any(|item| key(&item) == *cursor)
+    {
+        return Err(Failure::new(Type::MalformedRequest, "this cursor is not known; start again").field("cursor"));
+    }
+    let mut items = items.peekable();
+    let mut last = None;
+    let mut views = Vec::new();
+    for item in items.by_ref().take(length) {
+        last = Some(key(&item));
+        views.push(view(item));
+    }
+    let next = if items.peek().is_some() { last } else { None };
+    Ok(Json(PageOf { items: views, next }))
+}

@@ -1,0 +1,75 @@
+//! `POST /v1/simulations`: what would be decided now, on a clone of the state that is then dropped.
+
+use super::{auth, problem::Failure, raw::Raw};
+use crate::{clock, outcome, plane::Plane};
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, header},
+};
+use ledger::Act;
+use messages::{ProblemType as Type, SimulationDraft, SimulationReply};
+use replica::AdmitError;
+use std::sync::Arc;
+
+type Reply = Result<Json<SimulationReply>, Failure>;
+
+pub(crate) async fn simulate(State(plane): State<Arc<Plane>>, headers: HeaderMap, Raw(body): Raw) -> Reply {
+    let media = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    if media.starts_with("application/json") {
+        draft(&plane, &headers, &body).await
+    } else {
+        signed(&plane, &body).await
+    }
+}
+
+/// A signed proposal entitles to its own simulation.
+async fn signed(plane: &Arc<Plane>, body: &[u8]) -> Reply {
+    let snapshot = plane.now();
+    // Not told apart by the memory of what is known: a proposal may be simulated after it was made.
+    let parcel = plane.opener.parcel(body, plane.limits.proposal_bytes, Some(&snapshot))?;
+    if parcel.invocation.audience() != Some(plane.sequencer) {
+        return Err(Failure::new(Type::AudienceMismatch, "set aud to the control plane's DID").field("aud"));
+    }
+    let statement = plane.opener.statement(parcel, &snapshot).await?;
+    if !matches!(statement.act(), Act::ProposalPayout(_)) {
+        return Err(Failure::new(Type::MalformedRequest, "only a proposal can be simulated").field("cmd"));
+    }
+    let mut replica = snapshot.replica.clone();
+    let admitted = replica.admit(&statement, clock::now()).map_err(|error| match error {
+        AdmitError::Refused(refusal) => Failure::from(refusal),
+        other => Failure::new(Type::Internal, other.to_string()),
+    })?;
+    let decision = admitted.outcome.decision().map(outcome::decision);
+    let decision = decision.ok_or_else(|| Failure::new(Type::Internal, "a proposal without a decision"))?;
+    Ok(Json(SimulationReply { decision, seq: admitted.seq }))
+}
+
+/// A draft is decided for whoever may read the tenant's proposals.
+async fn draft(plane: &Arc<Plane>, headers: &HeaderMap, body: &[u8]) -> Reply {
+    let grant = auth::reader(plane, headers, "/read/proposals").await?;
+    if body.len() > plane.limits.proposal_bytes {
+        return Err(Failure::new(Type::PayloadTooLarge, "a draft is as small as a proposal"));
+    }
+    let draft: SimulationDraft = serde_json::from_slice(body)
+        .map_err(|e| Failure::new(Type::MalformedRequest, format!("not a draft: {e}")).field("body"))?;
+    if !grant.scope.includes(&draft.tenant) {
+        return Err(Failure::new(Type::Forbidden, "the capability is another tenant's").field("tenant"));
+    }
+    check_args(&draft)?;
+    let snapshot = plane.now();
+    let now = clock::now().max(snapshot.replica.state().at());
+    let decided = snapshot.replica.state().consider(&draft.tenant, &draft.installation, &draft.payout, now);
+    let unknown = || Failure::new(Type::NotFound, "no such tenant or installation").field("installation");
+    Ok(Json(SimulationReply {
+        decision: outcome::decision(&decided.ok_or_else(unknown)?),
+        seq: snapshot.replica.next_seq(),
+    }))
+}
+
+/// A draft's payout must be one that a proposal could carry.
+fn check_args(draft: &SimulationDraft) -> Result<(), Failure> {
+    let args = ipld_core::serde::to_ipld(&draft.payout)
+        .map_err(|_| Failure::new(Type::MalformedRequest, "not a payout").field("payout"))?;
+    Ok(Act::parse("/proposal/payout", &args).map(|_| ())?)
+}

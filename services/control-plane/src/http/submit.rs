@@ -1,0 +1,161 @@
+//! `POST /v1/proposals` and `POST /v1/statements`: from bytes to a place in the log.
+
+use super::{problem::Failure, raw::Container};
+use crate::{
+    clock,
+    opener::{OpenError, Parcel},
+    outcome,
+    plane::Plane,
+    sequencer::{Placed, Rejected},
+    snapshot::Snapshot,
+};
+use axum::{Json, extract::State, http::StatusCode};
+use domain::{Cid, Time};
+use ledger::{Act, Refusal, Statement};
+use log::KeyName;
+use messages::{ProblemType as Type, SubmitReply};
+use std::sync::Arc;
+
+/// Fewer bytes of nonce could repeat by accident; the ledger's rule, said here with its field.
+const MIN_NONCE: usize = 12;
+
+/// Which statements an endpoint takes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Proposal,
+    Other,
+}
+
+type Reply = Result<(StatusCode, Json<SubmitReply>), Failure>;
+
+pub(crate) async fn proposal(State(plane): State<Arc<Plane>>, Container(body): Container) -> Reply {
+    submit(&plane, Kind::Proposal, &body).await
+}
+
+pub(crate) async fn statement(State(plane): State<Arc<Plane>>, Container(body): Container) -> Reply {
+    submit(&plane, Kind::Other, &body).await
+}
+
+async fn submit(plane: &Arc<Plane>, kind: Kind, body: &[u8]) -> Reply {
+    let turn = Arc::clone(&plane.in_flight).try_acquire_owned();
+    let Ok(_turn) = turn else {
+        return Err(Failure::new(Type::Overloaded, "too many statements in work; try again"));
+    };
+    plane.metrics.in_flight.inc();
+    let result = place(plane, kind, body).await;
+    plane.metrics.in_flight.dec();
+    result.map(|(status, reply)| (status, Json(reply)))
+}
+
+async fn place(plane: &Arc<Plane>, kind: Kind, body: &[u8]) -> Result<(StatusCode, SubmitReply), Failure> {
+    let snapshot = plane.now();
+    let limit = match kind {
+        Kind::Proposal => plane.limits.proposal_bytes,
+        Kind::Other => plane.limits.statement_bytes,
+    };
+    let parcel = match plane.opener.parcel(body, limit, Some(&snapshot)) {
+        Err(OpenError::Known { cid, seq }) => return repeated(plane, cid, seq).await,
+        other => other?,
+    };
+    let issuer = parcel.invocation.issuer();
+    let Some(_turn) = plane.issuers.enter(issuer, plane.limits.in_flight_per_issuer) else {
+        return Err(Failure::new(Type::RateLimited, "too many statements of this issuer in work; try again"));
+    };
+    if let Some(failure) = early_refusal(plane, kind, &parcel, &snapshot, clock::now()) {
+        // What the log holds is answered as it was then, however late it comes again.
+        return match known(plane, parcel.invocation.cid(), &failure).await? {
+            Some(seq) => repeated(plane, parcel.invocation.cid(), seq).await,
+            None => Err(failure),
+        };
+    }
+    let statement = plane.opener.statement(parcel, &snapshot).await?;
+    check_genesis(plane, &statement)?;
+    let cid = statement.cid();
+    match verdict(plane, statement).await? {
+        Ok(placed) if placed.repeated => {
+            plane.metrics.repeated.inc();
+            Ok((StatusCode::OK, outcome::reply(cid, placed.seq, &placed.outcome)))
+        }
+        Ok(placed) => Ok((StatusCode::CREATED, accepted(plane, cid, &placed))),
+        Err(Rejected::Refused(Refusal::AlreadyKnown { seq })) => repeated(plane, cid, seq).await,
+        Err(rejected) => Err(rejected.into()),
+    }
+}
+
+/// Waits for the commit, but not for ever.
+async fn verdict(plane: &Plane, statement: Statement) -> Result<Result<Placed, Rejected>, Failure> {
+    let waiting = plane.queue.submit(statement)?;
+    match tokio::time::timeout(plane.limits.commit, waiting).await {
+        Ok(Ok(verdict)) => Ok(verdict),
+        // The sequencer has gone with the statement in hand, or is waiting for the database.
+        Ok(Err(_)) | Err(_) => Ok(Err(Rejected::Unknown)),
+    }
+}
+
+fn accepted(plane: &Plane, cid: Cid, placed: &Placed) -> SubmitReply {
+    let reply = outcome::reply(cid, placed.seq, &placed.outcome);
+    for violation in reply.decision.iter().flat_map(|d| &d.violations) {
+        plane.metrics.denied.with_label_values(&[&violation.code]).inc();
+    }
+    reply
+}
+
+/// The first answer to bytes that the log holds.
+async fn repeated(plane: &Arc<Plane>, cid: Cid, seq: u64) -> Result<(StatusCode, SubmitReply), Failure> {
+    plane.metrics.repeated.inc();
+    let entries = plane.blocking(move |p| p.storage.entries(seq, 1)).await?;
+    let entry = entries.into_iter().next().filter(|e| e.seq == seq && e.statement == cid);
+    let reply = entry.and_then(|e| outcome::first_reply(&e.bytes));
+    let reply = reply.ok_or_else(|| Failure::new(Type::Internal, "the entry of this statement cannot be read"))?;
+    Ok((StatusCode::OK, reply))
+}
+
+/// Where the log holds a statement that has expired since. Asked only when it would be refused for its time.
+async fn known(plane: &Arc<Plane>, cid: Cid, failure: &Failure) -> Result<Option<u64>, Failure> {
+    if failure.0.kind != Type::TokenExpired {
+        return Ok(None);
+    }
+    Ok(plane.blocking(move |p| p.storage.seq_of_statement(&cid)).await?)
+}
+
+/// What can be refused before anything is looked up or queued. The ledger asks all of it again.
+fn early_refusal(plane: &Plane, kind: Kind, parcel: &Parcel, snapshot: &Snapshot, now: Time) -> Option<Failure> {
+    let invocation = &parcel.invocation;
+    let is_proposal = invocation.command().as_str().starts_with("/proposal/");
+    if is_proposal != (kind == Kind::Proposal) {
+        let there = if is_proposal { "/v1/proposals" } else { "/v1/statements" };
+        return Some(
+            Failure::new(Type::MalformedRequest, format!("send {} to {there}", invocation.command())).field("cmd"),
+        );
+    }
+    if invocation.audience() != Some(plane.sequencer) {
+        let detail = format!("set aud to the control plane's DID, {}", plane.sequencer);
+        return Some(Failure::new(Type::AudienceMismatch, detail).field("aud"));
+    }
+    if invocation.nonce().len() < MIN_NONCE {
+        return Some(Failure::new(Type::TokenMalformed, "a nonce has at least 12 random bytes").field("nonce"));
+    }
+    let tolerance = Plane::tolerance(snapshot);
+    if invocation.expiration().is_some_and(|exp| exp.plus(tolerance) <= now) {
+        return Some(Failure::new(Type::TokenExpired, "the invocation has expired; issue a new one").field("exp"));
+    }
+    None
+}
+
+/// A genesis that names other keys than this service holds, or a name that no checkpoint can carry, would make a log
+/// that nobody can continue.
+fn check_genesis(plane: &Plane, statement: &Statement) -> Result<(), Failure> {
+    let Act::Genesis(genesis) = statement.act() else { return Ok(()) };
+    let refuse =
+        |field: &str, detail: String| Err(Failure::new(Type::ArgsInvalid, detail).field(format!("args.{field}")));
+    if genesis.sequencer != plane.sequencer {
+        return refuse("sequencer", format!("this control plane's key is {}", plane.sequencer));
+    }
+    if genesis.issuer != plane.issuer {
+        return refuse("issuer", format!("this control plane's issuer key is {}", plane.issuer));
+    }
+    if genesis.origin.as_str().parse::<KeyName>().is_err() {
+        return refuse("origin", "a log's name has no spaces and no +, such as log.example.com/payouts".to_owned());
+    }
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! `POST /v1/installations/{did}/tokens`: passes a grant on to the installation, for minutes.
+
+use super::{auth, problem::Failure, raw::Container};
+use crate::{clock, plane::Plane};
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
+use domain::{Did, Time};
+use ledger::{Installation, InstallationState};
+use messages::{ProblemType as Type, TokenReply};
+use rand_core::{OsRng, RngCore};
+use serde::Deserialize;
+use std::sync::Arc;
+use ucan::{Command, Ipld, Policy, Trust, container, issue};
+
+/// The invocation names no proofs and has two args.
+const MAX_BODY: usize = 4096;
+/// Longest and usual life of the delegation, in seconds.
+const MAX_TTL: u64 = 900;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Args {
+    tenant: Did,
+    ttl: Option<u64>,
+}
+
+pub(crate) async fn issue(
+    State(plane): State<Arc<Plane>>,
+    Path(did): Path<String>,
+    Container(body): Container,
+) -> Result<(StatusCode, Json<TokenReply>), Failure> {
+    let did: Did = did.parse().map_err(|_| Failure::new(Type::NotFound, "no such installation").field("did"))?;
+    let parcel = plane.opener.parcel(&body, MAX_BODY, None)?;
+    let invocation = &parcel.invocation;
+    if invocation.command().as_str() != "/installation/token" {
+        return Err(Failure::new(Type::CommandMismatch, "this takes /installation/token").field("cmd"));
+    }
+    if invocation.issuer() != did || invocation.subject() != did || !invocation.proofs().is_empty() {
+        let detail = "iss and sub are the installation's own DID, and prf is empty";
+        return Err(Failure::new(Type::NotEntitled, detail).field("iss"));
+    }
+    let snapshot = plane.now();
+    let now = clock::now();
+    auth::chain(&plane, &snapshot, invocation, &[], Trust::Only(&[did]), now)?;
+    auth::lifetime(invocation, now.plus(Plane::tolerance(&snapshot)))?;
+    let args: Args = ipld_core::serde::from_ipld(invocation.args().clone())
+        .map_err(|e| Failure::new(Type::ArgsInvalid, e.to_string()).field("args"))?;
+    let ttl = args.ttl.unwrap_or(MAX_TTL);
+    if !(1..=MAX_TTL).contains(&ttl) {
+        return Err(Failure::new(Type::ArgsInvalid, "1 to 900 seconds").field("args.ttl"));
+    }
+    let state = snapshot.replica.state();
+    let tenant = state.tenant(&args.tenant);
+    let tenant = tenant.ok_or_else(|| Failure::new(Type::UnknownReference, "unknown tenant").field("args.tenant"))?;
+    let granted = tenant.installations.get(&did);
+    let granted = granted.ok_or_else(|| Failure::new(Type::NotFound, "no such installation in this tenant"))?;
+    check_active(granted, now)?;
+    if snapshot.revocations.key([plane.operator, args.tenant], &did) {
+        return Err(Failure::new(Type::Revoked, "the installation's key is revoked"));
+    }
+    let expires_at = granted.expires_at.min(now.plus(ttl));
+    let (delegation, bytes) = delegate(&plane, did, args.tenant, granted, expires_at)?;
+    let tokens = [tenant.delegation.bytes(), bytes.as_slice()];
+    let text = container::encode(container::Encoding::Base64Url, &tokens).ok().and_then(|b| String::from_utf8(b).ok());
+    let container = text.ok_or_else(|| Failure::new(Type::Internal, "the container cannot be written"))?;
+    Ok((StatusCode::CREATED, Json(TokenReply { delegation, expires_at, container })))
+}
+
+fn check_active(granted: &Installation, now: Time) -> Result<(), Failure> {
+    match granted.state {
+        InstallationState::Active if now < granted.expires_at => Ok(()),
+        InstallationState::Active => Err(Failure::new(Type::NotEntitled, "the grant has ended")),
+        InstallationState::Suspended => Err(Failure::new(Type::NotEntitled, "the installation is suspended")),
+        InstallationState::Removed => Err(Failure::new(Type::NotEntitled, "the installation is removed")),
+    }
+}
+
+fn delegate(
+    plane: &Plane,
+    installation: Did,
+    tenant: Did,
+    granted: &Installation,
+    expires_at: Time,
+) -> Result<(domain::Cid, Vec<u8>), Failure> {
+    let internal = |what: &str| Failure::new(Type::Internal, what.to_owned());
+    let capability = granted.capabilities.first().ok_or_else(|| internal("a grant without capabilities"))?;
+    let command: Command = capability.parse().map_err(|_| internal("a capability that is no command"))?;
+    let mut nonce = [0; 16];
+    OsRng.try_fill_bytes(&mut nonce).map_err(|_| internal("no randomness"))?;
+    let mut new = issue::NewDelegation::new(installation, tenant, command, nonce);
+    new.expiration = Some(expires_at);
+    // With one asset the bound can be said in the token itself; with several, only the grant knows which.
+    if let (1, Some(limits)) = (granted.limits.len(), granted.limits.values().next()) {
+        let bound = i128::from(limits.max_per_payout.get());
+        let statement =
+            ["<=".to_owned(), ".total".to_owned()].map(Ipld::String).into_iter().chain([Ipld::Integer(bound)]);
+        new.policy = Policy::parse(vec![Ipld::List(statement.collect())]).map_err(|_| internal("the bound"))?;
+    }
+    let token = issue::delegate(&plane.issuer_key, new).map_err(|_| internal("the delegation cannot be signed"))?;
+    Ok((token.cid(), token.bytes().to_vec()))
+}

@@ -1,0 +1,274 @@
+//! Reads of the state in memory: tenants, plugins, publishers, installations, orders, budgets, freezes, the quorum.
+
+use super::{
+    auth::{self, Grant},
+    problem::Failure,
+    query::{Page, Params, page},
+};
+use crate::plane::Plane;
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::HeaderMap,
+};
+use domain::Did;
+use ledger::{InstallationState, Tenant, Window};
+use messages::{
+    AssetView, BudgetView, FreezeView, InstallationView, LimitView, OrderView, PageOf, PluginVersionView, PluginView,
+    ProblemType as Type, PublisherView, RoyaltyView, TenantView,
+};
+use std::sync::Arc;
+
+type One<T> = Result<Json<T>, Failure>;
+type Many<T> = Result<Json<PageOf<T>>, Failure>;
+
+const TENANTS: &str = "/read/tenants";
+const PLUGINS: &str = "/read/plugins";
+
+pub(crate) async fn tenants(
+    State(plane): State<Arc<Plane>>,
+    headers: HeaderMap,
+    params: Params<Page>,
+) -> Many<TenantView> {
+    let grant = auth::reader(&plane, &headers, TENANTS).await?;
+    let snapshot = plane.now();
+    let seen = snapshot.replica.state().tenants().filter(|(did, _)| grant.scope.includes(did));
+    page(seen, &params.get()?, |(did, _)| did.to_string(), |(did, t)| tenant_view(*did, t))
+}
+
+pub(crate) async fn tenant(
+    State(plane): State<Arc<Plane>>,
+    headers: HeaderMap,
+    Path(did): Path<String>,
+) -> One<TenantView> {
+    let grant = auth::reader(&plane, &headers, TENANTS).await?;
+    let snapshot = plane.now();
+    let (did, tenant) = own_tenant(snapshot.replica.state(), grant, &did, "did")?;
+    Ok(Json(tenant_view(did, tenant)))
+}
+
+/// A tenant that the reader may see; for others it is as if there were none.
+fn own_tenant<'a>(
+    state: &'a ledger::State,
+    grant: Grant,
+    did: &str,
+    field: &str,
+) -> Result<(Did, &'a Tenant), Failure> {
+    let unknown = || Failure::new(Type::NotFound, "no such tenant").field(field);
+    let did: Did = did.parse().map_err(|_| unknown())?;
+    if !grant.scope.includes(&did) {
+        return Err(Failure::new(Type::Forbidden, "the capability is another tenant's").field(field));
+    }
+    Ok((did, state.tenant(&did).ok_or_else(unknown)?))
+}
+
+/// The tenant that the query names, or the only one that the reader may see.
+fn asked_tenant<'a>(state: &'a ledger::State, grant: Grant, page: &Page) -> Result<(Did, &'a Tenant), Failure> {
+    match (&page.tenant, grant.scope) {
+        (Some(did), _) => own_tenant(state, grant, did, "tenant"),
+        (None, auth::Scope::Tenant(own)) => own_tenant(state, grant, &own.to_string(), "tenant"),
+        (None, auth::Scope::All) => Err(Failure::new(Type::MalformedRequest, "name a tenant").field("tenant")),
+    }
+}
+
+fn tenant_view(did: Did, t: &Tenant) -> TenantView {
+    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    let asset = |a: &ledger::Asset| AssetView {
+        asset: a.asset,
+        symbol: a.symbol.clone(),
+        decimals: a.decimals,
+        scale: a.scale,
+    };
+    TenantView {
+        tenant: did,
+        name: t.name.clone(),
+        escrow: t.escrow,
+        confirmations: t.confirmations,
+        lift_admins: t.lift_admins,
+        assets: t.assets.values().map(asset).collect(),
+        bundle: *t.policy.engine.bundle(),
+        activated_by: t.policy.statement,
+        delegation: t.delegation.cid(),
+        installations: count(t.installations.len()),
+        orders: count(t.orders.len()),
+    }
+}
+
+pub(crate) async fn publishers(
+    State(plane): State<Arc<Plane>>,
+    headers: HeaderMap,
+    params: Params<Page>,
+) -> Many<PublisherView> {
+    auth::reader(&plane, &headers, PLUGINS).await?;
+    let snapshot = plane.now();
+    let view =
+        |(did, p): (&Did, &ledger::Publisher)| PublisherView { publisher: *did, name: p.name.clone(), since: p.since };
+    page(snapshot.replica.state().publishers().iter(), &params.get()?, |(did, _)| did.to_string(), view)
+}
+
+pub(crate) async fn plugins(
+    State(plane): State<Arc<Plane>>,
+    headers: HeaderMap,
+    params: Params<Page>,
+) -> Many<PluginView> {
+    auth::reader(&plane, &headers, PLUGINS).await?;
+    let snapshot = plane.now();
+    let version = |(version, v): (&domain::Version, &ledger::PluginVersion)| PluginVersionView {
+        version: version.clone(),
+        description: v.description.clone(),
+        capabilities: v.capabilities.clone(),
+        entry_point: v.entry_point.clone(),
+        code: v.code,
+        statement: v.statement,
+        since: v.since,
+    };
+    let view = |(id, p): (&domain::PluginId, &ledger::Plugin)| PluginView {
+        plugin: id.clone(),
+        publisher: p.publisher,
+        versions: p.versions.iter().map(version).collect(),
+    };
+    page(snapshot.replica.state().plugins().iter(), &params.get()?, |(id, _)| id.to_string(), view)
+}
+
+pub(crate) async fn installations(
+    State(plane): State<Arc<Plane>>,
+    headers: HeaderMap,
+    params: Params<Page>,
+) -> Many<InstallationView> {
+    let grant = auth::reader(&plane, &headers, TENANTS).await?;
+    let (snapshot, params) = (plane.now(), params.get()?);
+    let (tenant, t) = asked_tenant(snapshot.replica.state(), grant, &params)?;
+    page(t.installations.iter(), &params, |(did, _)| did.to_string(), |(did, i)| installation_view(tenant, *did, i))
+}
+
+pub(crate) async fn installation(
+    State(plane): State<Arc<Plane>>,
+    headers: HeaderMap,
+    Path(did): Path<String>,
+    params: Params<Page>,
+) -> One<InstallationView> {
+    let grant = auth::reader(&plane, &headers, TENANTS).await?;
+    let snapshot = plane.now();
+    let (tenant, t) = asked_tenant(snapshot.replica.state(), grant, &params.get()?)?;
+    let found = did.parse::<Did>().ok().and_then(|did| Some((did, t.installations.get(&did)?)));
+    let (did, i) = found.ok_or_else(|| Failure::new(Type::NotFound, "no such installation").field("did"))?;
+    Ok(Json(installation_view(tenant, did, i)))
+}
+
+fn installation_view(tenant: Did, did: Did, i: &ledger::Installation) -> InstallationView {
+    let state = match i.state {
+        InstallationState::Active => "active",
+        InstallationState::Suspended => "suspended",
+        InstallationState::Removed => "removed",
+    };
+    let limit = |(asset, l): (&domain::AssetId, &ledger::Limits)| LimitView {
+        asset: *asset,
+        max_per_payout: l.max_per_payout,
+        daily_total: l.daily_total,
+    };
+    InstallationView {
+        installation: did,
+        tenant,
+        plugin: i.plugin.clone(),
+        version: i.version.clone(),
+        capabilities: i.capabilities.clone(),
+        limits: i.limits.iter().map(limit).collect(),
+        state: state.to_owned(),
+        granted_at: i.granted_at,
+        expires_at: i.expires_at,
+        grant: i.grant,
+        by: i.by,
+    }
+}
+
+pub(crate) async fn orders(
+    State(plane): State<Arc<Plane>>,
+    headers: HeaderMap,
+    params: Params<Page>,
+) -> Many<OrderView> {
+    let grant = auth::reader(&plane, &headers, TENANTS).await?;
+    let (snapshot, params) = (plane.now(), params.get()?);
+    let (_, t) = asked_tenant(snapshot.replica.state(), grant, &params)?;
+    let view = |(id, o): (&domain::OrderId, &ledger::Order)| OrderView {
+        order: id.clone(),
+        buyer: o.buyer,
+        asset: o.asset,
+        amount: o.amount,
+        used: t.budgets.get(&Window::Order { order: id.clone() }).used(),
+        royalties: o.royalties.iter().map(|r| RoyaltyView { recipient: r.recipient, bps: r.bps }).collect(),
+        open: o.open,
+    };
+    page(t.orders.iter(), &params, |(id, _)| id.to_string(), view)
+}
+
+pub(crate) async fn budgets(
+    State(plane): State<Arc<Plane>>,
+    headers: HeaderMap,
+    params: Params<Page>,
+) -> Many<BudgetView> {
+    let grant = auth::reader(&plane, &headers, TENANTS).await?;
+    let (snapshot, params) = (plane.now(), params.get()?);
+    let (tenant, t) = asked_tenant(snapshot.replica.state(), grant, &params)?;
+    page(t.budgets.iter(), &params, |(w, _)| window_key(w), |(w, b)| budget_view(tenant, t, w, b))
+}
+
+/// Sorts as the state sorts windows: days of installations first, then orders.
+fn window_key(window: &Window) -> String {
+    match window {
+        Window::Daily { installation, asset, day } => format!("d {installation} {asset} {day}"),
+        Window::Order { order } => format!("o {order}"),
+    }
+}
+
+fn budget_view(tenant: Did, t: &Tenant, window: &Window, budget: &ledger::Budget) -> BudgetView {
+    let view = BudgetView {
+        tenant,
+        installation: None,
+        asset: None,
+        day: None,
+        order: None,
+        limit: None,
+        reserved: budget.reserved.get(),
+        spent: budget.spent.get(),
+    };
+    match window {
+        Window::Daily { installation, asset, day } => BudgetView {
+            installation: Some(*installation),
+            asset: Some(*asset),
+            day: Some(*day),
+            limit: t.installations.get(installation).and_then(|i| i.limits.get(asset)).map(|l| l.daily_total.get()),
+            ..view
+        },
+        Window::Order { order } => {
+            BudgetView { order: Some(order.clone()), limit: t.orders.get(order).map(|o| o.amount.get()), ..view }
+        }
+    }
+}
+
+pub(crate) async fn freezes(
+    State(plane): State<Arc<Plane>>,
+    headers: HeaderMap,
+    params: Params<Page>,
+) -> Many<FreezeView> {
+    let grant = auth::reader(&plane, &headers, TENANTS).await?;
+    let snapshot = plane.now();
+    let state = snapshot.replica.state();
+    // What the operator froze concerns every tenant.
+    let seen = state.freezes().iter().filter(|(realm, ..)| **realm == state.operator() || grant.scope.includes(realm));
+    let view = |(realm, scope, f): (&Did, &ledger::Scope, &ledger::Freeze)| FreezeView {
+        realm: *realm,
+        scope: serde_json::to_value(scope).unwrap_or_default(),
+        statement: f.statement,
+        by: f.by,
+        reason: f.reason.clone(),
+        at: f.at,
+        lifts: f.lifts.iter().copied().collect(),
+    };
+    page(seen, &params.get()?, |(_, _, f)| f.statement.to_string(), view)
+}
+
+pub(crate) async fn quorum(State(plane): State<Arc<Plane>>, headers: HeaderMap) -> One<ledger::Quorum> {
+    auth::reader(&plane, &headers, TENANTS).await?;
+    let quorum = plane.now().replica.state().quorum().cloned();
+    quorum.map(Json).ok_or_else(|| Failure::new(Type::NotFound, "no quorum is active"))
+}

@@ -1,0 +1,199 @@
+use crate::{
+    anchor::Anchor,
+    checkpoint::{self, Checkpointer, Latest},
+    clock,
+    config::{Config, ConfigError},
+    feed::Feed,
+    health::Health,
+    http,
+    metrics::Metrics,
+    opener::Opener,
+    plane::{Issuers, Plane},
+    sequencer::{self, Queue},
+    start::{self, VerifyError},
+};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use std::{net::SocketAddr, sync::Arc, thread::JoinHandle};
+use storage::{Lease, OpenError, Storage};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+    task::{JoinHandle as Task, spawn_blocking},
+};
+
+/// Why a control plane did not start, or did not end as it should.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The configuration contradicts itself.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The database could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The lease could not be asked for.
+    #[error("the lease could not be taken")]
+    Lease(#[source] storage::Error),
+    /// Another process leads the log.
+    #[error("another process leads this log")]
+    Led,
+    /// The database is not what its entries say.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// The address cannot be listened on, or a thread cannot be started.
+    #[error("the machine refuses")]
+    Machine(#[from] std::io::Error),
+    /// The metrics contradict themselves.
+    #[error("metrics")]
+    Metrics(#[from] prometheus::Error),
+    /// A part of the service failed.
+    #[error("the {0} failed")]
+    Part(&'static str),
+}
+
+/// A running control plane. Dropping it ends it without waiting; [`Server::stop`] waits for what is in work.
+pub struct Server {
+    address: SocketAddr,
+    close: watch::Sender<bool>,
+    serving: Task<std::io::Result<()>>,
+    queue: Queue,
+    sequencing: JoinHandle<Lease>,
+    checkpointing: Checkpointer,
+    storage: Arc<Storage>,
+    health: Arc<Health>,
+    patience: std::time::Duration,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// Runs a control plane until `shutdown` resolves; returns when everything acknowledged is durable and in order.
+pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+    let server = Server::start(config).await?;
+    tracing::info!(address = %server.address(), "the control plane listens");
+    shutdown.await;
+    server.stop().await
+}
+
+struct Ground {
+    storage: Arc<Storage>,
+    lease: Lease,
+    verified: start::Verified,
+}
+
+/// Opens the database, takes the lease and verifies everything. Blocks.
+fn prepare(config: &Config) -> Result<Ground, Error> {
+    let storage = Arc::new(Storage::open(&config.database)?);
+    let now = clock::now();
+    let lease = storage.acquire(&config.holder, now, config.limits.lease).map_err(Error::Lease)?;
+    let lease = lease.ok_or(Error::Led)?;
+    let verified = start::verify(&storage, config)?;
+    // The replay may have outlasted the lease. If somebody else has taken it, this process must not begin.
+    let lease = storage.renew(&lease, clock::now(), config.limits.lease).map_err(Error::Lease)?.ok_or(Error::Led)?;
+    Ok(Ground { storage, lease, verified })
+}
+
+impl Server {
+    /// Verifies the database, takes the lease, and serves. Port 0 takes any free port; see [`Server::address`].
+    pub async fn start(config: Config) -> Result<Self, Error> {
+        config.check()?;
+        let config = Arc::new(config);
+        let own = Arc::clone(&config);
+        let ground = spawn_blocking(move || prepare(&own)).await.map_err(|_| Error::Part("verification"))??;
+        let listener = TcpListener::bind(config.listen).await?;
+        let address = listener.local_addr()?;
+        let Ground { storage, lease, verified } = ground;
+        let limits = config.limits;
+        let metrics = Metrics::new()?;
+        metrics.head.set(verified.snapshot.replica.head().map_or(-1, |h| i64::try_from(h.seq).unwrap_or(i64::MAX)));
+        let snapshot = Arc::new(ArcSwap::from_pointee(verified.snapshot));
+        let (feed, latest, health) =
+            (Feed::new(), Latest::new(ArcSwapOption::empty()), Arc::new(Health::new(lease.expires_at)));
+        let (queue, sequencing) = sequencer::start(sequencer::Parts {
+            storage: Arc::clone(&storage),
+            snapshot: Arc::clone(&snapshot),
+            feed: feed.clone(),
+            health: Arc::clone(&health),
+            metrics: metrics.clone(),
+            lease,
+            lease_seconds: limits.lease,
+            queue: limits.queue,
+            batch: limits.batch,
+        })?;
+        let checkpointing = checkpoint::start(checkpoint::Parts {
+            key: config.sequencer.clone(),
+            anchor: Anchor::new(&config.anchor),
+            snapshot: Arc::clone(&snapshot),
+            storage: Arc::clone(&storage),
+            feed: feed.clone(),
+            latest: Arc::clone(&latest),
+            health: Arc::clone(&health),
+            metrics: metrics.clone(),
+            stored: verified.checkpoint,
+        })?;
+        let (close, closing) = watch::channel(false);
+        let plane = Arc::new(Plane {
+            operator: config.operator,
+            sequencer: config.sequencer_did(),
+            issuer: config.issuer_did(),
+            issuer_key: config.issuer.clone(),
+            limits,
+            opener: Arc::new(Opener::new(Arc::clone(&storage), limits.cached_delegations)),
+            storage: Arc::clone(&storage),
+            snapshot,
+            queue: queue.clone(),
+            feed,
+            latest,
+            health: Arc::clone(&health),
+            metrics,
+            in_flight: Arc::new(Semaphore::new(limits.in_flight)),
+            followers: Arc::new(Semaphore::new(limits.followers)),
+            issuers: Issuers::default(),
+            readers: http::auth::readers(),
+            closing: closing.clone(),
+        });
+        let app = http::router(&plane);
+        drop(plane);
+        let serving =
+            tokio::spawn(async move { axum::serve(listener, app).with_graceful_shutdown(closed(closing)).await });
+        let patience = limits.shutdown;
+        Ok(Self { address, close, serving, queue, sequencing, checkpointing, storage, health, patience })
+    }
+
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no more requests, finishes those in work, commits what waits, signs a last checkpoint and gives the lease
+    /// back. Requests that take longer than the configured time are cut off; what they were told stays true.
+    pub async fn stop(self) -> Result<(), Error> {
+        self.health.close();
+        let _ = self.close.send(true);
+        let mut serving = self.serving;
+        let served = tokio::time::timeout(self.patience, &mut serving).await;
+        if served.is_err() {
+            tracing::warn!("requests were cut off at shutdown");
+            serving.abort();
+        }
+        self.queue.close();
+        let (sequencing, checkpointing, storage) = (self.sequencing, self.checkpointing, self.storage);
+        let ended = spawn_blocking(move || {
+            let lease = sequencing.join().map_err(|_| Error::Part("sequencer"))?;
+            checkpointing.stop();
+            if let Err(error) = storage.release(&lease) {
+                tracing::warn!(%error, "the lease could not be given back; it will expire");
+            }
+            Ok(())
+        });
+        ended.await.map_err(|_| Error::Part("shutdown"))?
+    }
+}
+
+/// Resolves when the server is told to close, or is dropped.
+async fn closed(mut closing: watch::Receiver<bool>) {
+    let _ = closing.wait_for(|closed| *closed).await;
+}

@@ -1,0 +1,110 @@
+//! Before anything is served, everything that the database says is derived again from the entries and compared.
+//! A difference is reported with its table and its first bad place, and never repaired.
+
+mod notes;
+mod replay;
+mod rows;
+
+use crate::{anchor::Anchor, anchor::AnchorError, config::Config, snapshot::Snapshot};
+use domain::Digest;
+use replica::Divergence;
+use storage::Storage;
+
+/// The database is not what its entries say, or cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// The database does not answer.
+    #[error("the database could not be read")]
+    Storage(#[from] storage::Error),
+    /// An entry does not follow from the entries before it.
+    #[error("table {table} is bad from sequence number {seq} on")]
+    Entry {
+        /// The table.
+        table: &'static str,
+        /// The first bad entry.
+        seq: u64,
+        /// What is wrong.
+        #[source]
+        divergence: Box<Divergence>,
+    },
+    /// A row is not what the entries say.
+    #[error("table {table} is bad at sequence number {seq}: {what}")]
+    Row {
+        /// The table.
+        table: &'static str,
+        /// The first bad entry, or the size of the first bad checkpoint.
+        seq: u64,
+        /// What is wrong.
+        what: String,
+    },
+    /// The anchor file cannot be used.
+    #[error("anchor: {0}")]
+    Anchor(#[from] AnchorError),
+    /// The anchor is not signed by the configured sequencer key.
+    #[error("the anchor is not this log's: {0}")]
+    AnchorSignature(String),
+    /// The log has checkpoints and there is no anchor file.
+    #[error(
+        "the log has checkpoints and the anchor file is missing; restore it, or accept the database as it is, once"
+    )]
+    AnchorMissing,
+    /// The log names other keys than the configuration.
+    #[error("the log's {0} is not the configured one")]
+    Key(&'static str),
+}
+
+impl VerifyError {
+    pub(crate) fn row(table: &'static str, seq: u64, what: impl Into<String>) -> Self {
+        Self::Row { table, seq, what: what.into() }
+    }
+
+    /// The table and the first bad sequence number, when the database was changed.
+    pub const fn place(&self) -> Option<(&'static str, u64)> {
+        match self {
+            Self::Entry { table, seq, .. } | Self::Row { table, seq, .. } => Some((*table, *seq)),
+            _ => None,
+        }
+    }
+}
+
+/// What start-up has found to be true.
+#[derive(Debug)]
+pub(crate) struct Verified {
+    pub snapshot: Snapshot,
+    /// Size of the newest checkpoint in the database.
+    pub checkpoint: u64,
+}
+
+/// Verifies the whole database against its entries, and both against the anchor file. Blocks for as long as that takes.
+pub(crate) fn verify(storage: &Storage, config: &Config) -> Result<Verified, VerifyError> {
+    let anchor = Anchor::new(&config.anchor).read()?;
+    let mut notes = notes::Notes::new(storage, config.sequencer_did(), anchor);
+    let (snapshot, tally) = replay::replay(storage, config.operator, &mut notes)?;
+    let replica = &snapshot.replica;
+
+    let size = replica.next_seq();
+    let own = replica.head().map(|h| (h.seq, Digest::from_bytes(*h.leaf.as_bytes())));
+    let head = storage.head()?;
+    match (own, head.as_ref().map(|h| (h.seq, h.leaf))) {
+        (a, b) if a == b => {}
+        (_, Some((seq, _))) if seq >= size => {
+            return Err(VerifyError::row("entries", size, format!("missing; the head is at {seq}")));
+        }
+        (_, b) => {
+            let seq = b.map_or(0, |(seq, _)| seq);
+            return Err(VerifyError::row("head", seq, "not the newest entry and its leaf hash"));
+        }
+    }
+    tally.check(&storage.counts()?, size)?;
+    if let Some(origin) = replica.state().origin() {
+        if origin.sequencer != config.sequencer_did() {
+            return Err(VerifyError::Key("sequencer key"));
+        }
+        if origin.issuer != config.issuer_did() {
+            return Err(VerifyError::Key("issuer key"));
+        }
+    }
+    let checkpoint = notes.finish(&snapshot, config.accept_missing_anchor)?;
+    Ok(Verified { snapshot, checkpoint })
+}

@@ -1,0 +1,127 @@
+use super::VerifyError;
+use crate::{checkpoint, snapshot::Snapshot};
+use domain::Did;
+use log::{Note, NoteKey};
+use std::collections::VecDeque;
+use storage::{Storage, StoredCheckpoint};
+
+/// Checkpoints per page.
+const PAGE: u32 = 256;
+
+/// Walks the stored checkpoints along the replay, and holds the anchor against it.
+pub(super) struct Notes<'a> {
+    storage: &'a Storage,
+    page: VecDeque<StoredCheckpoint>,
+    next: u64,
+    is_read: bool,
+    anchor: Option<Note>,
+    anchor_met: bool,
+    /// The newest checkpoint found good so far.
+    newest: u64,
+    sequencer: Did,
+    /// Keys whose lines must be good: the sequencer's and every quorum's so far.
+    keys: Vec<NoteKey>,
+}
+
+fn bad(size: u64, what: impl Into<String>) -> VerifyError {
+    VerifyError::row("checkpoints", size, what)
+}
+
+impl<'a> Notes<'a> {
+    pub fn new(storage: &'a Storage, sequencer: Did, anchor: Option<Note>) -> Self {
+        Self {
+            storage,
+            page: VecDeque::new(),
+            next: 0,
+            is_read: false,
+            anchor,
+            anchor_met: false,
+            newest: 0,
+            sequencer,
+            keys: Vec::new(),
+        }
+    }
+
+    /// Compares the checkpoints of this very size with the replay.
+    pub fn check(&mut self, snapshot: &Snapshot) -> Result<(), VerifyError> {
+        let tree = snapshot.replica.tree();
+        let size = tree.size();
+        self.learn_keys(snapshot);
+        if let Some(anchor) = self.anchor.as_ref().map(Note::unverified).filter(|a| a.size == size) {
+            if anchor.root != tree.root() {
+                return Err(VerifyError::row("entries", size.saturating_sub(1), "the anchor has another root here"));
+            }
+            self.anchor_met = true;
+        }
+        while let Some(stored) = self.peek()?.filter(|c| c.size <= size) {
+            let (claimed, text) = (stored.size, stored.note.clone());
+            self.page.pop_front();
+            let note = Note::parse(&text).map_err(|e| bad(claimed, e.to_string()))?;
+            if claimed != size || note.unverified().size != size || note.unverified().root != tree.root() {
+                return Err(bad(claimed, "another size or root than the entries have"));
+            }
+            self.signed(&note, snapshot).map_err(|what| bad(size, what))?;
+            self.newest = size;
+        }
+        Ok(())
+    }
+
+    fn learn_keys(&mut self, snapshot: &Snapshot) {
+        let Some(origin) = checkpoint::origin(snapshot) else { return };
+        if self.keys.is_empty() {
+            self.keys.extend(NoteKey::new(origin.clone(), &self.sequencer));
+        }
+        let quorum = checkpoint::quorum_key(&origin, snapshot);
+        self.keys.extend(quorum.filter(|key| !self.keys.contains(key)));
+    }
+
+    /// The sequencer has signed the note, and no line of a known key is false.
+    fn signed(&self, note: &Note, snapshot: &Snapshot) -> Result<(), String> {
+        let origin = checkpoint::origin(snapshot).ok_or("the log has no name that notes can carry")?;
+        let verified = note.verify(&origin, &self.keys).map_err(|e| e.to_string())?;
+        match self.keys.first() {
+            Some(own) if verified.signed_by(own) => Ok(()),
+            _ => Err("not signed by the sequencer".to_owned()),
+        }
+    }
+
+    fn peek(&mut self) -> Result<Option<&StoredCheckpoint>, VerifyError> {
+        if self.page.is_empty() && !self.is_read {
+            self.page = self.storage.checkpoints(self.next, PAGE)?.into();
+            match self.page.back() {
+                Some(last) => self.next = last.size.saturating_add(1),
+                None => self.is_read = true,
+            }
+        }
+        Ok(self.page.front())
+    }
+
+    /// Checks what needs the whole log: checkpoints beyond its end, and that its end is not cut off. Gives the size of
+    /// the newest checkpoint.
+    pub fn finish(mut self, snapshot: &Snapshot, accept_missing_anchor: bool) -> Result<u64, VerifyError> {
+        let size = snapshot.replica.next_seq();
+        if let Some(beyond) = self.peek()?.map(|c| c.size) {
+            return Err(bad(beyond, format!("beyond the log's {size} entries")));
+        }
+        match self.anchor.take() {
+            Some(_) if !self.anchor_met && size == 0 => {
+                return Err(VerifyError::row("entries", 0, "missing; the anchor has seen some"));
+            }
+            Some(anchor) => {
+                self.signed(&anchor, snapshot).map_err(VerifyError::AnchorSignature)?;
+                if !self.anchor_met {
+                    let seen = anchor.unverified().size;
+                    return Err(VerifyError::row(
+                        "entries",
+                        size,
+                        format!("missing; the anchor has seen {seen} entries"),
+                    ));
+                }
+            }
+            // The anchor is written before the first checkpoint is stored, so a log without one has none to miss.
+            None if self.newest > 0 && !accept_missing_anchor => return Err(VerifyError::AnchorMissing),
+            None => {}
+        }
+        Ok(self.newest)
+    }
+}

@@ -1,0 +1,345 @@
+//! Bad input: each a typed problem that names the field or the hop, and nothing written.
+
+use crate::fixture::{Node, now, slug};
+use countersign_tests::{Person, Signed, asset, recipient};
+use domain::Time;
+use ipld_core::ipld::Ipld;
+use ledger::args;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use ucan::container;
+
+type Args = BTreeMap<String, Ipld>;
+
+fn payout_args(node: &Node) -> Args {
+    match ipld_core::serde::to_ipld(node.world.payout(500)).unwrap() {
+        Ipld::Map(map) => map,
+        _ => unreachable!("a payout is a map"),
+    }
+}
+
+/// A proposal with its args changed.
+fn with_args(node: &Node, change: impl FnOnce(&mut Args)) -> Signed {
+    let mut args = payout_args(node);
+    change(&mut args);
+    node.world.invoke(
+        &node.world.installation,
+        node.world.tenant.did,
+        "/proposal/payout",
+        &args,
+        node.world.proposal_chain(),
+    )
+}
+
+fn splits(shares: &[(u8, i128)]) -> Ipld {
+    let split = |(n, bps): &(u8, i128)| {
+        Ipld::Map(BTreeMap::from([
+            ("recipient".to_owned(), Ipld::String(recipient(*n).to_string())),
+            ("bps".to_owned(), Ipld::Integer(*bps)),
+        ]))
+    };
+    Ipld::List(shares.iter().map(split).collect())
+}
+
+fn field(body: &Value) -> &str {
+    body["field"].as_str().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn args_that_are_not_a_payout() {
+    let node = Node::ready(10_000).await;
+    let size = node.size().await;
+    type Case = (&'static str, &'static str, Box<dyn FnOnce(&mut Args)>);
+    let set = |name: &'static str, value: Ipld| -> Box<dyn FnOnce(&mut Args)> {
+        Box::new(move |a: &mut Args| drop(a.insert(name.to_owned(), value)))
+    };
+    let cases: Vec<Case> = vec![
+        ("total zero", "args.total", set("total", Ipld::Integer(0))),
+        ("total negative", "args.total", set("total", Ipld::Integer(-5))),
+        ("total 2^53", "args.total", set("total", Ipld::Integer(1 << 53))),
+        ("total a text", "args.total", set("total", Ipld::String("500".to_owned()))),
+        ("total missing", "args", Box::new(|a| drop(a.remove("total")))),
+        ("unknown field", "args", set("memo", Ipld::String("hello".to_owned()))),
+        ("splits 9,999", "args.splits", set("splits", splits(&[(1, 9_000), (2, 999)]))),
+        ("splits 10,001", "args.splits", set("splits", splits(&[(1, 9_000), (2, 1_001)]))),
+        ("recipient twice", "args.splits", set("splits", splits(&[(1, 9_000), (1, 1_000)]))),
+        ("no splits", "args.splits", set("splits", splits(&[]))),
+        ("share of zero", "args.splits[1].bps", set("splits", splits(&[(1, 10_000), (2, 0)]))),
+        ("zero address", "args.splits[0].recipient", set("splits", splits(&[(0, 10_000)]))),
+        ("upper-case asset", "args.asset", set("asset", Ipld::String(asset().to_string().to_uppercase()))),
+        ("order with a slash", "args.order", set("order", Ipld::String("a/b".to_owned()))),
+        (
+            "items that do not sum",
+            "args.line_items",
+            set(
+                "line_items",
+                Ipld::List(vec![Ipld::Map(BTreeMap::from([
+                    ("description".to_owned(), Ipld::String("x".to_owned())),
+                    ("amount".to_owned(), Ipld::Integer(1)),
+                ]))]),
+            ),
+        ),
+    ];
+    for (name, expected, change) in cases {
+        let (status, body) = node.propose(&with_args(&node, change)).await;
+        assert_eq!((status, slug(&body)), (422, "args-invalid"), "{name}: {body}");
+        assert!(field(&body).starts_with(expected), "{name}: {body}");
+    }
+    assert_eq!(node.size().await, size);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_float_is_not_an_amount() {
+    let node = Node::ready(10_000).await;
+    let size = node.size().await;
+    let (status, body) =
+        node.propose(&with_args(&node, |a| drop(a.insert("total".to_owned(), Ipld::Float(500.5))))).await;
+    assert!(status == 422 || status == 400, "{body}");
+    assert_eq!(node.size().await, size);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn what_policy_does_not_know_is_denied_not_refused() {
+    let node = Node::ready(10_000).await;
+    let cases: [(&str, &str, Ipld); 2] = [
+        ("unknown_order", "order", Ipld::String("order-2".to_owned())),
+        ("unknown_asset", "asset", Ipld::String(format!("eip155:31337/erc20:0x{}", "22".repeat(20)))),
+    ];
+    for (code, name, value) in cases {
+        let (status, body) = node.propose(&with_args(&node, |a| drop(a.insert(name.to_owned(), value)))).await;
+        assert_eq!((status, body["status"].as_str()), (201, Some("denied")), "{body}");
+        let codes: Vec<_> =
+            body["decision"]["violations"].as_array().unwrap().iter().map(|v| v["code"].as_str().unwrap()).collect();
+        assert!(codes.contains(&code), "{codes:?}");
+    }
+    let (_, body) =
+        node.propose(&with_args(&node, |a| drop(a.insert("splits".to_owned(), splits(&[(9, 10_000)]))))).await;
+    assert_eq!(body["decision"]["violations"][0]["code"], "recipient_unverified");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn containers_that_are_none() {
+    let node = Node::ready(10_000).await;
+    let size = node.size().await;
+    let good = node.world.propose(500).container();
+    let two = [node.world.propose(1).tokens(), node.world.propose(2).tokens()].concat();
+    let delegations: Vec<Vec<u8>> = node.world.proposal_chain().iter().map(|d| d.bytes().to_vec()).collect();
+    let mut flipped = node.world.propose(500).tokens();
+    let last = flipped[0].len() - 1;
+    flipped[0][last] ^= 1;
+    let raw = |tokens: &[Vec<u8>]| container::encode(container::Encoding::Raw, tokens).unwrap();
+    let cases: Vec<(&str, Vec<u8>, u16, &str)> = vec![
+        ("empty", Vec::new(), 400, "token-malformed"),
+        ("truncated", good[..good.len() / 2].to_vec(), 400, "token-malformed"),
+        ("text", b"hello".to_vec(), 400, "token-malformed"),
+        ("trailing byte", [good.as_slice(), b"x"].concat(), 400, "token-malformed"),
+        ("two invocations", raw(&two), 400, "malformed-request"),
+        ("no invocation", raw(&delegations), 400, "malformed-request"),
+        ("oversized", vec![b'@'; 17 * 1024], 413, "payload-too-large"),
+        ("not canonical", non_canonical(), 400, "token-non-canonical"),
+    ];
+    for (name, body, expected, kind) in cases {
+        let (status, answer) = node.post("/v1/proposals", body).await;
+        assert_eq!((status, slug(&answer)), (expected, kind), "{name}: {answer}");
+        assert!(!field(&answer).is_empty() || answer.get("cid").is_some(), "{name}: {answer}");
+    }
+    let (status, _) = node.post("/v1/proposals", raw(&flipped)).await;
+    assert!((400..500).contains(&status));
+    let html = node.http.post(node.url("/v1/proposals")).header("content-type", "text/html").body(good);
+    assert_eq!(slug(&crate::fixture::json(html).await.1), "unsupported-media-type");
+    assert_eq!(node.size().await, size);
+    node.stop().await;
+}
+
+/// A container whose list has a length in more bytes than it needs.
+fn non_canonical() -> Vec<u8> {
+    let mut bytes = vec![b'@', 0xa1, 0x66];
+    bytes.extend(b"ctn-v1");
+    bytes.extend([0x98, 0x00]);
+    bytes
+}
+
+/// A proposal over the usual chain with something changed before it is signed.
+fn changed(node: &Node, change: impl FnOnce(&mut ucan::issue::NewInvocation)) -> Signed {
+    let world = &node.world;
+    world.invoke_with(
+        &world.installation,
+        world.tenant.did,
+        "/proposal/payout",
+        &world.payout(500),
+        world.proposal_chain(),
+        change,
+    )
+}
+
+#[tokio::test]
+async fn tokens_that_do_not_entitle() {
+    let node = Node::ready(10_000).await;
+    let size = node.size().await;
+    let world = &node.world;
+    let (installation, tenant, payout) = (&world.installation, world.tenant.did, world.payout(500));
+    let stranger = Person::named("stranger");
+    let chain = || world.proposal_chain();
+    let late = world.delegate_until(&world.issuer, installation.did, tenant, "/proposal/payout", Some(now().minus(60)));
+    let narrow =
+        world.delegate_until(&world.issuer, installation.did, tenant, "/proposal/cancel", Some(now().plus(300)));
+    let wide = world.delegate_until(&world.issuer, installation.did, tenant, "/order", Some(now().plus(300)));
+    let long =
+        world.delegate_until(&world.issuer, installation.did, tenant, "/proposal/payout", Some(now().plus(3_600)));
+    let root = world.tenant_to_issuer();
+    let by = |last| world.invoke(installation, tenant, "/proposal/payout", &payout, vec![root.clone(), last]);
+    let cases: Vec<(&str, Signed, u16, &str, Option<&str>, Option<u64>)> = vec![
+        (
+            "other audience",
+            changed(&node, |n| n.audience = Some(stranger.did)),
+            401,
+            "audience-mismatch",
+            Some("aud"),
+            None,
+        ),
+        ("no audience", changed(&node, |n| n.audience = None), 401, "audience-mismatch", Some("aud"), None),
+        ("expired", changed(&node, |n| n.expiration = Some(now().minus(60))), 401, "token-expired", Some("exp"), None),
+        ("no expiry", changed(&node, |n| n.expiration = None), 400, "lifetime-too-long", Some("exp"), None),
+        (
+            "too long",
+            changed(&node, |n| n.expiration = Some(now().plus(2_000))),
+            400,
+            "lifetime-too-long",
+            Some("exp"),
+            None,
+        ),
+        ("short nonce", changed(&node, |n| n.nonce = vec![1; 8]), 400, "token-malformed", Some("nonce"), None),
+        ("other subject", changed(&node, |n| n.subject = stranger.did), 403, "subject-unknown", Some("sub"), None),
+        ("no proofs", changed(&node, |n| n.proofs.clear()), 401, "claim-invalid", Some("prf"), None),
+        ("hop expired", by(late), 401, "token-expired", Some("exp"), Some(1)),
+        ("hop narrower", by(narrow), 403, "command-mismatch", Some("cmd"), None),
+        ("hop wider", by(wide), 403, "command-mismatch", Some("cmd"), Some(1)),
+        ("issuer too long", by(long), 403, "not-entitled", None, None),
+        (
+            "somebody else's chain",
+            world.invoke(&stranger, tenant, "/proposal/payout", &payout, chain()),
+            401,
+            "audience-mismatch",
+            Some("aud"),
+            None,
+        ),
+        (
+            "not through an installation",
+            world.invoke(
+                &world.admin,
+                tenant,
+                "/proposal/payout",
+                &payout,
+                vec![world.delegate(&world.tenant, world.admin.did, tenant, "/proposal")],
+            ),
+            403,
+            "not-entitled",
+            None,
+            None,
+        ),
+        (
+            "the issuer itself",
+            world.invoke(&world.issuer, tenant, "/proposal/payout", &payout, vec![root.clone()]),
+            403,
+            "not-entitled",
+            None,
+            None,
+        ),
+    ];
+    for (name, signed, expected, kind, at, hop) in cases {
+        let (status, body) = node.propose(&signed).await;
+        assert_eq!((status, slug(&body)), (expected, kind), "{name}: {body}");
+        assert_eq!(body["field"].as_str(), at, "{name}: {body}");
+        assert_eq!(body["hop"].as_u64(), hop, "{name}: {body}");
+    }
+    let missing = world.propose(500);
+    let only = [missing.invocation.bytes().to_vec()];
+    let (status, body) = node.post("/v1/proposals", container::encode(container::Encoding::Raw, &only).unwrap()).await;
+    assert_eq!((status, slug(&body), body["hop"].as_u64()), (401, "proof-unavailable", Some(1)), "{body}");
+    assert_eq!(node.size().await, size);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_hop_that_is_not_valid_yet() {
+    let node = Node::ready(10_000).await;
+    let world = &node.world;
+    let mut new = ucan::issue::NewDelegation::new(
+        world.installation.did,
+        world.tenant.did,
+        "/proposal/payout".parse().unwrap(),
+        [3_u8; 16],
+    );
+    new.not_before = Some(now().plus(300));
+    new.expiration = Some(now().plus(600));
+    let last = ucan::issue::delegate(&world.issuer.key, new).unwrap();
+    let (status, body) = node.propose(&world.propose_over(vec![world.tenant_to_issuer(), last], 500)).await;
+    assert_eq!((status, slug(&body), body["hop"].as_u64()), (401, "token-not-yet-valid", Some(1)), "{body}");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_revoked_link_ends_the_chain() {
+    let node = Node::ready(10_000).await;
+    let chain = node.world.proposal_chain();
+    assert_eq!(node.propose(&node.world.propose_over(chain.clone(), 10)).await.0, 201);
+    let revoke = args::Revoke {
+        revoke: args::Revocation::Delegation(chain[1].cid()),
+        path: Vec::new(),
+        reason: "test".parse().unwrap(),
+    };
+    assert_eq!(node.state(&node.world.by(&node.world.admin, "/ucan/revoke", &revoke)).await.0, 201);
+    let size = node.size().await;
+    let (status, body) = node.propose(&node.world.propose_over(chain.clone(), 10)).await;
+    assert_eq!((status, slug(&body), body["hop"].as_u64()), (401, "revoked", Some(1)), "{body}");
+    let revoke = args::Revoke { revoke: args::Revocation::Key(node.world.installation.did), ..revoke };
+    assert_eq!(node.state(&node.world.by(&node.world.admin, "/ucan/revoke", &revoke)).await.0, 201);
+    let (_, body) = node.propose(&node.world.propose(10)).await;
+    assert_eq!(slug(&body), "revoked");
+    let (_, body) = node
+        .post(
+            &format!("/v1/installations/{}/tokens", node.world.installation.did),
+            node.world.token_request().container(),
+        )
+        .await;
+    assert_eq!(slug(&body), "revoked");
+    assert_eq!(node.size().await, size + 1);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_replay_after_expiry_gets_the_first_answer() {
+    let node = Node::ready(10_000).await;
+    // With 30 seconds of tolerance it is good for some seconds more.
+    let proposal = changed(&node, |n| n.expiration = Some(now().minus(27)));
+    let (status, first) = node.propose(&proposal).await;
+    assert_eq!(status, 201, "{first}");
+    let unknown = changed(&node, |n| n.expiration = Some(Time::from_unix(now().unix() - 40)));
+    assert_eq!(slug(&node.propose(&unknown).await.1), "token-expired");
+    let until = now().plus(5);
+    while now() < until {
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    assert_eq!(node.propose(&proposal).await, (200, first));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn statements_go_where_they_belong() {
+    let node = Node::ready(10_000).await;
+    let (status, body) = node.state(&node.world.propose(500)).await;
+    assert_eq!((status, slug(&body), field(&body)), (400, "malformed-request", "cmd"));
+    let (status, body) = node.propose(&node.world.open_order("order-2", 5)).await;
+    assert_eq!((status, slug(&body), field(&body)), (400, "malformed-request", "cmd"));
+    let nothing = BTreeMap::<String, u8>::new();
+    let unknown = node.world.by(&node.world.admin, "/coffee/make", &nothing);
+    let (status, body) = node.state(&unknown).await;
+    assert_eq!((status, slug(&body), field(&body)), (422, "args-invalid", "cmd"));
+    let again = node.world.open_order("order-1", 5);
+    let (status, body) = node.state(&again).await;
+    assert_eq!((status, slug(&body), field(&body)), (409, "conflict", "args.order"));
+    node.stop().await;
+}

@@ -1,0 +1,145 @@
+use crate::fixture::{Node, json, slug};
+use countersign_tests::Person;
+use domain::Digest;
+use ipld_core::ipld::Ipld;
+use log::{Hash, Note, leaf_hash};
+use messages::EntriesView;
+use serde_json::Value;
+
+#[tokio::test]
+async fn what_the_state_holds_is_shown() {
+    let node = Node::ready(10_000).await;
+    let tenant = node.world.tenant.did.to_string();
+    let (_, tenants) = node.read("/v1/tenants").await;
+    assert_eq!(tenants["items"][0]["tenant"], tenant);
+    assert_eq!(node.read(&format!("/v1/tenants/{tenant}")).await.1["name"], "Test Market");
+    let (_, plugins) = node.read("/v1/plugins").await;
+    assert_eq!(plugins["items"][0]["versions"][0]["version"], "1.0.0");
+    assert_eq!(node.read("/v1/publishers").await.1["items"][0]["name"], "Test Publisher");
+    let (_, installations) = node.read(&format!("/v1/installations?tenant={tenant}")).await;
+    assert_eq!(installations["items"][0]["state"], "active");
+    let one = format!("/v1/installations/{}?tenant={tenant}", node.world.installation.did);
+    assert_eq!(node.read(&one).await.1["limits"][0]["max_per_payout"], 1_000);
+    assert_eq!(node.read(&format!("/v1/orders?tenant={tenant}")).await.1["items"][0]["order"], "order-1");
+    assert_eq!(node.read("/v1/freezes").await.1["items"], Value::Array(Vec::new()));
+    assert_eq!(node.read("/v1/quorum").await.0, 404);
+    assert_eq!(slug(&node.read("/v1/installations").await.1), "malformed-request");
+    assert_eq!(slug(&node.read("/v1/tenants?limit=0").await.1), "malformed-request");
+    assert_eq!(slug(&node.read("/v1/tenants?colour=red").await.1), "malformed-request");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_tenant_sees_its_own_data_only() {
+    let node = Node::ready(10_000).await;
+    let proposal = node.world.propose(500);
+    assert_eq!(node.propose(&proposal).await.0, 201);
+    // A second tenant, with a contract of its own.
+    let mut second = countersign_tests::World::new(node.world.now);
+    second.tenant = Person::named("second tenant");
+    let Ipld::Map(mut args) = second.create_tenant().invocation.args().clone() else { panic!("args are a map") };
+    let escrow = [
+        ("chain".to_owned(), Ipld::Integer(31_337)),
+        ("contract".to_owned(), Ipld::String(format!("0x{}", "ef".repeat(20)))),
+    ];
+    args.insert("escrow".to_owned(), Ipld::Map(escrow.into()));
+    let create = node.world.invoke(&node.world.operator, node.world.operator.did, "/tenant/create", &args, Vec::new());
+    assert_eq!(node.state(&create).await.0, 201);
+
+    let reader = node.world.reader(&second.tenant, "/read");
+    let get = |path: String| json(node.get(&path, &reader));
+    assert_eq!(get("/v1/proposals".to_owned()).await.1["items"], Value::Array(Vec::new()));
+    assert_eq!(get(format!("/v1/proposals/{}", proposal.cid())).await.0, 404);
+    let own = node.world.tenant.did;
+    for path in [
+        format!("/v1/proposals?tenant={own}"),
+        format!("/v1/tenants/{own}"),
+        format!("/v1/installations?tenant={own}"),
+        format!("/v1/orders?tenant={own}"),
+        format!("/v1/budgets?tenant={own}"),
+    ] {
+        assert_eq!(slug(&get(path.clone()).await.1), "forbidden", "{path}");
+    }
+    let (_, tenants) = get("/v1/tenants".to_owned()).await;
+    assert_eq!(tenants["items"].as_array().unwrap().len(), 1);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn lists_have_pages() {
+    let node = Node::ready(10_000).await;
+    for _ in 0..7 {
+        assert_eq!(node.propose(&node.world.propose(10)).await.0, 201);
+    }
+    let mut seen = Vec::new();
+    let mut path = "/v1/proposals?limit=3".to_owned();
+    loop {
+        let (_, page) = node.read(&path).await;
+        seen.extend(page["items"].as_array().unwrap().iter().map(|p| p["seq"].as_u64().unwrap()));
+        let Some(next) = page["next"].as_str() else { break };
+        path = format!("/v1/proposals?limit=3&cursor={next}");
+    }
+    assert_eq!(seen, [14, 13, 12, 11, 10, 9, 8]);
+    node.stop().await;
+}
+
+fn hashes(body: &Value) -> Vec<Hash> {
+    let digests: Vec<Digest> = serde_json::from_value(body["hashes"].clone()).unwrap();
+    digests.iter().map(|d| Hash::from_bytes(*d.as_bytes())).collect()
+}
+
+#[tokio::test]
+async fn proofs_and_tiles_hold() {
+    let node = Node::ready(10_000_000).await;
+    let proposals: Vec<_> = (0..300).map(|_| node.world.propose(10)).collect();
+    let answers = futures_util::future::join_all(proposals.iter().map(|p| node.propose(p))).await;
+    assert!(answers.iter().all(|(status, _)| *status == 201));
+    let (_, entries) = node.read("/v1/log/entries?from=0&limit=1000").await;
+    let entries: EntriesView = serde_json::from_value(entries).unwrap();
+    assert_eq!((entries.entries.len(), entries.head), (308, Some(307)));
+    let leaves: Vec<Hash> = entries.entries.iter().map(|e| leaf_hash(&e.entry.0)).collect();
+    let root = |size: usize| log::Tree::from_leaves(leaves[..size].iter().copied()).root();
+    for (seq, size) in [(0, 308), (255, 308), (256, 257), (307, 308), (8, 9)] {
+        let (status, body) = node.read(&format!("/v1/log/proofs/inclusion?seq={seq}&size={size}")).await;
+        assert_eq!(status, 200, "{body}");
+        log::verify_inclusion(seq, size, &leaves[seq as usize], &root(size as usize), &hashes(&body)).unwrap();
+    }
+    for (old, new) in [(1, 308), (256, 308), (255, 257), (8, 300)] {
+        let (status, body) = node.read(&format!("/v1/log/proofs/consistency?old={old}&new={new}")).await;
+        assert_eq!(status, 200, "{body}");
+        log::verify_consistency(old, new, &root(old as usize), &root(new as usize), &hashes(&body)).unwrap();
+    }
+    assert_eq!(node.read("/v1/log/proofs/inclusion?seq=308").await.0, 404);
+    assert_eq!(node.read("/v1/log/proofs/inclusion?seq=0&size=309").await.0, 404);
+    let reader = node.world.reader(&node.world.operator, "/read/log");
+    let concat =
+        |range: std::ops::Range<usize>| leaves[range].iter().flat_map(|h| h.as_bytes().to_vec()).collect::<Vec<u8>>();
+    for (path, range) in [("0/000", 0..256), ("0/001.p/52", 256..308), ("0/001.p/10", 256..266)] {
+        let response = node.get(&format!("/v1/log/tile/{path}"), &reader).send().await.unwrap();
+        assert_eq!(response.bytes().await.unwrap().to_vec(), concat(range), "{path}");
+    }
+    let response = node.get("/v1/log/tile/entries/001.p/52", &reader).send().await.unwrap().bytes().await.unwrap();
+    let bundle = log::decode_entry_bundle(&response).unwrap();
+    assert!(bundle.iter().zip(&entries.entries[256..]).all(|(a, b)| *a == b.entry.0.as_slice()));
+    for path in ["0/002", "0/001", "entries/001", "0/1", "9/000"] {
+        assert_eq!(node.get(&format!("/v1/log/tile/{path}"), &reader).send().await.unwrap().status(), 404, "{path}");
+    }
+    node.restart().await.stop().await;
+}
+
+#[tokio::test]
+async fn a_cosignature_needs_a_quorum_and_the_stored_note() {
+    let node = Node::ready(10_000).await;
+    let (status, body) = node.post("/v1/log/cosignatures", b"nonsense".to_vec()).await;
+    assert_eq!((status, body["field"].as_str()), (400, Some("note")));
+    let note = loop {
+        let response = node.http.get(node.url("/v1/log/checkpoint")).send().await.unwrap();
+        if response.status() == 200 {
+            break response.text().await.unwrap();
+        }
+    };
+    assert!(Note::parse(&note).is_ok());
+    let (status, body) = node.post("/v1/log/cosignatures", note.into_bytes()).await;
+    assert_eq!((status, slug(&body)), (404, "not-found"), "{body}");
+    node.stop().await;
+}

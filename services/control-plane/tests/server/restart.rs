@@ -1,0 +1,80 @@
+use crate::fixture::{Node, config};
+use countersign_control_plane::{Error, Server, VerifyError};
+
+#[tokio::test]
+async fn what_was_acknowledged_outlives_shutdown_under_load() {
+    let node = Node::ready(1_000_000).await;
+    let proposals: Vec<_> = (0..200).map(|_| node.world.propose(10)).collect();
+    let (http, url) = (node.http.clone(), node.url("/v1/proposals"));
+    let sending = futures_util::future::join_all(proposals.iter().map(|p| {
+        let request = http.post(&url).body(p.container());
+        async move { request.send().await.is_ok_and(|r| r.status() == 201) }
+    }));
+    let (acknowledged, (world, folder)) = tokio::join!(sending, node.stop());
+    let node = Node::resume(world, folder).await.unwrap();
+    for (proposal, acknowledged) in proposals.iter().zip(acknowledged) {
+        let (status, _) = node.read(&format!("/v1/proposals/{}", proposal.cid())).await;
+        assert!(!acknowledged || status == 200, "{} was acknowledged and is gone", proposal.cid());
+    }
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_restart_continues_the_same_log() {
+    let node = Node::ready(10_000).await;
+    let proposal = node.world.propose(500);
+    let (_, answer) = node.propose(&proposal).await;
+    let size = node.size().await;
+    let node = node.restart().await;
+    assert_eq!(node.size().await, size);
+    assert_eq!(node.propose(&proposal).await, (200, answer));
+    assert_eq!(node.propose(&node.world.propose(500)).await.0, 201);
+    assert_eq!(node.size().await, size + 1);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_second_process_does_not_lead() {
+    let node = Node::ready(10_000).await;
+    let mut other = config(&node.world, &node.folder);
+    other.holder = "another".to_owned();
+    other.anchor = node.folder.path().join("another-anchor");
+    assert!(matches!(Server::start(other).await, Err(Error::Led)));
+    assert_eq!(node.propose(&node.world.propose(500)).await.0, 201);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_loses_the_lease_stops() {
+    let node = Node::ready(10_000).await;
+    // The same holder takes over at once, as after a crash.
+    let second = Server::start(config(&node.world, &node.folder)).await.unwrap();
+    let (status, body) = node.propose(&node.world.propose(500)).await;
+    assert_eq!((status, crate::fixture::slug(&body)), (503, "fenced"), "{body}");
+    let ready = node.http.get(node.url("/readyz")).send().await.unwrap();
+    assert_eq!(ready.status(), 503);
+    second.stop().await.unwrap();
+    node.server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_log_without_its_anchor_is_accepted_only_when_told() {
+    let node = Node::ready(10_000).await;
+    let (world, folder) = node.stop().await;
+    std::fs::remove_file(folder.path().join("anchor")).unwrap();
+    let refused = Server::start(config(&world, &folder)).await;
+    assert!(matches!(refused, Err(Error::Verify(VerifyError::AnchorMissing))), "{refused:?}");
+    let mut accepting = config(&world, &folder);
+    accepting.accept_missing_anchor = true;
+    Server::start(accepting).await.unwrap().stop().await.unwrap();
+    Server::start(config(&world, &folder)).await.unwrap().stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn other_keys_than_the_log_names_are_refused() {
+    let node = Node::ready(10_000).await;
+    let (mut world, folder) = node.stop().await;
+    world.issuer = countersign_tests::Person::named("another issuer");
+    let refused = Server::start(config(&world, &folder)).await;
+    assert!(matches!(refused, Err(Error::Verify(VerifyError::Key(_)))), "{refused:?}");
+}
