@@ -121,6 +121,7 @@ fn lies_on_one_polynomial<C: Ciphersuite>(package: &PublicKeyPackage<C>, thresho
 }
 
 /// The value at `x`, or at zero, of the polynomial through the first `count` verifying shares.
+#[expect(clippy::arithmetic_side_effects, reason = "group arithmetic cannot overflow")]
 fn interpolate<C: Ciphersuite>(
     package: &PublicKeyPackage<C>,
     count: usize,
@@ -139,6 +140,7 @@ fn verify<C: Ciphersuite>(key: &VerifyingKey<C>, message: &[u8], signature: &[u8
 }
 
 impl<C: Ciphersuite> KeyShare<C> {
+    #[expect(clippy::arithmetic_side_effects, reason = "group arithmetic cannot overflow")]
     pub(crate) fn new(epoch: u64, package: KeyPackage<C>, group: GroupKey<C>) -> Result<Self, KeyError> {
         let id = ParticipantId::of(package.identifier()).ok_or(KeyError::Inconsistent)?;
         let public = C::Group::generator() * package.signing_share().to_scalar();

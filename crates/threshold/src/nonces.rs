@@ -35,7 +35,7 @@ use zeroize::ZeroizeOnDrop;
 /// ```
 #[derive(ZeroizeOnDrop)]
 pub struct Nonces<C: Ciphersuite> {
-    nonces: round1::SigningNonces<C>,
+    pair: round1::SigningNonces<C>,
     #[zeroize(skip)]
     commitment: Vec<u8>,
     #[zeroize(skip)]
@@ -83,9 +83,9 @@ pub enum SignError {
 impl<C: Ciphersuite> Nonces<C> {
     /// A fresh pair for `share`.
     pub fn generate<R: RngCore + CryptoRng>(share: &KeyShare<C>, rng: &mut R) -> Result<Self, SignError> {
-        let (nonces, commitments) = round1::commit(share.package.signing_share(), rng);
+        let (pair, commitments) = round1::commit(share.package.signing_share(), rng);
         let commitment = commitments.serialize().map_err(|e| SignError::Frost(e.to_string()))?;
-        Ok(Self { nonces, commitment, owner: (share.id(), share.group().digest()?) })
+        Ok(Self { pair, commitment, owner: (share.id(), share.group().digest()?) })
     }
 
     /// The commitment to this pair.
@@ -96,7 +96,7 @@ impl<C: Ciphersuite> Nonces<C> {
     /// Consumes the pair and makes the share of `message`, which the caller has computed itself, within `set`.
     pub fn sign(self, share: &KeyShare<C>, set: &CommitmentSet<C>, message: &[u8]) -> Result<Vec<u8>, SignError> {
         self.check(share, set)?;
-        let made = round2::sign(&set.package(message), &self.nonces, &share.package)
+        let made = round2::sign(&set.package(message), &self.pair, &share.package)
             .map_err(|e| SignError::Frost(e.to_string()))?;
         Ok(made.serialize())
     }
@@ -146,8 +146,8 @@ impl<C: Ciphersuite> NoncePool<C> {
     }
 
     /// A fresh commitment. With a `session` it signs only there; without, it is preprocessed and signs in any. Refuses
-    /// with [`SignError::Used`] a pair that the pool has seen, which only a source of randomness that repeats itself
-    /// makes.
+    /// with [`SignError::Used`] a pair that the pool still holds, spent or not, which only a source of randomness that
+    /// repeats itself makes.
     pub fn commit<R: RngCore + CryptoRng>(
         &mut self,
         share: &KeyShare<C>,

@@ -1,6 +1,6 @@
 use crate::encoding;
 use std::fmt;
-use zeroize::{ZeroizeOnDrop, Zeroizing};
+use zeroize::Zeroizing;
 
 /// The only layout of packed packages there has been.
 const VERSION: u8 = 1;
@@ -15,10 +15,10 @@ pub struct Packages {
 }
 
 /// The second-round packages of both suites from one participant to one other: secret, to be sealed to the recipient.
-#[derive(ZeroizeOnDrop)]
+/// Erased when dropped.
 pub struct SecretPackages {
-    pub(crate) secp256k1: Vec<u8>,
-    pub(crate) ed25519: Vec<u8>,
+    pub(crate) secp256k1: Zeroizing<Vec<u8>>,
+    pub(crate) ed25519: Zeroizing<Vec<u8>>,
 }
 
 impl SecretPackages {
@@ -31,7 +31,7 @@ impl SecretPackages {
     /// Parses [`Self::to_bytes`]; `None` for any other bytes. What the packages hold is checked when they are used.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let [secp256k1, ed25519] = encoding::unpack(VERSION, bytes)?;
-        Some(Self { secp256k1: secp256k1.to_vec(), ed25519: ed25519.to_vec() })
+        Some(Self { secp256k1: Zeroizing::new(secp256k1.to_vec()), ed25519: Zeroizing::new(ed25519.to_vec()) })
     }
 }
 

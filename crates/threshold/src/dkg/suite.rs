@@ -8,11 +8,15 @@ use frost_core::{
 };
 use rand_core::{CryptoRng, RngCore};
 use std::collections::BTreeMap;
+use zeroize::Zeroizing;
 
 pub(super) type Secret1<C> = round1::SecretPackage<C>;
 pub(super) type Secret2<C> = round2::SecretPackage<C>;
 /// The first packages of the n − 1 others.
 pub(super) type Round1Map<C> = BTreeMap<Identifier<C>, round1::Package<C>>;
+
+/// A secret package for each of the n − 1 others.
+pub(super) type Outgoing = BTreeMap<ParticipantId, Zeroizing<Vec<u8>>>;
 
 pub(super) fn part1<C: Ciphersuite, R: RngCore + CryptoRng>(
     ceremony: &Ceremony,
@@ -46,12 +50,12 @@ pub(super) fn part2<C: Ciphersuite>(
     ceremony: &Ceremony,
     secret: Secret1<C>,
     round1: &Round1Map<C>,
-) -> Result<(Secret2<C>, BTreeMap<ParticipantId, Vec<u8>>), DkgError> {
+) -> Result<(Secret2<C>, Outgoing), DkgError> {
     let (secret, packages) = dkg::part2(secret, round1)?;
-    let mut out = BTreeMap::new();
+    let mut out = Outgoing::new();
     for id in ceremony.roster().ids().filter(|id| *id != ceremony.me()) {
         let package = packages.get(&id.identifier()?).ok_or_else(|| DkgError::of(DkgFault::Missing, [id]))?;
-        out.insert(id, package.serialize()?);
+        out.insert(id, Zeroizing::new(package.serialize()?));
     }
     Ok((secret, out))
 }
@@ -61,7 +65,7 @@ pub(super) fn part3<C: Ciphersuite>(
     secret: &Secret2<C>,
     round1: &Round1Map<C>,
     received: &BTreeMap<ParticipantId, SecretPackages>,
-    bytes: fn(&SecretPackages) -> &Vec<u8>,
+    bytes: fn(&SecretPackages) -> &Zeroizing<Vec<u8>>,
 ) -> Result<KeyShare<C>, DkgError> {
     let strangers: Vec<_> =
         (received.keys().copied()).filter(|id| *id == ceremony.me() || ceremony.roster().get(*id).is_none()).collect();
@@ -76,7 +80,9 @@ pub(super) fn part3<C: Ciphersuite>(
     let mut packages = BTreeMap::new();
     for (id, secret_packages) in received {
         let package = round2::Package::<C>::deserialize(bytes(secret_packages))
-            .map_err(|_| DkgError::of(DkgFault::Malformed, [*id]))?;
+            .ok()
+            .filter(|p| p.serialize().is_ok_and(|again| Zeroizing::new(again) == *bytes(secret_packages)))
+            .ok_or_else(|| DkgError::of(DkgFault::Malformed, [*id]))?;
         packages.insert(id.identifier::<C>()?, package);
     }
     let (key, public) = dkg::part3(secret, round1, &packages)?;

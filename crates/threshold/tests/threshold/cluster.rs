@@ -4,6 +4,7 @@ use domain::{Did, Digest};
 use rand::{SeedableRng as _, rngs::StdRng};
 use std::{
     collections::{BTreeMap, HashMap},
+    fmt::Write as _,
     sync::{LazyLock, Mutex},
 };
 use threshold::{
@@ -15,6 +16,13 @@ pub type Map<T> = BTreeMap<ParticipantId, T>;
 
 pub fn pid(id: u16) -> ParticipantId {
     ParticipantId::new(id).unwrap()
+}
+
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, b| {
+        write!(text, "{b:02x}").unwrap();
+        text
+    })
 }
 
 pub fn rng(seed: u64) -> StdRng {
@@ -47,11 +55,11 @@ pub fn begin(n: u16, t: u16, rng: &mut StdRng) -> (Map<Round1>, Map<Packages>) {
 pub fn step<S, M, Next, Out>(
     states: Map<S>,
     mut view: impl FnMut(ParticipantId) -> M,
-    run: impl Fn(S, M) -> Result<(Next, Out), DkgError>,
+    run: impl Fn(S, &M) -> Result<(Next, Out), DkgError>,
 ) -> (Map<Next>, Map<Out>, Map<DkgError>) {
     let (mut next, mut outs, mut errors) = (Map::new(), Map::new(), Map::new());
     for (id, state) in states {
-        match run(state, view(id)) {
+        match run(state, &view(id)) {
             Ok((state, out)) => {
                 next.insert(id, state);
                 outs.insert(id, out);
@@ -64,20 +72,20 @@ pub fn step<S, M, Next, Out>(
     (next, outs, errors)
 }
 
-pub fn echo(state: Round1, all: Map<Packages>) -> Result<(Echoed, Digest), DkgError> {
-    state.echo(&all)
+pub fn echo(state: Round1, all: &Map<Packages>) -> Result<(Echoed, Digest), DkgError> {
+    state.echo(all)
 }
 
-pub fn round2(state: Echoed, all: Map<Digest>) -> Result<(Round2, Map<SecretPackages>), DkgError> {
-    state.round2(&all)
+pub fn round2(state: Echoed, all: &Map<Digest>) -> Result<(Round2, Map<SecretPackages>), DkgError> {
+    state.round2(all)
 }
 
-pub fn finish(state: Round2, mine: Map<SecretPackages>) -> Result<(Unconfirmed, Digest), DkgError> {
-    state.finish(&mine)
+pub fn finish(state: Round2, mine: &Map<SecretPackages>) -> Result<(Unconfirmed, Digest), DkgError> {
+    state.finish(mine)
 }
 
-pub fn confirm(state: Unconfirmed, all: Map<Digest>) -> Result<(Untested, ()), DkgError> {
-    state.confirm(&all).map(|s| (s, ()))
+pub fn confirm(state: Unconfirmed, all: &Map<Digest>) -> Result<(Untested, ()), DkgError> {
+    state.confirm(all).map(|s| (s, ()))
 }
 
 /// What the others made for `to`.

@@ -1,15 +1,11 @@
 use crate::cluster::{
-    Map, begin, echo, finish, keys, mail, pid, rng, roster, round2, step, stored, test_signatures, untested,
+    Map, begin, echo, finish, hex, keys, mail, pid, rng, roster, round2, step, stored, test_signatures, untested,
 };
 use std::fmt::Write as _;
 use threshold::{
     Ed25519, GroupKey, KeyError, KeyShare, NoncePool, ParticipantId, Roster, RosterError, Secp256k1,
     dkg::SecretPackages,
 };
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
 
 #[test]
 fn key_generation_messages_are_fixed() {

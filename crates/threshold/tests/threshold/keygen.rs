@@ -21,12 +21,13 @@ enum Fault {
     EchoWrong,
     Round2Missing,
     Round2Garbage,
+    Round2Trailing,
     Round2Swapped,
     ConfirmationMissing,
     ConfirmationWrong,
 }
 
-const FAULTS: [Fault; 13] = [
+const FAULTS: [Fault; 14] = [
     Fault::Round1Missing,
     Fault::Round1Garbage,
     Fault::Round1Trailing,
@@ -37,6 +38,7 @@ const FAULTS: [Fault; 13] = [
     Fault::EchoWrong,
     Fault::Round2Missing,
     Fault::Round2Garbage,
+    Fault::Round2Trailing,
     Fault::Round2Swapped,
     Fault::ConfirmationMissing,
     Fault::ConfirmationWrong,
@@ -97,6 +99,14 @@ fn run(n: u16, t: u16, bad: ParticipantId, victim: ParticipantId, fault: Fault, 
                     bytes[last - 8] ^= 1;
                     mine.insert(bad, SecretPackages::from_bytes(&bytes).unwrap());
                 }
+                Fault::Round2Trailing => {
+                    let mut bytes = sent_to(victim).to_vec();
+                    // The last byte of the length before the last package of 37 bytes.
+                    let length = bytes.len() - 38;
+                    bytes[length] += 1;
+                    bytes.push(0);
+                    mine.insert(bad, SecretPackages::from_bytes(&bytes).unwrap());
+                }
                 Fault::Round2Swapped => {
                     let third = *sent.keys().find(|id| **id != victim).unwrap();
                     mine.insert(bad, SecretPackages::from_bytes(&sent_to(third)).unwrap());
@@ -143,6 +153,7 @@ fn check(n: u16, t: u16, bad: u16, victim: u16, fault: Fault, seed: u64) {
         Fault::EchoWrong => differs(DkgFault::EchoesDiffer, &[bad]),
         Fault::ConfirmationWrong => differs(DkgFault::KeysDiffer, &[bad]),
         Fault::Round2Missing => victim_names(&[DkgFault::Missing]),
+        Fault::Round2Trailing => victim_names(&[DkgFault::Malformed]),
         Fault::Round2Garbage | Fault::Round2Swapped => victim_names(&[DkgFault::SecretShare, DkgFault::Malformed]),
     }
 }

@@ -70,7 +70,7 @@ fn ed25519_dalek_accepts_the_group_signature() {
 /// OpenSSL, through Node, knows nothing of FROST. Where Node is not installed only the test above speaks.
 #[test]
 fn openssl_accepts_the_group_signature() {
-    let hex = |b: &[u8]| b.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let hex = crate::cluster::hex;
     let (group, signature) = signature::<Ed25519>(3, 2, MESSAGE);
     let script = "const [k, m, s] = process.argv.slice(1).map((h) => Buffer.from(h, 'hex'));
         const der = Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), k]);
@@ -244,6 +244,38 @@ fn a_set_is_of_distinct_members_and_enough() {
     assert_eq!(parse(&[(1, one), (2, &foreign[1].bytes)]), Err(SetError::MalformedCommitment(pid(2))));
     assert_eq!(parse(&[(1, one), (2, &[two, &[0]].concat())]), Err(SetError::MalformedCommitment(pid(2))));
     assert_eq!(parse(&[(1, one), (2, &[])]), Err(SetError::MalformedCommitment(pid(2))));
+}
+
+/// The low half of the order of Ed25519's group, 2^252 + …, in little-endian bytes.
+const ORDER: [u8; 16] =
+    [0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14];
+
+#[test]
+fn no_degenerate_point_or_second_spelling_of_a_number_is_accepted() {
+    // The identity, the point of order two, and one of order four, which a cofactor would hide.
+    let mut order_two = [0xff; 32];
+    (order_two[0], order_two[31]) = (0xec, 0x7f);
+    let mut identity = [0; 32];
+    identity[0] = 1;
+    let (group, mut all) = signers::<Ed25519>(3, 2);
+    let made = commit(&mut all, 14);
+    for point in [identity, order_two, [0; 32], [0xff; 32]] {
+        for at in [5, 37] {
+            let mut bytes = made[1].bytes.clone();
+            bytes[at..at + 32].copy_from_slice(&point);
+            let parsed = CommitmentSet::new(&group, [(pid(1), &made[0].bytes), (pid(2), &bytes)]);
+            assert_eq!(parsed, Err(SetError::MalformedCommitment(pid(2))));
+        }
+    }
+    // The same number plus the group's order (RFC 8032 §5.1.7).
+    let (group, mut bytes) = signature::<Ed25519>(3, 2, MESSAGE);
+    let mut carry = 0;
+    for (i, byte) in bytes[32..].iter_mut().enumerate() {
+        let order = if i == 31 { 0x10 } else { ORDER.get(i).copied().unwrap_or(0) };
+        let sum = u16::from(*byte) + u16::from(order) + carry;
+        (*byte, carry) = (sum.to_le_bytes()[0], sum >> 8);
+    }
+    assert_eq!(group.verify(MESSAGE, &bytes), Err(KeyError::Signature));
 }
 
 #[test]
