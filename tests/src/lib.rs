@@ -4,6 +4,7 @@
 
 #![expect(
     clippy::expect_used,
+    clippy::missing_panics_doc,
     clippy::panic,
     reason = "a fixture that cannot be built fails the test that asked for it"
 )]

@@ -4,7 +4,7 @@ use domain::{
     PluginId, Split, Time, Version,
 };
 use ipld_core::ipld::Ipld;
-use ledger::{Asset, args};
+use ledger::{Asset, GroupKeys, GroupPackages, Participant, Quorum, args};
 use std::str::FromStr;
 use ucan::{Delegation, Verified};
 
@@ -76,6 +76,24 @@ impl World {
     pub fn register_publisher(&self) -> Signed {
         let args = args::Register { publisher: self.publisher.did, name: parsed("Test Publisher") };
         self.invoke(&self.operator, self.operator.did, "/publisher/register", &args, Vec::new())
+    }
+
+    /// `/quorum/set` of epoch 1, two of three: signers `signer 1` to `signer 3`; the checkpoint key is that of the
+    /// person `quorum`, whole, so that tests can cosign without a ceremony.
+    pub fn set_quorum(&self) -> Signed {
+        let participant = |id: u16| Participant {
+            id,
+            node: Person::named(&format!("signer {id}")).did,
+            url: parsed(&format!("http://127.0.0.1:{}", 7_710_u32.saturating_add(id.into()))),
+        };
+        let quorum = Quorum {
+            epoch: 1,
+            threshold: 2,
+            participants: (1..=3).map(participant).collect(),
+            keys: GroupKeys { secp256k1: format!("02{}", "79".repeat(32)), ed25519: Person::named("quorum").did },
+            packages: GroupPackages { secp256k1: "00".to_owned(), ed25519: "00".to_owned() },
+        };
+        self.invoke(&self.operator, self.operator.did, "/quorum/set", &quorum, Vec::new())
     }
 
     /// The plugin's id.

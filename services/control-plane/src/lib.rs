@@ -11,6 +11,7 @@ mod checkpoint;
 mod clock;
 mod config;
 mod feed;
+mod gate;
 mod health;
 mod http;
 mod json;

@@ -1,11 +1,13 @@
 //! From bytes of a request to a statement: containers, tokens, and the proofs that were left out.
 
-use crate::snapshot::Snapshot;
+use crate::{
+    gate::{Gate, ReadFailed},
+    snapshot::Snapshot,
+};
 use domain::{Cid, Did};
 use ledger::{ParseError, Statement};
 use quick_cache::sync::Cache;
-use std::sync::Arc;
-use storage::Storage;
+use storage::{Storage, StoredToken};
 use ucan::{Delegation, Invocation, Token, Verified, container};
 
 /// Larger delegations are opened anew each time: the cache holds many, and its memory is bounded by this.
@@ -14,7 +16,7 @@ const MAX_CACHED_BYTES: usize = 2048;
 /// Opens tokens, and remembers the delegations whose signature was good.
 pub(crate) struct Opener {
     cache: Cache<Cid, Verified<Delegation>>,
-    storage: Arc<Storage>,
+    gate: Gate,
 }
 
 /// What a container holds: one invocation and delegations.
@@ -39,13 +41,13 @@ pub(crate) enum OpenError {
     ProofMissing { hop: usize, cid: Cid },
     /// The args are not those of the command.
     Args(ParseError),
-    /// The database is needed and does not answer.
-    Unavailable,
+    /// The database is needed and cannot be read.
+    Database(ReadFailed),
 }
 
 impl Opener {
-    pub fn new(storage: Arc<Storage>, capacity: usize) -> Self {
-        Self { cache: Cache::new(capacity), storage }
+    pub fn new(gate: Gate, capacity: usize) -> Self {
+        Self { cache: Cache::new(capacity), gate }
     }
 
     /// Opens a container of at most `limit` bytes. What is in `snapshot` already is not opened again.
@@ -80,20 +82,16 @@ impl Opener {
 
     /// The proofs that the invocation names, in its order: from the container, the memory, or the log. Only the last
     /// needs the database, on a thread that may wait.
-    pub async fn proofs(
-        self: &Arc<Self>,
-        parcel: &Parcel,
-        snapshot: &Snapshot,
-    ) -> Result<Vec<Verified<Delegation>>, OpenError> {
+    pub async fn proofs(&self, parcel: &Parcel, snapshot: &Snapshot) -> Result<Vec<Verified<Delegation>>, OpenError> {
         let named = parcel.invocation.proofs();
         let subject = parcel.invocation.subject();
         let known: Vec<_> = named.iter().map(|cid| self.at_hand(cid, parcel, snapshot, &subject)).collect();
         if known.iter().all(Option::is_some) {
             return Ok(known.into_iter().flatten().collect());
         }
-        let (this, missing) = (Arc::clone(self), named.to_vec());
-        let stored = tokio::task::spawn_blocking(move || this.stored(&missing)).await;
-        let stored = stored.map_err(|_| OpenError::Unavailable)?.map_err(|_| OpenError::Unavailable)?;
+        let missing = named.to_vec();
+        let tokens = self.gate.read(move |s| s.token_many(&missing)).await.map_err(OpenError::Database)?;
+        let stored = self.opened(&tokens);
         let pair = |(hop, (cid, known)): (usize, (&Cid, Option<_>))| {
             let proof = known.or_else(|| stored.iter().find(|d| d.cid() == *cid).cloned());
             proof.ok_or(OpenError::ProofMissing { hop, cid: *cid })
@@ -102,7 +100,7 @@ impl Opener {
     }
 
     /// The statement of a container.
-    pub async fn statement(self: &Arc<Self>, parcel: Parcel, snapshot: &Snapshot) -> Result<Statement, OpenError> {
+    pub async fn statement(&self, parcel: Parcel, snapshot: &Snapshot) -> Result<Statement, OpenError> {
         let proofs = self.proofs(&parcel, snapshot).await?;
         Statement::parse(parcel.invocation, proofs).map_err(OpenError::Args)
     }
@@ -115,10 +113,13 @@ impl Opener {
     }
 
     /// Those of the delegations that the log holds. Blocks.
-    pub fn stored(&self, cids: &[Cid]) -> Result<Vec<Verified<Delegation>>, storage::Error> {
-        let tokens = self.storage.token_many(cids)?;
+    pub fn stored(&self, storage: &Storage, cids: &[Cid]) -> Result<Vec<Verified<Delegation>>, storage::Error> {
+        Ok(self.opened(&storage.token_many(cids)?))
+    }
+
+    fn opened(&self, tokens: &[StoredToken]) -> Vec<Verified<Delegation>> {
         let opened = tokens.iter().filter_map(|t| ucan::open_delegation(&t.bytes).ok());
-        Ok(opened.inspect(|d| self.remember(d)).collect())
+        opened.inspect(|d| self.remember(d)).collect()
     }
 
     fn remember(&self, delegation: &Verified<Delegation>) {

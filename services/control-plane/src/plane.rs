@@ -1,6 +1,6 @@
 use crate::{
-    checkpoint::Latest, config::Limits, feed::Feed, health::Health, metrics::Metrics, opener::Opener, sequencer::Queue,
-    snapshot::Snapshot,
+    checkpoint::Latest, config::Limits, feed::Feed, gate::Gate, health::Health, metrics::Metrics, opener::Opener,
+    sequencer::Queue, snapshot::Snapshot,
 };
 use arc_swap::ArcSwap;
 use domain::Did;
@@ -9,9 +9,7 @@ use log::NoteKey;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
-use storage::Storage;
 use tokio::sync::{Semaphore, watch};
 
 /// Everything that requests share.
@@ -21,7 +19,7 @@ pub(crate) struct Plane {
     pub issuer: Did,
     pub issuer_key: SigningKey,
     pub limits: Limits,
-    pub storage: Arc<Storage>,
+    pub gate: Gate,
     pub opener: Arc<Opener>,
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     pub queue: Queue,
@@ -83,33 +81,11 @@ impl Plane {
         snapshot.replica.state().origin().map_or(DEFAULT_TOLERANCE, |o| o.clock_tolerance)
     }
 
-    /// Runs a read of the database where waiting is allowed, for at most as long as a request may take.
-    pub async fn blocking<T: Send + 'static>(
-        self: &Arc<Self>,
-        read: impl FnOnce(&Self) -> Result<T, storage::Error> + Send + 'static,
-    ) -> Result<T, ReadFailed> {
-        let this = Arc::clone(self);
-        let task = tokio::task::spawn_blocking(move || read(&this));
-        let wait: Duration = self.limits.commit;
-        match tokio::time::timeout(wait, task).await {
-            Ok(Ok(Ok(value))) => Ok(value),
-            Ok(Ok(Err(error))) => {
-                tracing::warn!(%error, "a read failed");
-                Err(ReadFailed)
-            }
-            Ok(Err(_)) | Err(_) => Err(ReadFailed),
-        }
-    }
-
     /// The sequencer's key as notes name it, once the log has a name.
     pub fn note_key(&self, snapshot: &Snapshot) -> Option<NoteKey> {
         NoteKey::new(crate::checkpoint::origin(snapshot)?, &self.sequencer).ok()
     }
 }
-
-/// The database does not answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ReadFailed;
 
 /// Before the first entry names one, as in the ledger.
 const DEFAULT_TOLERANCE: u64 = 30;

@@ -19,9 +19,8 @@ impl Revocations {
         let Act::Revoke(revoke) = statement.act() else { return };
         let subject = statement.invocation().subject();
         let realm = match revoke.path.first() {
-            None => subject,
             Some(ucan::Ipld::Bytes(root)) => ucan::open_delegation(root).map_or(subject, |root| root.issuer()),
-            Some(_) => subject,
+            _ => subject,
         };
         let sets = Arc::make_mut(&mut self.0);
         match revoke.revoke {

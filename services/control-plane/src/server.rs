@@ -4,6 +4,7 @@ use crate::{
     clock,
     config::{Config, ConfigError},
     feed::Feed,
+    gate::Gate,
     health::Health,
     http,
     metrics::Metrics,
@@ -135,14 +136,15 @@ impl Server {
             stored: verified.checkpoint,
         })?;
         let (close, closing) = watch::channel(false);
+        let gate = Gate::new(Arc::clone(&storage), limits.commit);
         let plane = Arc::new(Plane {
             operator: config.operator,
             sequencer: config.sequencer_did(),
             issuer: config.issuer_did(),
             issuer_key: config.issuer.clone(),
             limits,
-            opener: Arc::new(Opener::new(Arc::clone(&storage), limits.cached_delegations)),
-            storage: Arc::clone(&storage),
+            opener: Arc::new(Opener::new(gate.clone(), limits.cached_delegations)),
+            gate,
             snapshot,
             queue: queue.clone(),
             feed,

@@ -62,13 +62,12 @@ pub(crate) async fn reader(plane: &Arc<Plane>, headers: &HeaderMap, command: &st
     let text = header.to_str().ok().and_then(|t| t.strip_prefix("Bearer ")).ok_or_else(missing)?;
     let key = Digest::sha256(text.as_bytes());
     let snapshot = plane.now();
-    let reading = match plane.readers.get(&key) {
-        Some(reading) => reading,
-        None => {
-            let reading = Arc::new(open(plane, text, &snapshot).await?);
-            plane.readers.insert(key, Arc::clone(&reading));
-            reading
-        }
+    let reading = if let Some(reading) = plane.readers.get(&key) {
+        reading
+    } else {
+        let reading = Arc::new(open(plane, text, &snapshot).await?);
+        plane.readers.insert(key, Arc::clone(&reading));
+        reading
     };
     authorise(plane, &snapshot, &reading, command, clock::now())
 }

@@ -21,7 +21,7 @@ use domain::Time;
 use futures_util::stream;
 use messages::{FollowLine, ProblemType as Type};
 use serde::Deserialize;
-use std::{collections::VecDeque, convert::Infallible, sync::Arc};
+use std::{cmp::Ordering, collections::VecDeque, convert::Infallible, sync::Arc};
 use tokio::sync::{
     OwnedSemaphorePermit,
     broadcast::{Receiver, error::RecvError},
@@ -113,7 +113,7 @@ impl Follower {
             return Some(());
         }
         let from = self.next;
-        let page = self.plane.blocking(move |p| p.storage.entries(from, PAGE)).await.ok()?;
+        let page = self.plane.gate.read(move |s| s.entries(from, PAGE)).await.ok()?;
         for stored in page.into_iter().filter(|e| e.seq < size) {
             self.next = stored.seq.saturating_add(1);
             self.ready.push_back(line(&FollowLine::Entry(entry_view(stored)))?);
@@ -142,17 +142,19 @@ impl Follower {
 
     fn entries(&mut self, batch: &Arc<Lines>) -> Option<()> {
         let (Some(first), Some(last)) = (batch.first(), batch.last()) else { return Some(()) };
-        if first > self.next {
-            self.is_live = false;
-        } else if first == self.next {
-            self.ready.push_back(batch.bytes()?);
-            self.next = last.saturating_add(1);
-        } else {
-            for committed in batch.entries().iter().filter(|e| e.seq >= self.next) {
-                self.ready.push_back(committed.line()?);
+        match first.cmp(&self.next) {
+            Ordering::Greater => {
+                self.is_live = false;
+                return Some(());
             }
-            self.next = self.next.max(last.saturating_add(1));
+            Ordering::Equal => self.ready.push_back(batch.bytes()?),
+            Ordering::Less => {
+                for committed in batch.entries().iter().filter(|e| e.seq >= self.next) {
+                    self.ready.push_back(committed.line()?);
+                }
+            }
         }
+        self.next = self.next.max(last.saturating_add(1));
         Some(())
     }
 

@@ -53,7 +53,7 @@ pub(crate) async fn entries(
         return Err(Failure::new(Type::MalformedRequest, "limit is 1 to 1000").field("limit"));
     }
     let head = plane.now().replica.head().map(|h| h.seq);
-    let stored = plane.blocking(move |p| p.storage.entries(from, limit)).await?;
+    let stored = plane.gate.read(move |s| s.entries(from, limit)).await?;
     // An entry is shown once this process has published it, in the order of its own view.
     let entries = stored.into_iter().filter(|e| Some(e.seq) <= head).map(entry_view).collect();
     Ok(Json(EntriesView { entries, head }))
@@ -78,7 +78,7 @@ pub(crate) async fn stored_checkpoint(
 ) -> Result<Response, Failure> {
     everything(auth::reader(&plane, &headers, COMMAND).await?)?;
     let size: u64 = size.parse().map_err(|_| not_found("not a size"))?;
-    let stored = plane.blocking(move |p| p.storage.checkpoint_at_or_before(size)).await?;
+    let stored = plane.gate.read(move |s| s.checkpoint_at_or_before(size)).await?;
     Ok(text(stored.ok_or_else(|| not_found("no checkpoint of this size or a smaller one is stored"))?.note))
 }
 
@@ -105,15 +105,12 @@ pub(crate) async fn tile(
 
 async fn merkle_tile(plane: &Arc<Plane>, snapshot: Arc<Snapshot>, wanted: TileRef) -> Result<Option<Vec<u8>>, Failure> {
     let hashes = plane
-        .blocking(move |p| {
+        .gate
+        .read(move |storage| {
             let Some(there) = TileRef::of(snapshot.replica.tree().size(), wanted.level, wanted.index) else {
                 return Ok(None);
             };
-            if wanted.width > there.width {
-                Ok(None)
-            } else {
-                Source { storage: &p.storage, snapshot: &snapshot }.read(there)
-            }
+            if wanted.width > there.width { Ok(None) } else { Source { storage, snapshot: &snapshot }.read(there) }
         })
         .await?;
     let bytes = usize::from(wanted.width).saturating_mul(32);
@@ -133,7 +130,7 @@ async fn entry_tile(
     if first.saturating_add(u64::from(width)) > snapshot.replica.next_seq() {
         return Ok(None);
     }
-    let stored = plane.blocking(move |p| p.storage.entries(first, u32::from(width))).await?;
+    let stored = plane.gate.read(move |s| s.entries(first, u32::from(width))).await?;
     let entries: Vec<Vec<u8>> = stored.into_iter().map(|e| e.bytes).collect();
     log::encode_entry_bundle(&entries).map(Some).map_err(|e| Failure::new(Type::Internal, e.to_string()))
 }
@@ -206,14 +203,15 @@ async fn proof(
         return Err(Failure::new(Type::NotFound, format!("the log has {newest} entries")).field("size"));
     }
     let proved = plane
-        .blocking(move |p| {
-            let source = Source { storage: &p.storage, snapshot: &snapshot };
+        .gate
+        .read(move |storage| {
+            let source = Source { storage, snapshot: &snapshot };
             Ok(prove(size, &|tile| source.read(tile).ok().flatten()))
         })
         .await?;
     let hashes = proved.map_err(|error| match error {
         SourceError::Range { .. } => Failure::new(Type::NotFound, error.to_string()),
-        SourceError::Tile(_) => crate::plane::ReadFailed.into(),
+        SourceError::Tile(_) => crate::gate::ReadFailed::Unavailable.into(),
     })?;
     Ok(Json(ProofView { hashes: hashes.into_iter().map(|h| Digest::from_bytes(*h.as_bytes())).collect() }))
 }
@@ -238,10 +236,11 @@ pub(crate) async fn cosign(State(plane): State<Arc<Plane>>, Raw(body): Raw) -> R
     let (size, text): (u64, Arc<str>) = (verified.size, note.to_string().into());
     let stored = Arc::clone(&text);
     let outcome = plane
-        .blocking(move |p| {
+        .gate
+        .read(move |storage| {
             // Only what this process has stored itself, root and all, is extended.
-            match p.storage.checkpoint_at_or_before(size)?.filter(|c| c.size == size) {
-                Some(_) => p.storage.put_checkpoint(size, &stored).map(Some),
+            match storage.checkpoint_at_or_before(size)?.filter(|c| c.size == size) {
+                Some(_) => storage.put_checkpoint(size, &stored).map(Some),
                 None => Ok(None),
             }
         })

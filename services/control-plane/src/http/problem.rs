@@ -1,8 +1,8 @@
 //! The only place that says in the API's words why something was refused.
 
 use crate::{
+    gate::ReadFailed,
     opener::OpenError,
-    plane::ReadFailed,
     sequencer::{QueueError, Rejected},
 };
 use axum::{
@@ -175,14 +175,17 @@ impl From<OpenError> for Failure {
                 Self::new(Type::ProofUnavailable, detail).field("prf").hop(hop).cid(cid)
             }
             OpenError::Args(error) => error.into(),
-            OpenError::Unavailable => ReadFailed.into(),
+            OpenError::Database(failed) => failed.into(),
         }
     }
 }
 
 impl From<ReadFailed> for Failure {
-    fn from(_: ReadFailed) -> Self {
-        Self::new(Type::Unavailable, "the database does not answer; try again")
+    fn from(failed: ReadFailed) -> Self {
+        match failed {
+            ReadFailed::Busy => Self::new(Type::Overloaded, "too many reads wait for the database; try again"),
+            ReadFailed::Unavailable => Self::new(Type::Unavailable, "the database does not answer; try again"),
+        }
     }
 }
 

@@ -63,7 +63,7 @@ pub(crate) async fn list(
     };
     let length = length(query.limit)?;
     let wanted = u32::try_from(length).unwrap_or(u32::MAX).saturating_add(1);
-    let mut rows = plane.blocking(move |p| p.storage.proposals(&filter, query.cursor, wanted)).await?;
+    let mut rows = plane.gate.read(move |s| s.proposals(&filter, query.cursor, wanted)).await?;
     let is_more = rows.len() > length;
     rows.truncate(length);
     let next = rows.last().filter(|_| is_more).map(|r| r.seq.to_string());
@@ -97,11 +97,11 @@ pub(crate) async fn one(
     let grant = auth::reader(&plane, &headers, COMMAND).await?;
     let unknown = || Failure::new(Type::NotFound, "no such proposal").field("cid");
     let id: Cid = id.parse().map_err(|_| unknown())?;
-    let row = plane.blocking(move |p| p.storage.proposal(&id)).await?;
+    let row = plane.gate.read(move |s| s.proposal(&id)).await?;
     // Another tenant's proposal is as if there were none.
     let row = row.filter(|r| grant.scope.includes(&r.tenant)).ok_or_else(unknown)?;
-    let (seq, tenant) = (row.seq, row.tenant);
-    let trail = plane.blocking(move |p| read(p, id, seq, tenant)).await?;
+    let (seq, tenant, opener) = (row.seq, row.tenant, Arc::clone(&plane.opener));
+    let trail = plane.gate.read(move |s| read((s, &opener), id, seq, tenant)).await?;
     let status = Status::parse(&row.status);
     let (Some(trail), Some(status)) = (trail, status) else {
         return Err(Failure::new(Type::Internal, "the proposal's entries cannot be read"));

@@ -19,7 +19,7 @@ impl<S: Send + Sync> FromRequest<S> for Raw {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
-        Bytes::from_request(request, state).await.map(Self).map_err(refused)
+        Bytes::from_request(request, state).await.map(Self).map_err(|e| refused(&e))
     }
 }
 
@@ -38,7 +38,7 @@ impl<S: Send + Sync> FromRequest<S> for Container {
     }
 }
 
-fn refused(rejection: BytesRejection) -> Failure {
+fn refused(rejection: &BytesRejection) -> Failure {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         Failure::new(Type::PayloadTooLarge, "the body is above this endpoint's limit").field("body")
     } else {

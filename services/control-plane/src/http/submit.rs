@@ -103,7 +103,7 @@ fn accepted(plane: &Plane, cid: Cid, placed: &Placed) -> SubmitReply {
 /// The first answer to bytes that the log holds.
 async fn repeated(plane: &Arc<Plane>, cid: Cid, seq: u64) -> Result<(StatusCode, SubmitReply), Failure> {
     plane.metrics.repeated.inc();
-    let entries = plane.blocking(move |p| p.storage.entries(seq, 1)).await?;
+    let entries = plane.gate.read(move |s| s.entries(seq, 1)).await?;
     let entry = entries.into_iter().next().filter(|e| e.seq == seq && e.statement == cid);
     let reply = entry.and_then(|e| outcome::first_reply(&e.bytes));
     let reply = reply.ok_or_else(|| Failure::new(Type::Internal, "the entry of this statement cannot be read"))?;
@@ -115,7 +115,7 @@ async fn known(plane: &Arc<Plane>, cid: Cid, failure: &Failure) -> Result<Option
     if failure.0.kind != Type::TokenExpired {
         return Ok(None);
     }
-    Ok(plane.blocking(move |p| p.storage.seq_of_statement(&cid)).await?)
+    Ok(plane.gate.read(move |s| s.seq_of_statement(&cid)).await?)
 }
 
 /// What can be refused before anything is looked up or queued. The ledger asks all of it again.

@@ -1,11 +1,14 @@
-use crate::{json, outcome::Recorded, plane::Plane};
+use crate::{json, opener::Opener, outcome::Recorded};
 use domain::{Cid, Did, Digest, Time};
 use ledger::{Act, Verdict};
 use log::Entry;
 use messages::{Approval, AuditRecord, Decision, Execution, ProposalStatus as Status, Stage};
 use serde_json::Value;
-use storage::{Error, StoredEntry};
+use storage::{Error, Storage, StoredEntry};
 use ucan::{Invocation, Verified};
+
+/// The database, and who opens what it holds.
+type From<'a> = (&'a Storage, &'a Opener);
 
 /// What the log says about one proposal, read from its entries.
 pub(super) struct Trail {
@@ -26,8 +29,8 @@ struct Step {
 }
 
 /// Reads the proposal at `seq` and everything that mentions it. `None` when its entries cannot be read. Blocks.
-pub(super) fn read(plane: &Plane, id: Cid, seq: u64, tenant: Did) -> Result<Option<Trail>, Error> {
-    let Some(first) = step(plane, seq)? else { return Ok(None) };
+pub(super) fn read(from: From<'_>, id: Cid, seq: u64, tenant: Did) -> Result<Option<Trail>, Error> {
+    let Some(first) = step(from.0, seq)? else { return Ok(None) };
     let recorded = Recorded::of(&first.entry);
     let review = recorded.as_ref().and_then(|r| r.review);
     let (Some(decision), Some(review)) = (recorded.and_then(Recorded::decision), review) else { return Ok(None) };
@@ -41,21 +44,21 @@ pub(super) fn read(plane: &Plane, id: Cid, seq: u64, tenant: Did) -> Result<Opti
         transaction: None,
         block: None,
     };
-    for mention in plane.storage.mentions(&id)? {
-        let Some(step) = step(plane, mention.seq)? else { return Ok(None) };
+    for mention in from.0.mentions(&id)? {
+        let Some(step) = step(from.0, mention.seq)? else { return Ok(None) };
         // Time, not a statement, ended it: the entry is merely the first after its last moment.
         if mention.kind == crate::read_model::EXPIRED {
             trail.records.push(record(&step, mention.kind));
             continue;
         }
         trail.records.push(record(&step, mention.kind));
-        trail.note(plane, &step, tenant)?;
+        trail.note(from, &step, tenant)?;
     }
     Ok(Some(trail))
 }
 
-fn step(plane: &Plane, seq: u64) -> Result<Option<Step>, Error> {
-    let stored = plane.storage.entries(seq, 1)?.into_iter().next().filter(|e| e.seq == seq);
+fn step(storage: &Storage, seq: u64) -> Result<Option<Step>, Error> {
+    let stored = storage.entries(seq, 1)?.into_iter().next().filter(|e| e.seq == seq);
     Ok(stored.as_ref().and_then(open))
 }
 
@@ -70,15 +73,15 @@ fn record(step: &Step, command: String) -> AuditRecord {
 }
 
 impl Trail {
-    fn note(&mut self, plane: &Plane, step: &Step, tenant: Did) -> Result<(), Error> {
+    fn note(&mut self, from: From<'_>, step: &Step, tenant: Did) -> Result<(), Error> {
         let invocation = &step.invocation;
         match Act::parse(invocation.command().as_str(), invocation.args()) {
             Ok(Act::ApprovalGive(_)) => {
-                let principal = principal(plane, invocation, tenant)?;
+                let principal = principal(from, invocation, tenant)?;
                 self.approvals.push(approval(step, principal, step.entry.at));
             }
             Ok(Act::ApprovalWithdraw(_)) => {
-                let principal = principal(plane, invocation, tenant)?;
+                let principal = principal(from, invocation, tenant)?;
                 self.approvals.retain(|a| a.principal != principal);
             }
             Ok(Act::ExecutionSubmitted(args)) => self.transaction = Some(args.transaction),
@@ -112,7 +115,7 @@ fn approval(step: &Step, principal: Did, at: Time) -> Approval {
 }
 
 /// The person that the tenant's root delegated to.
-fn principal(plane: &Plane, invocation: &Invocation, tenant: Did) -> Result<Did, Error> {
-    let proofs = plane.opener.stored(invocation.proofs())?;
+fn principal((storage, opener): From<'_>, invocation: &Invocation, tenant: Did) -> Result<Did, Error> {
+    let proofs = opener.stored(storage, invocation.proofs())?;
     Ok(proofs.iter().find(|p| p.issuer() == tenant).map_or_else(|| invocation.issuer(), |p| p.audience()))
 }

@@ -32,13 +32,14 @@ pub(super) fn replay(
 ) -> Result<(Snapshot, Tally), VerifyError> {
     let (pages, inbox) = sync_channel(AHEAD);
     thread::scope(|scope| {
-        scope.spawn(|| read_ahead(storage, pages));
-        Fold::new(storage, operator).run(&inbox, notes)
+        scope.spawn(move || read_ahead(storage, &pages));
+        // The inbox goes with the fold: when that ends early, the reader finds nobody to send to and ends, too.
+        Fold::new(storage, operator).run(inbox, notes)
     })
 }
 
 /// Reads page after page and opens their tokens, until there is no more or nobody wants it.
-fn read_ahead(storage: &Storage, pages: SyncSender<Page>) {
+fn read_ahead(storage: &Storage, pages: &SyncSender<Page>) {
     let mut from = 0;
     loop {
         let page = match storage.scan_entries(from, PAGE) {
@@ -108,7 +109,7 @@ impl<'a> Fold<'a> {
         }
     }
 
-    fn run(mut self, pages: &Receiver<Page>, notes: &mut Notes<'_>) -> Result<(Snapshot, Tally), VerifyError> {
+    fn run(mut self, pages: Receiver<Page>, notes: &mut Notes<'_>) -> Result<(Snapshot, Tally), VerifyError> {
         for page in pages {
             for opened in page? {
                 self.entry(opened)?;

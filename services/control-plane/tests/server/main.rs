@@ -1,12 +1,24 @@
 //! A real server on a real database, spoken to over HTTP.
 
-#![expect(clippy::arithmetic_side_effects, reason = "tests")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::items_after_statements,
+    clippy::panic,
+    clippy::too_many_lines,
+    clippy::type_complexity,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 
 mod budget;
 mod fixture;
 mod follow;
 mod happy;
 mod input;
+mod outage;
 mod reads;
 mod restart;
 mod routes;

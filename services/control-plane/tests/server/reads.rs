@@ -143,3 +143,37 @@ async fn a_cosignature_needs_a_quorum_and_the_stored_note() {
     assert_eq!((status, slug(&body)), (404, "not-found"), "{body}");
     node.stop().await;
 }
+
+#[tokio::test]
+async fn a_quorums_signature_on_a_stored_checkpoint_stays() {
+    use ed25519_dalek::Signer;
+    let node = Node::ready(10_000).await;
+    assert_eq!(node.state(&node.world.set_quorum()).await.0, 201);
+    let stored = loop {
+        let reader = node.world.reader(&node.world.operator, "/read/log");
+        let response = node.get("/v1/log/checkpoints/9", &reader).send().await.unwrap();
+        let text = response.text().await.unwrap();
+        if Note::parse(&text).is_ok_and(|n| n.unverified().size == 9) {
+            break text;
+        }
+    };
+    let note = Note::parse(&stored).unwrap();
+    let quorum = Person::named("quorum");
+    let key = log::NoteKey::new("log.example.com/test/quorum".parse().unwrap(), &quorum.did).unwrap();
+    let signature = quorum.key.sign(&note.unverified().signed_text()).to_bytes();
+    let cosigned = note.clone().with_signature(&key, &signature).unwrap().to_string();
+
+    let stranger = Person::named("stranger");
+    let other = log::NoteKey::new("log.example.com/test/quorum".parse().unwrap(), &stranger.did).unwrap();
+    let false_signature = stranger.key.sign(&note.unverified().signed_text()).to_bytes();
+    let forged = note.with_signature(&other, &false_signature).unwrap().to_string();
+    let (status, body) = node.post("/v1/log/cosignatures", forged.into_bytes()).await;
+    assert_eq!((status, slug(&body)), (401, "signature-invalid"), "{body}");
+
+    assert_eq!(node.post("/v1/log/cosignatures", cosigned.clone().into_bytes()).await.0, 204);
+    let node = node.restart().await;
+    let reader = node.world.reader(&node.world.operator, "/read/log");
+    let again = node.get("/v1/log/checkpoints/9", &reader).send().await.unwrap().text().await.unwrap();
+    assert_eq!(again, cosigned);
+    node.stop().await;
+}

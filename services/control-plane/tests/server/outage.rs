@@ -1,0 +1,68 @@
+//! A database that does not answer, and more requests than fit.
+
+use crate::fixture::{Node, database, json, slug};
+use rusqlite::Connection;
+
+/// Holds the database's only write lock until dropped.
+fn block(node: &Node) -> Connection {
+    let connection = Connection::open(database(&node.folder)).unwrap();
+    connection.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+    connection.execute_batch("begin immediate").unwrap();
+    connection
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_written_to_loses_nothing_and_stops_no_reads() {
+    let node = Node::ready(10_000).await;
+    let lock = block(&node);
+    let proposal = node.world.propose(500);
+    let (refused, read) = tokio::join!(node.propose(&proposal), node.read("/v1/tenants"));
+    assert_eq!((refused.0, slug(&refused.1)), (503, "unavailable"), "{}", refused.1);
+    assert!(refused.1["retry_after"].as_u64().unwrap() > 0);
+    assert_eq!(read.0, 200);
+    assert_eq!(node.http.get(node.url("/healthz")).send().await.unwrap().status(), 200);
+    drop(lock);
+    let mut answer = node.propose(&proposal).await;
+    while answer.0 == 503 {
+        answer = node.propose(&proposal).await;
+    }
+    assert!(answer.0 == 201 || answer.0 == 200, "{}", answer.1);
+    while node.http.get(node.url("/readyz")).send().await.unwrap().status() != 200 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(node.size().await, 9);
+    node.restart().await.stop().await;
+}
+
+#[tokio::test]
+async fn one_issuer_cannot_crowd_out_the_others() {
+    let node = Node::with(|c| (c.limits.in_flight, c.limits.in_flight_per_issuer) = (3, 1)).await;
+    node.setup(1_000, 10_000).await;
+    let lock = block(&node);
+    let proposals: Vec<_> = (0..2).map(|_| node.world.propose(10)).collect();
+    let send = |n: usize| json(node.http.post(node.url("/v1/proposals")).body(proposals[n].container()));
+    let unlock = async {
+        // The first to answer is the one that found no turn; then the other may go on.
+        let (status, body) = tokio::select! { a = send(0) => a, b = send(1) => b };
+        drop(lock);
+        (status, body)
+    };
+    let (status, body) = unlock.await;
+    assert_eq!((status, slug(&body)), (429, "rate-limited"), "{body}");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn more_statements_than_fit_are_told_to_come_back() {
+    let node = Node::with(|c| c.limits.in_flight = 1).await;
+    node.setup(1_000, 10_000).await;
+    let lock = block(&node);
+    let proposals: Vec<_> = (0..2).map(|_| node.world.propose(10)).collect();
+    let send = |n: usize| node.http.post(node.url("/v1/proposals")).body(proposals[n].container()).send();
+    let response = tokio::select! { a = send(0) => a, b = send(1) => b }.unwrap();
+    drop(lock);
+    assert_eq!(response.status(), 503);
+    assert!(response.headers().contains_key("retry-after"));
+    assert_eq!(slug(&response.json().await.unwrap()), "overloaded");
+    node.stop().await;
+}
