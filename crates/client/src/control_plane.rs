@@ -1,9 +1,9 @@
 use crate::{ClientError, FollowStream, ReadAccess, follow, http};
 use domain::{Cid, Did, NodeUrl};
 use messages::{
-    BudgetView, EntriesView, FreezeView, Health, InstallationView, PageOf, PluginView, ProofView, ProposalStatus,
-    ProposalSummary, ProposalView, PublisherView, SimulationDraft, SimulationReply, SubmitReply, TenantView,
-    TokenReply,
+    BudgetView, DkgGroupKeys, EntriesView, FreezeView, Health, InstallationView, PageOf, PluginView, ProofView,
+    ProposalStatus, ProposalSummary, ProposalView, PublisherView, SimulationDraft, SimulationReply, SubmitReply,
+    TenantView, TokenReply,
 };
 use reqwest::{Client, Method, RequestBuilder};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -57,6 +57,8 @@ pub struct QuorumView {
     pub participants: Vec<QuorumMember>,
     /// The group's keys.
     pub keys: QuorumKeys,
+    /// The public key packages behind them in stored form, against which every share is verified.
+    pub packages: DkgGroupKeys,
 }
 
 /// One signer.

@@ -1,1 +1,26 @@
 //! Carries signatures to the chain. Has no authority.
+//!
+//! The relayer follows the log, gathers the quorum's signature for every approved proposal, submits it to the escrow
+//! contract with its own gas wallet and reports what it saw. It keeps no state: what is to be done follows from log
+//! and chain, so it may be killed at any moment and any number of relayers may run at once. Everything it could get
+//! wrong is checked by somebody else: signers compute the message themselves, the contract executes an intent once, and
+//! a budget moves only when signers attest. Start at [`run`].
+
+mod backoff;
+mod carrier;
+mod chain;
+mod config;
+mod cosigner;
+mod dispatcher;
+mod fees;
+mod gas_account;
+mod gather;
+mod observability;
+mod quorum;
+mod reporter;
+mod service;
+
+pub use config::{ChainConfig, Config, OpenError, Settings};
+pub use gas_account::wallet_address;
+pub use gather::{BadShare, Gathered, Panel, Patience, Unsigned, gather};
+pub use service::{RunError, run};

@@ -1,0 +1,435 @@
+use crate::{
+    backoff::Backoff,
+    chain::{Call, Chain, ChainError, Receipt},
+    gas_account::Sent,
+    gather::{Early, Gathered, Patience, Unsigned, ask_early, gather_with},
+    observability::{Event, Observability},
+    quorum::{Quorum, QuorumError},
+    reporter::Reporter,
+};
+use alloy::rpc::types::BlockId;
+use client::{Ambient, ClientError, ControlPlane};
+use domain::{Address, ChainId, Cid, Did, Digest, PayoutAuthorisation};
+use keyfile::Identity;
+use messages::{ProposalStatus, ProposalView, SigningSubject, Stage};
+use std::{collections::BTreeMap, sync::Arc};
+use tokio::{
+    sync::{Notify, RwLock, Semaphore},
+    time::Instant,
+};
+
+/// Carries proposals, one call of [`Carrier::carry`] each. Holds caches and connections, nothing that matters.
+pub(crate) struct Carrier {
+    pub plane: ControlPlane,
+    pub reporter: Reporter,
+    pub chains: BTreeMap<ChainId, Arc<Chain>>,
+    pub identity: Identity,
+    pub ambient: Ambient,
+    pub observed: Arc<Observability>,
+    /// Bounds how many are signed and submitted at once.
+    pub slots: Semaphore,
+    /// Something changed that may let a waiting proposal go on.
+    pub changed: Notify,
+    pub quorum: RwLock<Option<Arc<Quorum>>>,
+    pub tenants: RwLock<BTreeMap<(ChainId, Address), Tenant>>,
+}
+
+/// What is needed of a tenant.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tenant {
+    did: Did,
+    confirmations: u64,
+}
+
+/// What the log just said of a proposal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heard {
+    /// When.
+    pub at: Instant,
+    /// Whether it said that policy allows it outright.
+    pub allowed: bool,
+}
+
+/// One approved proposal and where it goes.
+struct Cargo<'a> {
+    id: Cid,
+    view: ProposalView,
+    authorisation: PayoutAuthorisation,
+    tenant: Tenant,
+    chain: &'a Chain,
+}
+
+/// What to do after one pass.
+enum Next {
+    /// Nothing is left to do.
+    Done,
+    /// Look again at once.
+    Again,
+}
+
+/// Why one pass did not get to the end; the next may.
+#[derive(Debug, thiserror::Error)]
+enum Stumble {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    #[error(transparent)]
+    Quorum(#[from] QuorumError),
+    #[error("{0}")]
+    Unsigned(String),
+    #[error("the log has no quorum")]
+    NoQuorum,
+    #[error("no RPC endpoint for {0}")]
+    NoChain(ChainId),
+    #[error("no tenant has this escrow contract")]
+    NoTenant,
+    #[error("the transaction vanished")]
+    Lost,
+}
+
+impl Carrier {
+    /// Carries one proposal until nothing is left to do: executed deep enough, or never to be executed.
+    pub(crate) async fn carry(&self, id: Cid, min_seq: u64, mut heard: Option<Heard>) {
+        let mut backoff = Backoff::new(self.ambient.clone());
+        loop {
+            match self.pass(id, min_seq, heard.take()).await {
+                Ok(Next::Done) => return,
+                Ok(Next::Again) => backoff.reset(),
+                Err(Stumble::Client(ClientError::Problem(p))) if p.status == 404 => return,
+                Err(stumble) => {
+                    self.observed.count(Event::Retried);
+                    tracing::info!(proposal = %id, %stumble, "not carried yet");
+                }
+            }
+            let changed = self.changed.notified();
+            tokio::select! {
+                () = backoff.wait() => {}
+                () = changed => {}
+            }
+        }
+    }
+
+    async fn pass(&self, id: Cid, min_seq: u64, heard: Option<Heard>) -> Result<Next, Stumble> {
+        use ProposalStatus as Is;
+        let early = self.early_commitments(id, min_seq, heard).await;
+        let view = self.plane.proposal(&id).await?;
+        let open = matches!(view.status, Is::Approved | Is::Submitted | Is::Included | Is::Cancelled);
+        let Some(authorisation) = view.authorisation.clone().filter(|_| open) else { return Ok(Next::Done) };
+        if authorisation.intent != *id.digest() {
+            tracing::error!(proposal = %id, "the control plane shows another intent under this id");
+            return Ok(Next::Done);
+        }
+        let domain = authorisation.domain;
+        let chain = self.chains.get(&domain.chain).ok_or(Stumble::NoChain(domain.chain))?;
+        let tenant = self.tenant(domain.chain, domain.contract).await?;
+        let cargo = Cargo { id, view, authorisation, tenant, chain };
+        let may_sign = self.may_sign(&cargo);
+        if may_sign && cargo.view.execution.is_none() {
+            // Nothing says that it was ever sent: asking the chain and the signers at the same time saves a round trip.
+            let slot = self.slots.acquire().await;
+            let executed = cargo.executed();
+            let (executed, gathered) = tokio::join!(executed, self.sign(&cargo, min_seq, heard, early));
+            if executed? {
+                drop(slot);
+                return self.finish(&cargo).await;
+            }
+            // What was proposed just now cannot have been sent before; asking would cost every proposal a look at the
+            // pending block.
+            let is_new = heard.is_some_and(|h| h.allowed);
+            let earlier = if is_new { None } else { self.earlier(&cargo).await? };
+            let Some(sent) = earlier else {
+                return self.deliver(&cargo, gathered?, slot).await;
+            };
+            drop(slot);
+            return self.see_through(&cargo, sent).await;
+        }
+        if cargo.executed().await? {
+            return self.finish(&cargo).await;
+        }
+        if let Some(sent) = self.earlier(&cargo).await? {
+            return self.see_through(&cargo, sent).await;
+        }
+        if let Some(foreign) = cargo.reported()
+            && self.outlasts(&cargo, foreign).await?
+        {
+            return Ok(Next::Again);
+        }
+        if !may_sign {
+            return Ok(Next::Done);
+        }
+        let slot = self.slots.acquire().await;
+        let gathered = self.sign(&cargo, min_seq, heard, early).await?;
+        self.deliver(&cargo, gathered, slot).await
+    }
+
+    fn may_sign(&self, cargo: &Cargo<'_>) -> bool {
+        cargo.view.status != ProposalStatus::Cancelled && self.ambient.now() < cargo.authorisation.valid_until
+    }
+
+    /// What this wallet has pending for the intent already, sent by an earlier life of this process.
+    async fn earlier(&self, cargo: &Cargo<'_>) -> Result<Option<Sent>, Stumble> {
+        let (account, provider) = (&cargo.chain.account, &cargo.chain.provider);
+        let mut pending = account.pending(provider, cargo.authorisation.domain).await?;
+        Ok(pending.remove(&cargo.authorisation.intent))
+    }
+
+    /// Waits while somebody's transaction is pending; `false` when it is gone or stays too long.
+    async fn outlasts(&self, cargo: &Cargo<'_>, transaction: Digest) -> Result<bool, Stumble> {
+        let since = Instant::now();
+        while cargo.chain.knows(&transaction).await? {
+            if let Some(receipt) = cargo.chain.receipt(&transaction).await? {
+                return Ok(receipt.success);
+            }
+            if since.elapsed() > cargo.chain.config.stuck_after() {
+                return Ok(false);
+            }
+            tokio::time::sleep(cargo.chain.config.poll()).await;
+        }
+        Ok(false)
+    }
+
+    /// Asks for commitments while the proposal is still being read, when the log's word is that policy allowed it.
+    async fn early_commitments(&self, id: Cid, min_seq: u64, heard: Option<Heard>) -> Option<Early> {
+        heard.filter(|h| h.allowed)?;
+        let quorum = self.quorum.read().await.clone()?;
+        let subject = SigningSubject::Intent { proposal: id };
+        Some(ask_early(&quorum.secp256k1, &subject, min_seq, Patience::default().request))
+    }
+
+    async fn sign(
+        &self,
+        cargo: &Cargo<'_>,
+        min_seq: u64,
+        heard: Option<Heard>,
+        early: Option<Early>,
+    ) -> Result<Vec<u8>, Stumble> {
+        let quorum = self.quorum(cargo.authorisation.epoch).await?;
+        let subject = SigningSubject::Intent { proposal: cargo.id };
+        let message = escrow::payout_digest(&cargo.authorisation);
+        let last = cargo.view.audit_trail.iter().map(|r| r.seq).max().unwrap_or(0);
+        let min_seq = min_seq.max(cargo.view.seq).max(last);
+        let panel = &quorum.secp256k1;
+        let gathered = gather_with(panel, &subject, message.to_vec(), min_seq, Patience::default(), early).await;
+        self.denounce(panel.epoch, Some(cargo.id), &gathered).await;
+        let Gathered { signature, .. } = gathered.map_err(|unsigned| {
+            self.observed.count(Event::NotSigned);
+            Stumble::Unsigned(format!(
+                "{unsigned}; refusals {:?}; differing {:?}",
+                unsigned.refusals, unsigned.differing
+            ))
+        })?;
+        let verified = panel.group.verify(&message, &signature);
+        verified.map_err(|e| Stumble::Unsigned(e.to_string()))?;
+        self.observed.count(Event::Signed);
+        if let Some(heard) = heard {
+            self.observed.signature_seconds.observe(heard.at.elapsed().as_secs_f64());
+        }
+        Ok(signature)
+    }
+
+    /// Hands in the proof that signers sent wrong shares.
+    pub(crate) async fn denounce(&self, epoch: u64, proposal: Option<Cid>, outcome: &Result<Gathered, Unsigned>) {
+        let bad_shares = match outcome {
+            Ok(gathered) => &gathered.bad_shares,
+            Err(unsigned) => &unsigned.bad_shares,
+        };
+        for bad in bad_shares {
+            self.observed.count(Event::BadShare);
+            self.reporter.evidence(epoch, proposal, bad).await;
+        }
+    }
+
+    /// Simulates, submits and sees the transaction through. The slot is given back once it is out.
+    async fn deliver<S>(&self, cargo: &Cargo<'_>, signature: Vec<u8>, slot: S) -> Result<Next, Stumble> {
+        let call = cargo.call(&signature)?;
+        let gas = match cargo.chain.simulate(&call).await {
+            Ok(gas) => gas,
+            // Another relayer was faster; its transaction is pending or included.
+            Err(ChainError::AlreadyExecuted) => {
+                drop(slot);
+                tokio::time::sleep(cargo.chain.config.poll()).await;
+                return Ok(Next::Again);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let sent = cargo.chain.submit(&call, gas).await?;
+        drop(slot);
+        self.observed.count(Event::Submitted);
+        let Some(transaction) = sent.hashes.last().copied() else { return Err(Stumble::Lost) };
+        tracing::info!(proposal = %cargo.id, transaction = %transaction, "submitted");
+        // The chain does not wait for the log; included is said after submitted all the same.
+        let report = self.reporter.submitted(cargo.tenant.did, cargo.id, transaction, &signature);
+        let (settled, ()) = tokio::join!(self.settle(cargo, sent, Some((call, gas))), report);
+        self.conclude(cargo, settled?).await
+    }
+
+    /// Follows what an earlier life sent.
+    async fn see_through(&self, cargo: &Cargo<'_>, sent: Sent) -> Result<Next, Stumble> {
+        let receipt = self.settle(cargo, sent, None).await?;
+        self.conclude(cargo, receipt).await
+    }
+
+    /// The call of a transaction whose signature went with an earlier life; `None` when it may not be signed any more.
+    async fn call_again(&self, cargo: &Cargo<'_>) -> Result<Option<(Call, u64)>, Stumble> {
+        if !self.may_sign(cargo) {
+            return Ok(None);
+        }
+        let signature = self.sign(cargo, 0, None, None).await?;
+        let call = cargo.call(&signature)?;
+        let gas = cargo.chain.gas(&call, BlockId::latest()).await?;
+        Ok(Some((call, gas)))
+    }
+
+    /// Waits until a block has the transaction or one of its replacements, replacing it when it is stuck.
+    async fn settle(
+        &self,
+        cargo: &Cargo<'_>,
+        mut sent: Sent,
+        mut call: Option<(Call, u64)>,
+    ) -> Result<Receipt, Stumble> {
+        let chain = cargo.chain;
+        let mut since = Instant::now();
+        let mut backoff = Backoff::new(self.ambient.clone());
+        loop {
+            match chain.any_receipt(&sent.hashes).await {
+                Ok(Some(receipt)) => return Ok(receipt),
+                Ok(None) => backoff.reset(),
+                Err(error) => {
+                    tracing::info!(proposal = %cargo.id, %error, "cannot look for the transaction");
+                    backoff.wait().await;
+                    continue;
+                }
+            }
+            if since.elapsed() > chain.config.stuck_after() {
+                since = Instant::now();
+                // Its nonce went to another transaction, so that none of these can be included any more.
+                let used = chain.account.used(&chain.provider).await?;
+                if used > sent.nonce {
+                    return chain.any_receipt(&sent.hashes).await?.ok_or(Stumble::Lost);
+                }
+                if call.is_none() {
+                    call = self.call_again(cargo).await?;
+                }
+                let Some((call, gas)) = &call else { return Err(Stumble::Lost) };
+                if let Some(replaced) = chain.replace(call, *gas, &sent).await? {
+                    self.observed.count(Event::Replaced);
+                    sent = replaced;
+                }
+            }
+            tokio::time::sleep(chain.config.poll()).await;
+        }
+    }
+
+    async fn conclude(&self, cargo: &Cargo<'_>, receipt: Receipt) -> Result<Next, Stumble> {
+        if receipt.success {
+            return self.confirm(cargo, receipt).await;
+        }
+        self.observed.count(Event::Reverted);
+        if cargo.executed().await? {
+            return self.finish(cargo).await;
+        }
+        self.reporter.reverted(cargo.tenant.did, cargo.id, receipt, "reverted in its block").await;
+        Err(Stumble::Chain(ChainError::Reverted("reverted in its block".to_owned())))
+    }
+
+    /// The chain says that it is executed, by whomever.
+    async fn finish(&self, cargo: &Cargo<'_>) -> Result<Next, Stumble> {
+        let authorisation = &cargo.authorisation;
+        match cargo.chain.execution(authorisation.domain.contract, &authorisation.intent).await? {
+            Some(receipt) => self.confirm(cargo, receipt).await,
+            // Longer ago than is looked for: signers attest it from their own endpoints.
+            None => Ok(Next::Done),
+        }
+    }
+
+    /// Reports the inclusion and waits until it lies as deep as the tenant asks; a reorganisation starts over.
+    async fn confirm(&self, cargo: &Cargo<'_>, receipt: Receipt) -> Result<Next, Stumble> {
+        if !cargo.says_included(&receipt) {
+            self.observed.count(Event::Included);
+            self.reporter.included(cargo.tenant.did, cargo.id, receipt).await;
+        }
+        let chain = cargo.chain;
+        while chain.height().await?.saturating_sub(receipt.block) < cargo.tenant.confirmations {
+            tokio::time::sleep(chain.config.poll()).await;
+        }
+        let still = chain.receipt(&receipt.transaction).await?;
+        if still == Some(receipt) { Ok(Next::Done) } else { Ok(Next::Again) }
+    }
+
+    async fn tenant(&self, chain: ChainId, contract: Address) -> Result<Tenant, Stumble> {
+        if let Some(tenant) = self.tenants.read().await.get(&(chain, contract)) {
+            return Ok(*tenant);
+        }
+        let listed = self.plane.tenants().await?.into_iter();
+        let fresh = listed
+            .map(|t| ((t.escrow.chain, t.escrow.contract), Tenant { did: t.tenant, confirmations: t.confirmations }));
+        let fresh: BTreeMap<_, _> = fresh.collect();
+        let found = fresh.get(&(chain, contract)).copied().ok_or(Stumble::NoTenant);
+        *self.tenants.write().await = fresh;
+        found
+    }
+
+    async fn quorum(&self, epoch: u64) -> Result<Arc<Quorum>, Stumble> {
+        let known = self.quorum.read().await.clone().filter(|q| q.view.epoch == epoch);
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        self.refresh_quorum().await?.filter(|q| q.view.epoch == epoch).ok_or(Stumble::NoQuorum)
+    }
+
+    /// Reads the active quorum from the log and connects to it.
+    async fn refresh_quorum(&self) -> Result<Option<Arc<Quorum>>, Stumble> {
+        let Some(view) = self.plane.quorum().await? else { return Ok(None) };
+        let mut current = self.quorum.write().await;
+        if current.as_ref().is_none_or(|q| q.view != view) {
+            *current = Some(Arc::new(Quorum::open(view, &self.identity, &self.ambient)?));
+        }
+        Ok(current.clone())
+    }
+
+    /// The active quorum, as far as it can be had now.
+    pub(crate) async fn active_quorum(&self) -> Option<Arc<Quorum>> {
+        if let Some(known) = self.quorum.read().await.clone() {
+            return Some(known);
+        }
+        match self.refresh_quorum().await {
+            Ok(quorum) => quorum,
+            Err(error) => {
+                tracing::warn!(%error, "no quorum");
+                None
+            }
+        }
+    }
+
+    /// A new quorum is in the log; the next use reads it.
+    pub(crate) async fn forget_quorum(&self) {
+        *self.quorum.write().await = None;
+    }
+}
+
+impl Cargo<'_> {
+    async fn executed(&self) -> Result<bool, ChainError> {
+        self.chain.executed(self.authorisation.domain.contract, &self.authorisation.intent).await
+    }
+
+    fn call(&self, signature: &[u8]) -> Result<Call, Stumble> {
+        let malformed = || Stumble::Unsigned("not a signature that the contract takes".to_owned());
+        let bytes = <[u8; 65]>::try_from(signature).map_err(|_| malformed())?;
+        let layout = escrow::Signature::from_frost(&bytes).map_err(|_| malformed())?;
+        let data = escrow::payout_calldata(&self.authorisation, &layout);
+        Ok(Call { contract: self.authorisation.domain.contract, data })
+    }
+
+    /// The transaction that the log knows of.
+    fn reported(&self) -> Option<Digest> {
+        let text = self.view.execution.as_ref()?.transaction.as_deref()?;
+        text.strip_prefix("0x").unwrap_or(text).parse().ok()
+    }
+
+    fn says_included(&self, receipt: &Receipt) -> bool {
+        let execution = self.view.execution.as_ref();
+        self.reported() == Some(receipt.transaction)
+            && execution.is_some_and(|e| e.block == Some(receipt.block) && e.stage != Stage::Submitted)
+    }
+}

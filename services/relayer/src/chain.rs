@@ -1,0 +1,232 @@
+use crate::{
+    config::ChainConfig,
+    fees::Fees,
+    gas_account::{GasAccount, Sent},
+};
+use alloy::{
+    network::TransactionBuilder,
+    primitives::{Address as EvmAddress, B256, Bytes},
+    providers::{Provider, RootProvider},
+    rpc::{
+        client::RpcClient,
+        types::{BlockId, Filter, TransactionRequest},
+    },
+    signers::local::PrivateKeySigner,
+    sol_types::SolInterface,
+    transports::{RpcError, TransportErrorKind, http::reqwest},
+};
+use domain::{Address, ChainId, Digest};
+use escrow::{PAYOUT_EXECUTED_TOPIC, abi::Escrow, read};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+/// A node that takes longer is down.
+const RPC_TIMEOUT: Duration = Duration::from_secs(10);
+/// Providers refuse wider ranges.
+const LOG_WINDOW: u64 = 2_000;
+/// How far back an execution by somebody else is looked for: a day of 2-second blocks is found in 22 windows.
+const LOG_WINDOWS: u64 = 22;
+/// An estimate is exact for one state; the next block's may cost a little more.
+const GAS_MARGIN_DIVISOR: u64 = 4;
+
+/// One chain, by one RPC endpoint, with the gas account on it.
+pub(crate) struct Chain {
+    pub config: ChainConfig,
+    pub account: GasAccount,
+    pub provider: RootProvider,
+    healthy: AtomicBool,
+}
+
+/// A call to pay out.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub contract: Address,
+    pub data: Vec<u8>,
+}
+
+/// What a block says of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Receipt {
+    pub transaction: Digest,
+    pub block: u64,
+    pub success: bool,
+}
+
+/// The chain did not do as asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ChainError {
+    /// The endpoint is configured wrongly.
+    #[error("the RPC endpoint of {0} is not a URL, or of another chain")]
+    Endpoint(ChainId),
+    /// Not reachable, or an answer that is none. The endpoint's URL may hold a key, so only the kind is told.
+    #[error("RPC: {0}")]
+    Rpc(String),
+    /// The contract refuses the call.
+    #[error("the contract reverts: {0}")]
+    Reverted(String),
+    /// The contract has executed the intent, or will with a transaction that is pending.
+    #[error("the intent is executed already")]
+    AlreadyExecuted,
+}
+
+type Transport = RpcError<TransportErrorKind>;
+
+impl From<Transport> for ChainError {
+    fn from(error: Transport) -> Self {
+        if let Some(payload) = error.as_error_resp() {
+            if let Some(data) = payload.as_revert_data() {
+                return revert(&data);
+            }
+            if payload.message.contains("revert") {
+                return Self::Reverted(payload.message.chars().take(80).collect());
+            }
+            return Self::Rpc(payload.message.chars().take(200).collect());
+        }
+        Self::Rpc(if matches!(error, RpcError::Transport(_)) { "no answer" } else { "malformed answer" }.to_owned())
+    }
+}
+
+fn revert(data: &[u8]) -> ChainError {
+    match Escrow::EscrowErrors::abi_decode(data) {
+        Ok(Escrow::EscrowErrors::AlreadyExecuted(_)) => ChainError::AlreadyExecuted,
+        Ok(error) => {
+            // The name alone: `IsFrozen(IsFrozen)` and the like say nothing more.
+            let text = format!("{error:?}");
+            ChainError::Reverted(text.split(['(', ' ']).next().unwrap_or("unknown").to_owned())
+        }
+        Err(_) => ChainError::Reverted(format!("unknown error of {} bytes", data.len())),
+    }
+}
+
+pub(crate) const fn evm(address: Address) -> EvmAddress {
+    EvmAddress::new(address.0)
+}
+
+const fn word(digest: &Digest) -> B256 {
+    B256::new(*digest.as_bytes())
+}
+
+impl Chain {
+    pub(crate) fn new(config: ChainConfig, wallet: PrivateKeySigner) -> Result<Self, ChainError> {
+        let url: reqwest::Url = config.rpc.parse().map_err(|_| ChainError::Endpoint(config.chain))?;
+        let http = reqwest::Client::builder().timeout(RPC_TIMEOUT).tcp_nodelay(true).no_proxy().build();
+        let http = http.map_err(|_| ChainError::Endpoint(config.chain))?;
+        let provider = RootProvider::new(RpcClient::new_http_with_client(http, url));
+        let account = GasAccount::new(wallet, config.chain, u128::from(config.max_fee_per_gas));
+        Ok(Self { config, account, provider, healthy: AtomicBool::new(false) })
+    }
+
+    /// Whether the endpoint answered last time, and for this chain.
+    pub(crate) fn is_healthy(&self) -> bool {
+        self.healthy.load(Ordering::Relaxed)
+    }
+
+    /// Asks the endpoint which chain it serves.
+    pub(crate) async fn probe(&self) -> Result<(), ChainError> {
+        let answer = self.provider.get_chain_id().await;
+        let healthy = answer.as_ref().is_ok_and(|id| *id == self.config.chain.0);
+        self.healthy.store(healthy, Ordering::Relaxed);
+        if answer? == self.config.chain.0 { Ok(()) } else { Err(ChainError::Endpoint(self.config.chain)) }
+    }
+
+    /// Whether the newest block's state has the intent executed.
+    pub(crate) async fn executed(&self, contract: Address, intent: &Digest) -> Result<bool, ChainError> {
+        let call = Call { contract, data: read::executed_calldata(intent) };
+        let returned = self.provider.call(self.request(&call)).block(BlockId::latest()).await?;
+        read::executed(&returned).map_err(|e| ChainError::Rpc(e.to_string()))
+    }
+
+    /// Runs the call on top of what is pending, and says how much gas to allow it.
+    pub(crate) async fn simulate(&self, call: &Call) -> Result<u64, ChainError> {
+        self.provider.call(self.request(call)).block(BlockId::pending()).await?;
+        self.gas(call, BlockId::pending()).await
+    }
+
+    /// How much gas to allow the call, as estimated on the state of a block.
+    pub(crate) async fn gas(&self, call: &Call, block: BlockId) -> Result<u64, ChainError> {
+        let gas = self.provider.estimate_gas(self.request(call)).block(block).await?;
+        Ok(gas.saturating_add(gas.div_euclid(GAS_MARGIN_DIVISOR)))
+    }
+
+    /// What the market asks now, within the configured limit.
+    pub(crate) async fn fees(&self) -> Result<Fees, ChainError> {
+        let market = self.provider.estimate_eip1559_fees().await?;
+        let fees = Fees { max: market.max_fee_per_gas, priority: market.max_priority_fee_per_gas };
+        Ok(fees.within(u128::from(self.config.max_fee_per_gas)))
+    }
+
+    pub(crate) async fn height(&self) -> Result<u64, ChainError> {
+        Ok(self.provider.get_block_number().await?)
+    }
+
+    /// What became of a transaction; `None` while no block has it.
+    pub(crate) async fn receipt(&self, transaction: &Digest) -> Result<Option<Receipt>, ChainError> {
+        let receipt = self.provider.get_transaction_receipt(word(transaction)).await?;
+        Ok(receipt.and_then(|r| {
+            let block = r.block_number?;
+            Some(Receipt { transaction: *transaction, block, success: r.status() })
+        }))
+    }
+
+    /// The first receipt that a block has of several transactions of which at most one can be included.
+    pub(crate) async fn any_receipt(&self, transactions: &[Digest]) -> Result<Option<Receipt>, ChainError> {
+        for transaction in transactions.iter().rev() {
+            if let Some(receipt) = self.receipt(transaction).await? {
+                return Ok(Some(receipt));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the node knows the transaction, pending or included.
+    pub(crate) async fn knows(&self, transaction: &Digest) -> Result<bool, ChainError> {
+        Ok(self.provider.get_transaction_by_hash(word(transaction)).await?.is_some())
+    }
+
+    /// The transaction and block that executed the intent, whoever sent it.
+    pub(crate) async fn execution(&self, contract: Address, intent: &Digest) -> Result<Option<Receipt>, ChainError> {
+        let mut to = self.height().await?;
+        for _ in 0..LOG_WINDOWS {
+            let from = to.saturating_sub(LOG_WINDOW.saturating_sub(1));
+            let filter = Filter::new()
+                .address(evm(contract))
+                .event_signature(B256::new(PAYOUT_EXECUTED_TOPIC))
+                .topic1(word(intent))
+                .from_block(from)
+                .to_block(to);
+            let logs = self.provider.get_logs(&filter).await?;
+            let found = logs.first().and_then(|log| Some((log.transaction_hash?, log.block_number?)));
+            if let Some((hash, block)) = found {
+                return Ok(Some(Receipt { transaction: Digest::from_bytes(hash.0), block, success: true }));
+            }
+            if from == 0 {
+                break;
+            }
+            to = from.saturating_sub(1);
+        }
+        Ok(None)
+    }
+
+    /// Signs and sends the call with the account's next nonce.
+    pub(crate) async fn submit(&self, call: &Call, gas: u64) -> Result<Sent, ChainError> {
+        let fees = self.fees().await?;
+        self.account.send(&self.provider, self.request(call).with_gas_limit(gas), fees).await
+    }
+
+    /// Sends the same call with the same nonce and higher fees; `None` when the limit does not allow more.
+    pub(crate) async fn replace(&self, call: &Call, gas: u64, sent: &Sent) -> Result<Option<Sent>, ChainError> {
+        let limit = u128::from(self.config.max_fee_per_gas);
+        let Some(fees) = sent.fees.replacing(self.fees().await?, limit) else { return Ok(None) };
+        let request = self.request(call).with_gas_limit(gas);
+        self.account.resend(&self.provider, request, fees, sent).await.map(Some)
+    }
+
+    fn request(&self, call: &Call) -> TransactionRequest {
+        TransactionRequest::default()
+            .with_from(self.account.address())
+            .with_to(evm(call.contract))
+            .with_input(Bytes::from(call.data.clone()))
+    }
+}
