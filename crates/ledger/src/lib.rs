@@ -29,6 +29,7 @@ pub use proposal::{Attestation, Execution, Phase, Progress, Proposal, Verdict};
 pub use quorum::{GroupKeys, GroupPackages, Participant, Quorum};
 pub use state::{Limits, Origin, Plugin, PluginVersion, Publisher, State, Step};
 pub use statement::{Act, ParseError, Statement};
+pub use statements::proposal::review_digest;
 pub use tenant::{Asset, Installation, InstallationState, Order, Royalty, Tenant, TenantPolicy, Verification};
 
 /// The args of every command, one type per statement kind.

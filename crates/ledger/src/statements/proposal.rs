@@ -226,13 +226,15 @@ fn reserve(state: &mut State, tenant: Did, installation: Did, reservations: &[Re
 }
 
 #[derive(Serialize)]
-struct Review<'a> {
+struct Review<'a, D> {
     proposal: Cid,
     intent: &'a Payout,
-    decision: &'a Decision,
+    decision: &'a D,
 }
 
-fn review_digest(proposal: Cid, intent: &Payout, decision: &Decision) -> Digest {
+/// What an approver confirms to have seen: SHA-256 over the DAG-CBOR of proposal, intent and decision. `decision` is
+/// anything that serialises as a [`Decision`], so that one of another engine version can be checked.
+pub fn review_digest<D: Serialize>(proposal: Cid, intent: &Payout, decision: &D) -> Digest {
     // Serialising plain data to memory cannot fail.
     Digest::sha256(&serde_ipld_dagcbor::to_vec(&Review { proposal, intent, decision }).unwrap_or_default())
 }
