@@ -1,0 +1,10 @@
+//! The relayer against signers over HTTP that are honest, dead, slow or lying, and against a local chain.
+#![allow(missing_docs, clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+extern crate countersign_relayer as relayer;
+
+mod gathering;
+mod keys;
+mod node;
+mod restart;
+mod world;

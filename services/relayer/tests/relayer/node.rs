@@ -1,0 +1,157 @@
+//! A signer's two signing endpoints, honest or not.
+
+use axum::{Json, Router, response::IntoResponse, routing::post};
+use client::{Ambient, SignerClient};
+use domain::{Did, Digest, NodeUrl};
+use ed25519_dalek::SigningKey;
+use keyfile::Identity;
+use messages::{
+    CommitReply, CommitRequest, Envelope, Expected, Hex, Nonce, Refusal, RefusalCode, Seal, SignReply, SignRequest,
+    paths,
+};
+use rand::rngs::OsRng;
+use serde::{Serialize, de::DeserializeOwned};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+use threshold::{Ciphersuite, CommitmentSet, KeyShare, NoncePool};
+
+use crate::keys::pid;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    Honest,
+    /// Nobody listens.
+    Dead,
+    /// Commits and never answers when asked to sign.
+    Slow,
+    /// Sends shares that do not verify.
+    Lying,
+    /// Computes another message.
+    Differing,
+    /// Refuses.
+    Frozen,
+    /// Answers signed by another key.
+    Impostor,
+    /// Commits once for ever.
+    Repeating,
+}
+
+pub struct Node<C: Ciphersuite> {
+    share: KeyShare<C>,
+    pool: Mutex<NoncePool<C>>,
+    first: Mutex<Option<Vec<u8>>>,
+    message: Vec<u8>,
+    manner: Manner,
+    key: SigningKey,
+    pub asked_to_sign: AtomicUsize,
+}
+
+pub fn identity(seed: u8) -> Identity {
+    Identity::from_key(SigningKey::from_bytes(&[seed; 32]))
+}
+
+impl<C: Ciphersuite> Node<C> {
+    pub fn new(share: KeyShare<C>, message: &[u8], manner: Manner) -> Arc<Self> {
+        let seed = u8::try_from(share.id().get()).unwrap() + if manner == Manner::Impostor { 100 } else { 0 };
+        Arc::new(Self {
+            share,
+            pool: Mutex::new(NoncePool::new(64.try_into().unwrap())),
+            first: Mutex::new(None),
+            message: message.to_vec(),
+            manner,
+            key: SigningKey::from_bytes(&[seed; 32]),
+            asked_to_sign: AtomicUsize::new(0),
+        })
+    }
+
+    /// Starts listening and returns how a relayer with identity 200 asks it.
+    pub async fn start(self: &Arc<Self>) -> Arc<SignerClient> {
+        let url = self.listen().await;
+        let node = identity(u8::try_from(self.share.id().get()).unwrap()).did();
+        Arc::new(SignerClient::new(url, node, identity(200), Ambient::system()).unwrap())
+    }
+
+    /// Starts listening, unless dead.
+    pub async fn listen(self: &Arc<Self>) -> NodeUrl {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url: NodeUrl = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        if self.manner != Manner::Dead {
+            let (commit, sign) = (self.clone(), self.clone());
+            let router = Router::new()
+                .route(
+                    paths::SESSION_COMMIT,
+                    post(move |Json(e): Json<Envelope>| async move {
+                        let answer = |request| commit.commit(&request);
+                        commit.answer(paths::SESSION_COMMIT, &e, answer)
+                    }),
+                )
+                .route(
+                    paths::SESSION_SIGN,
+                    post(move |Json(e): Json<Envelope>| async move {
+                        sign.asked_to_sign.fetch_add(1, Ordering::SeqCst);
+                        if sign.manner == Manner::Slow {
+                            std::future::pending::<()>().await;
+                        }
+                        let answer = |request| sign.sign(&request);
+                        sign.answer(paths::SESSION_SIGN, &e, answer)
+                    }),
+                );
+            tokio::spawn(async move { axum::serve(listener, router).await });
+        }
+        url
+    }
+
+    fn commit(&self, request: &CommitRequest) -> Result<CommitReply, Refusal> {
+        if self.manner == Manner::Frozen {
+            return Err(Refusal::new(RefusalCode::Frozen, "frozen"));
+        }
+        let made = self.pool.lock().unwrap().commit(&self.share, None, &mut OsRng).unwrap();
+        let mut commitment = made.bytes;
+        if self.manner == Manner::Repeating {
+            commitment = self.first.lock().unwrap().get_or_insert(commitment).clone();
+        }
+        Ok(CommitReply {
+            participant: self.share.id().get(),
+            epoch: 1,
+            suite: request.subject.suite(),
+            commitment_id: made.id,
+            commitment: Hex(commitment),
+        })
+    }
+
+    fn sign(&self, request: &SignRequest) -> Result<SignReply, Refusal> {
+        let message = if self.manner == Manner::Differing { b"other".to_vec() } else { self.message.clone() };
+        let entries = request.commitments.iter().map(|e| (pid(e.participant), &e.commitment.0));
+        let set = CommitmentSet::new(self.share.group(), entries).unwrap();
+        let session = Digest::sha256(b"session");
+        let mut share = self.pool.lock().unwrap().sign(&self.share, session, &set, &message).unwrap();
+        if self.manner == Manner::Lying {
+            let last = share.len() - 1;
+            share[last] ^= 1;
+        }
+        let message = Digest::sha256(&message);
+        Ok(SignReply { participant: self.share.id().get(), share: Hex(share), message })
+    }
+
+    fn answer<Q: DeserializeOwned, A: Serialize>(
+        &self,
+        path: &str,
+        envelope: &Envelope,
+        act: impl FnOnce(Q) -> Result<A, Refusal>,
+    ) -> axum::response::Response {
+        let now = Ambient::system().now();
+        let relayer: Did = identity(200).did();
+        let expected =
+            Expected { to: &envelope.to, path, in_reply_to: None, now, tolerance: 60, is_pinned: &|d| *d == relayer };
+        let opened = envelope.open::<Q>(&expected).unwrap();
+        let (to, digest) = (opened.from(), opened.digest());
+        let seal = Seal { path, to, at: now, nonce: Nonce([0; 16]), in_reply_to: Some(digest) };
+        let sealed = match act(opened.into_body()) {
+            Ok(reply) => Envelope::seal(&self.key, &seal, &reply),
+            Err(refusal) => Envelope::seal(&self.key, &seal, &refusal),
+        };
+        Json(sealed.unwrap()).into_response()
+    }
+}

@@ -1,0 +1,252 @@
+//! A local chain with an escrow contract, and a control plane with one approved proposal.
+
+use crate::node::identity;
+use alloy::{
+    network::TransactionBuilder,
+    primitives::{Address as EvmAddress, Bytes, U256},
+    providers::{Provider, RootProvider},
+    rpc::types::{BlockId, TransactionRequest},
+};
+use axum::{
+    Json, Router,
+    body::{Body, Bytes as Chunk},
+    extract::{Path, Query, State},
+    http::StatusCode,
+    routing::{get, post},
+};
+use domain::{Address, ChainId, Cid, Digest, EscrowDomain, NodeUrl, PayoutAuthorisation, Time};
+use escrow::{Deployment, GroupKey};
+use futures_util::stream;
+use messages::{Problem, ProblemType};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    process::Stdio,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+};
+use ucan::{Ipld, Limits, Token, container};
+
+pub const ETHER: u128 = 1_000_000_000_000_000_000;
+/// Long enough for a busy machine; nothing waits this long unless it fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until `check` gives something.
+pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut check: impl FnMut() -> F) -> T {
+    let search = async {
+        loop {
+            if let Some(found) = check().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, search).await.unwrap_or_else(|_| panic!("waited in vain: {what}"))
+}
+
+pub struct Anvil {
+    _child: Child,
+    pub url: String,
+    pub provider: RootProvider,
+    pub accounts: Vec<EvmAddress>,
+}
+
+impl Anvil {
+    /// A chain that mines at once; `None` when the node is not installed.
+    pub async fn start() -> Option<Self> {
+        let contracts = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../contracts");
+        if !contracts.join("node_modules/@foundry-rs").is_dir() {
+            return None;
+        }
+        let mut child = Command::new(contracts.join("tool.sh"))
+            .args(["anvil", "--port", "0", "--accounts", "4"])
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let address = loop {
+            let line = lines.next_line().await.unwrap().expect("the node says where it listens");
+            if let Some(address) = line.strip_prefix("Listening on ") {
+                break address.to_owned();
+            }
+        };
+        // Whoever prints into a closed pipe dies.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        let url = format!("http://{address}");
+        let provider = RootProvider::new_http(url.parse().unwrap());
+        let accounts = provider.get_accounts().await.unwrap();
+        Some(Self { _child: child, url, provider, accounts })
+    }
+
+    pub async fn rpc(&self, method: &'static str, params: Value) -> Value {
+        self.provider.raw_request(method.into(), params).await.unwrap()
+    }
+
+    async fn transact(&self, request: TransactionRequest) -> Option<EvmAddress> {
+        let request = request.with_from(self.accounts[0]);
+        let sent = self.provider.send_transaction(request).await.unwrap();
+        let receipt = sent.with_timeout(Some(PATIENCE)).get_receipt().await.unwrap();
+        assert!(receipt.status());
+        receipt.contract_address
+    }
+
+    /// An escrow contract with ten coins for an order, and what an approved payout of it authorises.
+    pub async fn escrow(&self, key: GroupKey) -> PayoutAuthorisation {
+        let units = |n: u128| n.to_string().try_into().unwrap();
+        let native = Address([0; 20]);
+        let guardian = Address([9; 20]);
+        let code = escrow::deployment_code(&Deployment { key, guardian, caps: vec![(native, units(100 * ETHER))] });
+        let contract = self.transact(TransactionRequest::default().with_deploy_code(Bytes::from(code))).await.unwrap();
+        let order = Digest::sha256(b"order-1");
+        let deposit = escrow::deposit_calldata(&order, native, units(10 * ETHER));
+        let request = TransactionRequest::default().with_to(contract).with_value(U256::from(10 * ETHER));
+        self.transact(request.with_input(Bytes::from(deposit))).await;
+        PayoutAuthorisation {
+            domain: EscrowDomain { chain: ChainId(31_337), contract: Address(contract.into_array()) },
+            intent: *Cid::of(b"proposal").digest(),
+            installation: Digest::sha256(b"installation"),
+            order,
+            asset: native,
+            recipients: vec![Address([5; 20])],
+            amounts: vec![units(ETHER)],
+            valid_until: Time::from_unix(4_000_000_000),
+            epoch: 1,
+        }
+    }
+
+    pub async fn sent_by(&self, account: EvmAddress, block: BlockId) -> u64 {
+        self.provider.get_transaction_count(account).block_id(block).await.unwrap()
+    }
+
+    pub async fn paid(&self) -> u128 {
+        self.provider.get_balance(EvmAddress::new([5; 20])).await.unwrap().to()
+    }
+}
+
+/// What a control plane knows of one proposal.
+pub struct Plane {
+    pub proposal: Cid,
+    authorisation: PayoutAuthorisation,
+    quorum: Value,
+    execution: Mutex<Option<Value>>,
+    /// Statements that it took, in order.
+    pub said: Mutex<Vec<(String, BTreeMap<String, Ipld>)>>,
+    /// While set, it takes no statement.
+    pub deaf: AtomicBool,
+}
+
+impl Plane {
+    pub async fn start(authorisation: PayoutAuthorisation, quorum: Value) -> (Arc<Self>, NodeUrl) {
+        let plane = Arc::new(Self {
+            proposal: Cid::from_digest(authorisation.intent),
+            authorisation,
+            quorum,
+            execution: Mutex::default(),
+            said: Mutex::default(),
+            deaf: AtomicBool::new(false),
+        });
+        let router = Router::new()
+            .route("/v1/log/entries", get(|| async { Json(json!({"entries": [], "head": 4})) }))
+            .route("/v1/log/follow", get(follow))
+            .route("/v1/proposals", get(list))
+            .route("/v1/proposals/{id}", get(one))
+            .route("/v1/tenants", get(tenants))
+            .route("/v1/quorum", get(|State(p): State<Arc<Self>>| async move { Json(p.quorum.clone()) }))
+            .route("/v1/statements", post(take))
+            .with_state(plane.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (plane, url)
+    }
+
+    pub fn has(&self, command: &str) -> bool {
+        self.said.lock().unwrap().iter().any(|(c, _)| c == command)
+    }
+
+    fn status(&self) -> &'static str {
+        match self.execution.lock().unwrap().as_ref().map(|e| e["stage"] == "submitted") {
+            None => "approved",
+            Some(true) => "submitted",
+            Some(false) => "included",
+        }
+    }
+}
+
+async fn follow() -> Body {
+    let beat = stream::unfold((), |()| async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        Some((Ok::<_, std::io::Error>(Chunk::from_static(b"\n")), ()))
+    });
+    Body::from_stream(beat)
+}
+
+async fn list(State(p): State<Arc<Plane>>, Query(q): Query<BTreeMap<String, String>>) -> Json<Value> {
+    let summary = json!({
+        "id": p.proposal, "seq": 3, "at": 1, "tenant": identity(50).did(), "installation": identity(51).did(),
+        "plugin": "com.example.payouts", "kind": "payout", "order": "order-1",
+        "asset": "eip155:31337/slip44:60", "total": 1, "status": p.status(), "updated": 4,
+    });
+    let items = if q["status"] == p.status() { vec![summary] } else { vec![] };
+    Json(json!({ "items": items }))
+}
+
+async fn one(State(p): State<Arc<Plane>>, Path(id): Path<String>) -> Json<Value> {
+    assert_eq!(id, p.proposal.to_string());
+    let digest = Digest::sha256(b"d");
+    let mut view = json!({
+        "id": p.proposal, "seq": 3, "status": p.status(), "command": "/proposal/payout", "intent": {},
+        "decision": {"effect": "allow", "violations": [], "approvals_required": 0, "bundle": digest,
+                     "input": digest, "engine": "e"},
+        "approvals": [], "review_digest": digest, "audit_trail": [], "authorisation": p.authorisation,
+    });
+    if let Some(execution) = p.execution.lock().unwrap().clone() {
+        view["execution"] = execution;
+    }
+    Json(view)
+}
+
+async fn tenants(State(p): State<Arc<Plane>>) -> Json<Value> {
+    Json(json!({"items": [{
+        "tenant": identity(50).did(), "name": "Market", "escrow": p.authorisation.domain, "confirmations": 0,
+        "lift_admins": 1, "assets": [], "bundle": Digest::sha256(b"b"), "delegation": p.proposal,
+        "installations": 1, "orders": 1,
+    }]}))
+}
+
+async fn take(State(p): State<Arc<Plane>>, body: Chunk) -> Result<Json<Value>, (StatusCode, String)> {
+    if p.deaf.load(Ordering::SeqCst) {
+        let problem = Problem::new(ProblemType::Unavailable, "deaf");
+        return Err((StatusCode::SERVICE_UNAVAILABLE, serde_json::to_string(&problem).unwrap()));
+    }
+    let tokens = container::decode(&body, &Limits::default()).unwrap();
+    let opened = tokens.iter().map(|t| ucan::open(t).unwrap());
+    let statement = opened.filter_map(|t| if let Token::Invocation(i) = t { Some(i) } else { None }).next().unwrap();
+    let Ipld::Map(args) = statement.args().clone() else { panic!("args") };
+    let command = statement.command().to_string();
+    let text = |field: &str| if let Some(Ipld::String(s)) = args.get(field) { s.clone() } else { String::new() };
+    let number = |field: &str| if let Some(Ipld::Integer(n)) = args.get(field) { *n } else { 0 };
+    let transaction = format!("0x{}", text("transaction"));
+    match command.as_str() {
+        "/execution/submitted" => {
+            *p.execution.lock().unwrap() = Some(json!({"stage": "submitted", "transaction": transaction}));
+        }
+        "/execution/included" => {
+            let block = u64::try_from(number("block")).unwrap();
+            let execution = json!({"stage": "included", "transaction": transaction, "block": block});
+            *p.execution.lock().unwrap() = Some(execution);
+        }
+        _ => {}
+    }
+    p.said.lock().unwrap().push((command, args));
+    Ok(Json(json!({"id": statement.cid(), "seq": 5})))
+}
