@@ -3,11 +3,13 @@
 use domain::Time;
 use std::{fmt, sync::Arc};
 
+type Fill = dyn Fn(&mut [u8]) -> bool + Send + Sync;
+
 /// Where time and randomness come from: the system, or what a test says.
 #[derive(Clone)]
 pub struct Ambient {
     now: Arc<dyn Fn() -> Time + Send + Sync>,
-    fill: Arc<dyn Fn(&mut [u8]) -> bool + Send + Sync>,
+    fill: Arc<Fill>,
 }
 
 impl Ambient {

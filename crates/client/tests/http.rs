@@ -1,5 +1,12 @@
 //! The client against small servers: what comes back right, wrong, too late and from the wrong node.
-#![allow(missing_docs, clippy::arithmetic_side_effects, reason = "tests")]
+#![allow(
+    missing_docs,
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 extern crate countersign_client as client;
 

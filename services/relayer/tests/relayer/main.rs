@@ -1,5 +1,13 @@
 //! The relayer against signers over HTTP that are honest, dead, slow or lying, and against a local chain.
-#![allow(missing_docs, clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(
+    missing_docs,
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 
 extern crate countersign_relayer as relayer;
 
