@@ -49,7 +49,7 @@ impl Revocations {
         !self.keys.is_empty() && realms.iter().any(|r| self.keys.contains(&(*r, *did)))
     }
 
-    /// The first revoked delegation or key of a chain, if any.
+    /// Whether a delegation or key of a chain is revoked.
     pub fn touches(&self, realms: [Did; 2], authority: &Authority) -> bool {
         self.key(realms, &authority.issuer)
             || authority.hops.iter().any(|h| {
@@ -91,6 +91,21 @@ impl State {
             .map(|d| Hop { cid: d.cid(), issuer: d.issuer(), audience: d.audience(), expires_at: d.expiration() })
             .collect();
         Ok((subject, Authority { issuer: invocation.issuer(), principal: chain.principal(), hops }))
+    }
+
+    /// Whether a delegation or key behind a statement in a tenant's realm has been revoked since.
+    pub(crate) fn is_revoked(&self, tenant: Did, authority: &Authority) -> bool {
+        self.revocations().touches([self.operator(), tenant], authority)
+    }
+
+    /// Whether a delegation has been revoked in a tenant's realm, or by the operator.
+    pub(crate) fn is_delegation_revoked(&self, tenant: Did, cid: &Cid) -> bool {
+        self.revocations().delegation([self.operator(), tenant], cid)
+    }
+
+    /// Whether a key has been revoked in a tenant's realm, or by the operator.
+    pub(crate) fn is_key_revoked(&self, tenant: Did, key: &Did) -> bool {
+        self.revocations().key([self.operator(), tenant], key)
     }
 
     fn check_envelope(&self, statement: &Statement, at: Time) -> Result<(), Refusal> {

@@ -76,7 +76,10 @@ impl State {
             recipients: payout
                 .splits
                 .iter()
-                .filter_map(|s| tenant.recipients.get(&s.recipient).map(|v| (s.recipient, recipient_facts(v))))
+                .filter_map(|s| Some((s.recipient, tenant.recipients.get(&s.recipient)?)))
+                // What a provider said whose key has been revoked since is not known any more.
+                .filter(|(_, v)| !self.is_key_revoked(tenant_did, &v.provider))
+                .map(|(account, v)| (account, recipient_facts(v)))
                 .collect(),
             splits: payout
                 .splits

@@ -25,7 +25,7 @@ pub use budget::{Budget, Budgets, Reservation, Window};
 pub use freeze::{Freeze, Freezes, Scope};
 pub use outcome::{Change, Changes, Outcome, Refusal, Status};
 pub use permit::{Freshness, Hold, Permit};
-pub use proposal::{Attestation, Execution, Phase, Progress, Proposal, Verdict};
+pub use proposal::{Approval, Approvals, Attestation, Execution, Phase, Progress, Proposal, Verdict};
 pub use quorum::{GroupKeys, GroupPackages, Participant, Quorum};
 pub use state::{Limits, Origin, Plugin, PluginVersion, Publisher, State, Step};
 pub use statement::{Act, ParseError, Statement};

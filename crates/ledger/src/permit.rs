@@ -122,17 +122,28 @@ impl State {
 
     fn check_standing(&self, proposal: &Proposal, tenant: &Tenant, now: Time) -> Result<(), Hold> {
         let installation = tenant.installations.get(&proposal.installation).ok_or(Hold::InstallationInactive)?;
+        if installation.grant != proposal.grant {
+            return Err(Hold::InstallationInactive);
+        }
         if self.freezes().covers(&self.target(proposal.tenant, proposal.installation, installation)) {
             return Err(Hold::Frozen);
         }
         if installation.state != InstallationState::Active || now >= installation.expires_at {
             return Err(Hold::InstallationInactive);
         }
-        if self.revocations().touches([self.operator(), proposal.tenant], &proposal.authority) {
+        if self.is_revoked(proposal.tenant, &proposal.authority) {
             return Err(Hold::Revoked);
         }
-        let good =
-            |a: &domain::AccountId| tenant.recipients.get(a).is_some_and(|v| !v.sanctioned && now <= v.valid_until);
+        let standing = proposal.approvals().values().filter(|a| !self.is_revoked(proposal.tenant, &a.authority));
+        if standing.count() < usize::from(proposal.decision.approvals) {
+            return Err(Hold::InReview);
+        }
+        let good = |a: &domain::AccountId| {
+            tenant.recipients.get(a).is_some_and(|v| {
+                let standing = !self.is_key_revoked(proposal.tenant, &v.provider);
+                v.kyc_level > 0 && !v.sanctioned && now <= v.valid_until && standing
+            })
+        };
         if proposal.payout.splits.iter().all(|s| good(&s.recipient)) { Ok(()) } else { Err(Hold::Recipient) }
     }
 }

@@ -20,6 +20,8 @@ pub struct Proposal {
     pub plugin: PluginId,
     /// Its version.
     pub version: Version,
+    /// The grant that it was made under; a later grant for the same key does not revive it.
+    pub grant: Cid,
     /// The intent.
     pub payout: Payout,
     /// What each split gets, in minor units.
@@ -36,6 +38,18 @@ pub struct Proposal {
     pub phase: Phase,
 }
 
+/// Approvals of one proposal, by the person: the key that the tenant itself delegated to.
+pub type Approvals = OrdMap<Did, Approval>;
+
+/// One person's approval.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Approval {
+    /// The statement that gave it.
+    pub statement: Cid,
+    /// By what authority, so that it stops counting when that is revoked.
+    pub authority: Authority,
+}
+
 /// Where an open proposal stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -44,15 +58,15 @@ pub enum Phase {
     Review {
         /// How many.
         needed: u8,
-        /// Who approved so far, and by which statement.
-        approvals: OrdMap<Did, Cid>,
+        /// Who approved so far.
+        approvals: Approvals,
     },
     /// May be signed; may have been executed.
     Approved {
         /// Since when.
         since: Time,
-        /// Who approved, and by which statement; empty when policy allowed it outright.
-        approvals: OrdMap<Did, Cid>,
+        /// Who approved; empty when policy allowed it outright.
+        approvals: Approvals,
         /// What is known of its execution.
         execution: Execution,
     },
@@ -113,6 +127,8 @@ pub struct Attestation {
     pub block: u64,
     /// The executing transaction, when final.
     pub transaction: Option<Digest>,
+    /// The epoch of the quorum that the signer spoke for.
+    pub epoch: u64,
     /// The statement that said so.
     pub statement: Cid,
 }
@@ -123,8 +139,8 @@ impl Proposal {
         matches!(self.phase, Phase::Approved { .. })
     }
 
-    /// Who approved, and by which statement.
-    pub const fn approvals(&self) -> &OrdMap<Did, Cid> {
+    /// Who approved.
+    pub const fn approvals(&self) -> &Approvals {
         match &self.phase {
             Phase::Review { approvals, .. } | Phase::Approved { approvals, .. } => approvals,
         }

@@ -137,13 +137,15 @@ impl State {
             (None, Act::Genesis(_)) | (Some(_), _) => {}
             (None, _) => return Err(Refusal::conflict("cmd", "the first statement of a log is /log/genesis")),
         }
+        // Before anything that costs: whoever has no authority here gets no work done.
+        let (subject, authority) = self.authorise(statement, at)?;
         let mut state = self.clone();
         let mut changes = state.advance(at);
-        let (subject, authority) = state.authorise(statement, at)?;
         let expires_at = statement.invocation().expiration().unwrap_or(at);
         let cx = Context { cid: statement.cid(), seq, at, expires_at, subject, authority: &authority };
         let outcome = statement.act().run(&mut state, &cx, &mut changes)?;
-        state.remember(cx.cid, seq, expires_at.plus(self.clock_tolerance()));
+        // The tolerance of the new state: the genesis is remembered by its own.
+        state.remember(cx.cid, seq, expires_at.plus(state.clock_tolerance()));
         Ok(Step { state, outcome, changes })
     }
 

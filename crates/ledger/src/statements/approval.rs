@@ -1,9 +1,8 @@
 use crate::{
-    Change, Changes, Execution, Outcome, Phase, Proposal, Refusal, State, Status,
+    Approval, Approvals, Authority, Change, Changes, Execution, Outcome, Phase, Proposal, Refusal, State, Status,
     statement::{Context, Realm, Rule},
 };
 use domain::{Cid, Did, Digest, Reason, Time};
-use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
 /// Args of `/approval/give`.
@@ -35,7 +34,7 @@ pub struct Refuse {
 }
 
 /// The proposal's review, when it is one of the subject's and still in review, and the person is not its author.
-fn in_review<'a>(state: &'a State, cx: &Context<'_>, id: &Cid) -> Result<(&'a Proposal, OrdMap<Did, Cid>), Refusal> {
+fn in_review<'a>(state: &'a State, cx: &Context<'_>, id: &Cid) -> Result<(&'a Proposal, Approvals), Refusal> {
     let proposal = state
         .proposal(id)
         .filter(|p| p.tenant == cx.subject)
@@ -43,20 +42,27 @@ fn in_review<'a>(state: &'a State, cx: &Context<'_>, id: &Cid) -> Result<(&'a Pr
     let Phase::Review { approvals, .. } = &proposal.phase else {
         return Err(Refusal::conflict("proposal", "it is not in review any more"));
     };
-    let person = cx.authority.principal;
-    let author = &proposal.authority;
-    if author.issuer == person || author.hops.iter().any(|h| h.audience == person || h.audience == cx.authority.issuer)
-    {
+    if cx.at >= proposal.payout.valid_until {
+        return Err(Refusal::conflict("proposal", "its validity has ended"));
+    }
+    if keys(&proposal.authority).any(|author| keys(cx.authority).any(|reviewer| reviewer == author)) {
         return Err(Refusal::NotEntitled("nobody reviews a proposal of their own".to_owned()));
     }
-    Ok((proposal, approvals.clone()))
+    // Whoever has lost the right to approve since does not count any more.
+    let standing = approvals.iter().filter(|(_, a)| !state.is_revoked(cx.subject, &a.authority));
+    Ok((proposal, standing.map(|(person, a)| (*person, a.clone())).collect()))
+}
+
+/// Every key that had a part in a statement, but for the root that all chains of a tenant begin at.
+fn keys(authority: &Authority) -> impl Iterator<Item = Did> + '_ {
+    std::iter::once(authority.issuer).chain(authority.hops.iter().map(|h| h.audience))
 }
 
 fn set_phase(state: &mut State, id: Cid, phase: Phase) {
     state.with_proposal(id, |p| p.phase = phase);
 }
 
-fn approved(since: Time, approvals: OrdMap<Did, Cid>) -> Phase {
+fn approved(since: Time, approvals: Approvals) -> Phase {
     Phase::Approved { since, approvals, execution: Execution::default() }
 }
 
@@ -68,7 +74,8 @@ impl Rule for Give {
         if proposal.review != self.review {
             return Err(Refusal::conflict("review", "this is not the digest of the proposal and its decision"));
         }
-        if approvals.insert(cx.authority.principal, cx.cid).is_some() {
+        let approval = Approval { statement: cx.cid, authority: cx.authority.clone() };
+        if approvals.insert(cx.authority.principal, approval).is_some() {
             return Err(Refusal::conflict("proposal", "you have approved it already; others must"));
         }
         let (until, needed) = (proposal.payout.valid_until, proposal.decision.approvals);

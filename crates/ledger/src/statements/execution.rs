@@ -145,18 +145,26 @@ impl Rule for Attest {
         if quorum.participant(&node).is_none() {
             return Err(Refusal::NotEntitled("only a signer of the active quorum attests".to_owned()));
         }
-        if execution.attestations.contains_key(&node) {
+        let said =
+            |a: &Attestation| a.verdict == self.verdict && a.transaction == self.transaction && a.epoch == quorum.epoch;
+        if execution.attestations.get(&node).is_some_and(said) {
             return Err(Refusal::conflict("proposal", "you have attested it already"));
         }
         if self.verdict == Verdict::Void && cx.at <= proposal.payout.valid_until {
             return Err(Refusal::conflict("verdict", "it may still execute until valid_until"));
         }
         let mut attestations = execution.attestations.clone();
-        let attestation =
-            Attestation { verdict: self.verdict, block: self.block, transaction: self.transaction, statement: cx.cid };
+        let attestation = Attestation {
+            verdict: self.verdict,
+            block: self.block,
+            transaction: self.transaction,
+            epoch: quorum.epoch,
+            statement: cx.cid,
+        };
         attestations.insert(node, attestation);
         let agreeing = quorum.participants.iter().filter_map(|p| attestations.get(&p.node));
-        let settled = agreeing.filter(|a| a.verdict == self.verdict).count() >= usize::from(quorum.threshold);
+        let equal = agreeing.filter(|a| a.verdict == self.verdict && a.transaction == self.transaction);
+        let settled = equal.count() >= usize::from(quorum.threshold);
         changes.push(Change::Mention(self.proposal));
         state.with_proposal(self.proposal, |p| {
             if let Some(execution) = p.execution_mut() {

@@ -43,7 +43,8 @@ impl Rule for Set {
         {
             return Err(Refusal::NotEntitled("a tenant freezes itself, not another".to_owned()));
         }
-        if state.freezes().get(cx.subject, &self.scope).is_some() {
+        // Setting it again takes back what admins have said for lifting it.
+        if state.freezes().get(cx.subject, &self.scope).is_some_and(|f| f.lifts.is_empty()) {
             return Err(Refusal::conflict("scope", "it is frozen already"));
         }
         let freeze = Freeze {

@@ -70,6 +70,10 @@ impl Rule for Grant {
         if let Some(more) = self.capabilities.iter().find(|c| !version.capabilities.contains(c)) {
             return Err(Refusal::conflict("capabilities", format!("the manifest does not ask for {more}")));
         }
+        let current = state.tenant(&cx.subject).and_then(|t| t.installations.get(&self.installation));
+        if current.is_some_and(|i| i.state == InstallationState::Suspended) {
+            return Err(Refusal::conflict("installation", "it is suspended; resume or remove it first"));
+        }
         if self.expires_at <= cx.at {
             return Err(Refusal::conflict("expires_at", "lies in the past"));
         }

@@ -65,7 +65,7 @@ impl Rule for Payout {
             let violations = hard_limits(tenant, installation, self, &reservations, frozen, cx.at);
             deny(&mut decision, violations);
         }
-        let (plugin, version) = (installation.plugin.clone(), installation.version.clone());
+        let (plugin, version, grant) = (installation.plugin.clone(), installation.version.clone(), installation.grant);
         let review = review_digest(cx.cid, self, &decision);
         let status = Status::of_effect(decision.effect);
         changes.push(Change::Status(cx.cid, status));
@@ -84,6 +84,7 @@ impl Rule for Payout {
             installation: did,
             plugin,
             version,
+            grant,
             payout: self.clone(),
             parts: facts.parts,
             decision: decision.clone(),
@@ -114,8 +115,7 @@ impl State {
     }
 }
 
-/// Finds the one installation that the chain passes through, and holds the control plane's issuer key to its narrow
-/// right: to pass a grant on to that installation, for minutes.
+/// Finds the one installation that the chain passes through.
 fn through_installation<'a>(
     state: &State,
     tenant: &'a Tenant,
@@ -130,25 +130,36 @@ fn through_installation<'a>(
     if through.next().is_some() {
         return refuse("the chain passes through more than one installation");
     }
+    check_control_plane(state, authority, *did, at)?;
+    Ok((*did, installation))
+}
+
+/// Holds the control plane's issuer key to its narrow right in everything below `/proposal`: to pass authority on to
+/// `installation`, for minutes.
+fn check_control_plane(state: &State, authority: &Authority, installation: Did, at: Time) -> Result<(), Refusal> {
+    let refuse = |why: &str| Err(Refusal::NotEntitled(why.to_owned()));
     let Some(origin) = state.origin() else { return refuse("the log has no genesis") };
     if authority.issuer == origin.issuer || authority.issuer == origin.sequencer {
         return refuse("the control plane passes authority on and never exercises it");
     }
     let latest = at.plus(MAX_LIFETIME).plus(origin.clock_tolerance);
     for hop in authority.hops.iter().filter(|h| h.issuer == origin.issuer) {
-        if hop.audience != *did {
+        if hop.audience != installation {
             return refuse("the control plane delegates to the granted installation only");
         }
         if hop.expires_at.is_none_or(|exp| exp > latest) {
             return refuse("the control plane delegates for at most 15 minutes");
         }
     }
-    Ok((*did, installation))
+    Ok(())
 }
 
 fn reservations(payout: &Payout, facts: &Facts) -> Vec<Reservation> {
     [&facts.daily, &facts.order].map(|window| Reservation { window: window.clone(), amount: payout.total }).to_vec()
 }
+
+/// Begins the messages of [`hard_limits`]. They are part of outcomes, so they never change within a ledger version.
+const LEDGER_SAYS: &str = "the ledger refuses: ";
 
 /// The limits that no policy bundle can switch off. Policy gives the same answers in better words; this is the floor.
 fn hard_limits(
@@ -162,7 +173,7 @@ fn hard_limits(
     let mut violations = Vec::new();
     let mut require = |ok: bool, code: Code| {
         if !ok {
-            violations.push(Violation { code, msg: format!("refused by the ledger: {}", code.description()) });
+            violations.push(Violation { code, msg: format!("{LEDGER_SAYS}{code}") });
         }
     };
     require(!frozen, Code::Frozen);
@@ -245,11 +256,12 @@ impl Rule for Cancel {
     fn run(&self, state: &mut State, cx: &Context<'_>, changes: &mut Changes) -> Result<Outcome, Refusal> {
         let unknown = Refusal::Unknown { field: "proposal", what: "open proposal of this tenant" };
         let tenant = state.tenant(&cx.subject).ok_or(Refusal::Subject { expected: "a tenant of this log" })?;
-        let through = cx.authority.hops.iter().find(|h| tenant.installations.contains_key(&h.audience));
+        let mut through = cx.authority.hops.iter().filter(|h| tenant.installations.contains_key(&h.audience));
         let proposal = state.proposal(&self.proposal).filter(|p| p.tenant == cx.subject).ok_or(unknown)?;
-        if through.is_some_and(|h| h.audience != proposal.installation) {
+        if through.any(|h| h.audience != proposal.installation) {
             return Err(Refusal::NotEntitled("a plugin cancels its own proposals only".to_owned()));
         }
+        check_control_plane(state, cx.authority, proposal.installation, cx.at)?;
         changes.push(Change::Mention(self.proposal));
         if !proposal.is_approved() {
             state.settle(self.proposal, Status::Cancelled, changes);

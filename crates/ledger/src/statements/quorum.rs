@@ -2,6 +2,7 @@ use crate::{
     Changes, Outcome, Quorum, Refusal, State,
     statement::{Context, ParseError, Realm, Rule},
 };
+use domain::Did;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -32,6 +33,10 @@ impl Rule for SetQuorum {
         if quorum.threshold < 2 || usize::from(quorum.threshold) > n {
             return Err(ParseError::args("threshold", "at least 2 and at most the number of participants"));
         }
+        // Any two quorums share a signer, so two forks of the log cannot both be signed by honest signers alone.
+        if usize::from(quorum.threshold).saturating_mul(2) <= n {
+            return Err(ParseError::args("threshold", "more than half of the participants"));
+        }
         let ascending = quorum.participants.iter().zip(quorum.participants.iter().skip(1)).all(|(a, b)| a.id < b.id);
         if !ascending || quorum.participants.iter().any(|p| !(1..=255).contains(&p.id)) {
             return Err(ParseError::args("participants", "identifiers are 1 to 255, ascending and distinct"));
@@ -55,6 +60,14 @@ impl Rule for SetQuorum {
     }
 
     fn run(&self, state: &mut State, _: &Context<'_>, _: &mut Changes) -> Result<Outcome, Refusal> {
+        let taken = |node: &Did| {
+            node == &state.operator()
+                || state.origin().is_some_and(|o| o.issuer == *node || o.sequencer == *node)
+                || state.tenants().any(|(did, t)| did == node || t.installations.contains_key(node))
+        };
+        if self.0.participants.iter().any(|p| taken(&p.node)) {
+            return Err(Refusal::conflict("participants", "a node's key already has another part"));
+        }
         let next = state.quorum().map_or(1, |q| q.epoch.saturating_add(1));
         if self.0.epoch != next {
             return Err(Refusal::conflict("epoch", format!("the next epoch is {next}")));

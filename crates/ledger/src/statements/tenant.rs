@@ -77,8 +77,8 @@ impl Rule for Create {
         if let Some(i) = self.assets.iter().position(|a| a.asset.chain != self.escrow.chain) {
             return Err(ParseError::args(format!("assets[{i}].asset"), "not on the escrow's chain"));
         }
-        if self.confirmations > MAX_CONFIRMATIONS {
-            return Err(ParseError::args("confirmations", "at most 10000"));
+        if !(1..=MAX_CONFIRMATIONS).contains(&self.confirmations) {
+            return Err(ParseError::args("confirmations", "1 to 10000"));
         }
         if self.lift_admins == 0 {
             return Err(ParseError::args("lift_admins", "at least 1"));

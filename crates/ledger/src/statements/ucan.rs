@@ -2,7 +2,7 @@ use crate::{
     Changes, InstallationState, Outcome, Refusal, State,
     statement::{Context, ParseError, Realm, Rule},
 };
-use domain::{Cid, Did, Reason};
+use domain::{Cid, Did, Reason, Time};
 use ipld_core::ipld::Ipld;
 use serde::{Deserialize, Serialize};
 use ucan::{Delegation, Verified};
@@ -55,7 +55,7 @@ impl Revoke {
     }
 
     /// The realm in which an issuer's own revocation holds: the tenant at the root of the path.
-    fn realm_by_path(&self, state: &State, revoker: Did) -> Result<Did, Refusal> {
+    fn realm_by_path(&self, state: &State, revoker: Did, at: Time) -> Result<Did, Refusal> {
         let path = self.path().map_err(|e| Refusal::conflict("path", e.to_string()))?;
         let (Some(root), Some(last)) = (path.first(), path.last()) else {
             return Err(Refusal::conflict("path", "empty"));
@@ -65,6 +65,15 @@ impl Revoke {
         let one_subject = path.iter().all(|d| d.subject() == Some(realm));
         if state.tenant(&realm).is_none() || !aligned || !one_subject {
             return Err(Refusal::conflict("path", "not a chain of delegations from a tenant's root"));
+        }
+        if last.expiration().is_some_and(|end| end <= at) {
+            return Err(Refusal::conflict("path", "the delegation has expired, so nothing is left to revoke"));
+        }
+        let gone = |d: &Verified<Delegation>| {
+            state.is_key_revoked(realm, &d.issuer()) || state.is_delegation_revoked(realm, &d.cid())
+        };
+        if path.iter().any(gone) || state.is_key_revoked(realm, &revoker) {
+            return Err(Refusal::NotEntitled("the path is revoked already".to_owned()));
         }
         if !path.iter().any(|d| d.issuer() == revoker) {
             return Err(Refusal::NotEntitled("only an issuer of the path revokes its end".to_owned()));
@@ -87,7 +96,8 @@ impl Rule for Revoke {
     }
 
     fn run(&self, state: &mut State, cx: &Context<'_>, _: &mut Changes) -> Result<Outcome, Refusal> {
-        let realm = if self.is_by_issuer() { self.realm_by_path(state, cx.authority.issuer)? } else { cx.subject };
+        let realm =
+            if self.is_by_issuer() { self.realm_by_path(state, cx.authority.issuer, cx.at)? } else { cx.subject };
         let known = Refusal::conflict("revoke", "it is revoked already");
         let fresh = match self.revoke {
             Revocation::Delegation(cid) => state.revocations_mut().delegations.insert((realm, cid)).is_none(),
