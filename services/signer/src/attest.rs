@@ -9,14 +9,20 @@ use alloy::{
 };
 use domain::{Cid, Did, Digest, EscrowDomain, Time};
 use ledger::{Verdict, args::Attest};
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
 /// How often the chain is looked at when nothing else wakes the watcher: well under a block's time.
 const TICK: Duration = Duration::from_millis(400);
 /// Every call to the endpoint ends by then.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Proposals looked at in one round; the rest follow in the next.
+/// Proposals looked at in one round; the next round goes on behind them.
 const ROUND: usize = 64;
+/// Seconds until a payout is looked at again: what was said should be in the log by then.
+const SAID_PAUSE: u64 = 10;
+/// Seconds until a payout that could not be looked at or attested is tried again.
+const FAILED_PAUSE: u64 = 3;
+/// Blocks searched for an execution that no relayer has named the block of; providers refuse much wider ranges.
+const LOOK_BACK: u64 = 9_000;
 
 #[derive(Debug, thiserror::Error)]
 enum WatchError {
@@ -39,6 +45,8 @@ struct Watched {
     escrow: EscrowDomain,
     confirmations: u64,
     valid_until: Time,
+    /// Where a relayer says that it was included: a place to look, not a fact.
+    block: Option<u64>,
 }
 
 pub(crate) async fn run(node: Arc<Node>) {
@@ -48,56 +56,82 @@ pub(crate) async fn run(node: Arc<Node>) {
     };
     let provider = ProviderBuilder::new().connect_http(url).erased();
     let mut growth = node.view.growth();
-    let mut said: BTreeSet<Cid> = BTreeSet::new();
+    let mut rounds = Rounds::default();
     loop {
         // A growing log may bring something to attest; otherwise time alone may (a block, an expiry).
         let _ = tokio::time::timeout(TICK, growth.changed()).await;
         if node.view.halted().is_some() {
             return;
         }
-        let watched = watched(&node, &said);
-        said.retain(|id| node.view.replica().state().proposal(id).is_some());
-        for payout in watched {
-            match look(&node, &provider, &payout).await {
-                Ok(true) => {
-                    said.insert(payout.id);
-                }
-                Ok(false) => {}
+        for payout in rounds.next(&node) {
+            let pause = match look(&node, &provider, &payout).await {
+                Ok(Seen::Said) => SAID_PAUSE,
+                Ok(Seen::Nothing) => continue,
                 Err(error) => {
                     tracing::warn!(%error, proposal = %payout.id, "cannot attest yet");
-                    tokio::time::sleep(TICK).await;
-                    break;
+                    FAILED_PAUSE
                 }
-            }
+            };
+            rounds.later.insert(payout.id, node.ambient.now().plus(pause));
         }
     }
 }
 
-/// Approved payouts that a relayer has reported on or whose time is over, and that this node has said nothing about.
-fn watched(node: &Node, said: &BTreeSet<Cid>) -> Vec<Watched> {
-    let replica = node.view.replica();
-    let state = replica.state();
-    let now = node.ambient.now();
-    if state.quorum().is_none_or(|q| q.participant(&node.did).is_none()) {
-        return Vec::new();
-    }
-    let relevant = state.proposals().filter(|(id, p)| {
-        !said.contains(id)
-            && p.execution().is_some_and(|e| {
+/// What a look at the chain led to.
+enum Seen {
+    /// Nothing final yet.
+    Nothing,
+    /// An attestation was taken; the log will show it.
+    Said,
+}
+
+/// Goes round all payouts in turn, so that one that cannot be attested holds up no other.
+#[derive(Default)]
+struct Rounds {
+    after: Option<Cid>,
+    later: BTreeMap<Cid, Time>,
+}
+
+impl Rounds {
+    /// The next payouts that a relayer has reported on or whose time is over, and that this node has said nothing about.
+    fn next(&mut self, node: &Node) -> Vec<Watched> {
+        let replica = node.view.replica();
+        let state = replica.state();
+        let now = node.ambient.now();
+        self.later.retain(|id, due| *due > now && state.proposal(id).is_some());
+        if state.quorum().is_none_or(|q| q.participant(&node.did).is_none()) {
+            return Vec::new();
+        }
+        let relevant = |(id, p): &(&Cid, &ledger::Proposal)| {
+            let open = p.execution().is_some_and(|e| {
                 !e.attestations.contains_key(&node.did) && (e.progress.is_some() || p.payout.valid_until < now)
-            })
-    });
-    let watch = |(id, p): (&Cid, &ledger::Proposal)| {
-        let tenant = state.tenant(&p.tenant)?;
-        Some(Watched {
-            id: *id,
-            tenant: p.tenant,
-            escrow: tenant.escrow,
-            confirmations: tenant.confirmations,
-            valid_until: p.payout.valid_until,
-        })
+            });
+            open && !self.later.contains_key(id)
+        };
+        let mut all: Vec<Watched> =
+            state.proposals().filter(relevant).filter_map(|(id, p)| watch(state, *id, p)).collect();
+        let start = self.after.map_or(0, |after| all.partition_point(|w| w.id <= after));
+        all.rotate_left(start);
+        all.truncate(ROUND);
+        self.after = all.last().map(|w| w.id);
+        all
+    }
+}
+
+fn watch(state: &ledger::State, id: Cid, proposal: &ledger::Proposal) -> Option<Watched> {
+    let tenant = state.tenant(&proposal.tenant)?;
+    let block = match &proposal.execution()?.progress {
+        Some(ledger::Progress::Included { block, .. }) => Some(*block),
+        _ => None,
     };
-    relevant.filter_map(watch).take(ROUND).collect()
+    Some(Watched {
+        id,
+        tenant: proposal.tenant,
+        escrow: tenant.escrow,
+        confirmations: tenant.confirmations,
+        valid_until: proposal.payout.valid_until,
+        block,
+    })
 }
 
 async fn timely<T, E: std::fmt::Display>(call: impl Future<Output = Result<T, E>>) -> Result<T, WatchError> {
@@ -105,13 +139,13 @@ async fn timely<T, E: std::fmt::Display>(call: impl Future<Output = Result<T, E>
     answer.map_err(|e| WatchError::Rpc(e.to_string()))
 }
 
-/// Looks at one payout in a final block; says what it sees. `true` when an attestation was taken.
-async fn look(node: &Node, provider: &DynProvider, payout: &Watched) -> Result<bool, WatchError> {
+/// Looks at one payout in a final block and says what it sees.
+async fn look(node: &Node, provider: &DynProvider, payout: &Watched) -> Result<Seen, WatchError> {
     if timely(async { provider.get_chain_id().await }).await? != payout.escrow.chain.0 {
         return Err(WatchError::OtherChain);
     }
     let latest = timely(async { provider.get_block_number().await }).await?;
-    let Some(height) = latest.checked_sub(payout.confirmations) else { return Ok(false) };
+    let Some(height) = latest.checked_sub(payout.confirmations) else { return Ok(Seen::Nothing) };
     let contract = Address::from(payout.escrow.contract.0);
     let call = TransactionRequest::default()
         .to(contract)
@@ -119,34 +153,46 @@ async fn look(node: &Node, provider: &DynProvider, payout: &Watched) -> Result<b
     let returned = timely(async { provider.call(call).number(height).await }).await?;
     let executed = escrow::read::executed(&returned).map_err(|e| WatchError::Rpc(e.to_string()))?;
     let attestation = if executed {
-        let Some((block, transaction)) = execution(provider, payout, height).await? else { return Ok(false) };
+        let Some((block, transaction)) = execution(provider, payout, height).await? else { return Ok(Seen::Nothing) };
         Attest { proposal: payout.id, verdict: Verdict::Final, block, transaction: Some(transaction) }
     } else {
         let tag = BlockNumberOrTag::Number(height);
         let block = timely(async { provider.get_block_by_number(tag).await }).await?;
         // A block later than valid_until, so deep that it stays: the contract refuses the payout from there on.
         if block.is_none_or(|b| b.header.timestamp <= payout.valid_until.unix()) {
-            return Ok(false);
+            return Ok(Seen::Nothing);
         }
         Attest { proposal: payout.id, verdict: Verdict::Void, block: height, transaction: None }
     };
     let statement = node.speaker.say("/execution/attest", payout.tenant, &attestation)?;
-    match node.control_plane.submit_statement(&statement.container).await {
-        Ok(_) => Ok(true),
-        // Settled by the others meanwhile, or attested before a restart.
-        Err(client::ClientError::Problem(p)) if p.status == 409 || p.status == 404 || p.status == 422 => Ok(true),
-        Err(error) => Err(error.into()),
+    node.control_plane.submit_statement(&statement.container).await?;
+    Ok(Seen::Said)
+}
+
+/// The block and transaction of the executing event: among recent blocks, else around where a relayer says it is.
+async fn execution(provider: &DynProvider, payout: &Watched, height: u64) -> Result<Option<(u64, Digest)>, WatchError> {
+    let recent = height.saturating_sub(LOOK_BACK);
+    if let Some(found) = search(provider, payout, recent, height).await? {
+        return Ok(Some(found));
+    }
+    match payout.block.filter(|block| *block < recent) {
+        Some(block) => search(provider, payout, block, block).await,
+        None => Ok(None),
     }
 }
 
-/// The block and transaction of the executing event.
-async fn execution(provider: &DynProvider, payout: &Watched, height: u64) -> Result<Option<(u64, Digest)>, WatchError> {
+async fn search(
+    provider: &DynProvider,
+    payout: &Watched,
+    from: u64,
+    to: u64,
+) -> Result<Option<(u64, Digest)>, WatchError> {
     let filter = Filter::new()
         .address(Address::from(payout.escrow.contract.0))
         .event_signature(B256::from(escrow::PAYOUT_EXECUTED_TOPIC))
         .topic1(B256::from(*payout.id.digest().as_bytes()))
-        .from_block(0)
-        .to_block(height);
+        .from_block(from)
+        .to_block(to);
     let logs = timely(async { provider.get_logs(&filter).await }).await?;
     Ok(logs.iter().find_map(|log| Some((log.block_number?, Digest::from_bytes(log.transaction_hash?.0)))))
 }

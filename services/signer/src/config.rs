@@ -1,9 +1,8 @@
 use domain::{Did, NodeUrl};
 use keyfile::{Identity, Passphrase};
-use std::{net::SocketAddr, path::PathBuf};
+use std::{fmt, net::SocketAddr, path::PathBuf};
 
 /// What a signer is told. Nothing of it is taken from the log: these are the roots of its trust.
-#[derive(Debug)]
 pub struct Config {
     /// Where it listens; loopback unless told otherwise.
     pub listen: SocketAddr,
@@ -31,6 +30,13 @@ pub struct Config {
     pub rpc: NodeUrl,
     /// Seconds for which a verified checkpoint allows signing.
     pub lease: u64,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A database URL may hold a password.
+        f.debug_struct("Config").field("listen", &self.listen).field("data", &self.data).finish_non_exhaustive()
+    }
 }
 
 /// A setting is not usable.

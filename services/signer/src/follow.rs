@@ -4,16 +4,17 @@ use crate::{Node, StartError};
 use client::FollowEvent;
 use domain::{Cid, Did, Digest, Time};
 use futures_util::StreamExt;
-use log::{Entry, Hash, Note, NoteKey};
+use log::{Entry, Hash, Note, NoteKey, Tree};
 use messages::LogEntryView;
 use replica::{Admitted, Divergence, Replica, key_name, quorum_key, read_statement};
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
-use storage::{AppendError, Batch, Evidence, NewEntry, NewTile, NewToken, Storage};
-use tokio::sync::mpsc;
+use storage::{Batch, Evidence, NewEntry, NewTile, NewToken, Storage};
+use tokio::sync::{mpsc, oneshot, watch};
 use ucan::{Delegation, Verified};
 
 /// Entries verified and stored in one transaction, at most.
@@ -28,6 +29,8 @@ const PAUSES: [Duration; 4] =
 /// The lease on this node's own database never ends while it runs.
 const LEASE: u64 = 10 * 365 * 24 * 3600;
 const PAGE: u32 = 500;
+/// Entries after a bad one that are held against a signed root; a checkpoint comes every second.
+const MAX_SUSPECTS: usize = 16_384;
 const HALT: &str = "halt";
 
 /// Verifies and stores; owned by one thread.
@@ -39,12 +42,24 @@ pub(crate) struct Follower {
     order: VecDeque<Cid>,
 }
 
-/// Why following ends.
+/// Why a line is not taken.
 enum Stop {
-    /// The log is not what it claims; with the line that shows it.
+    /// The log's key has signed for something that this node's own rules do not allow; with what shows it.
     Diverged { reason: String, line: String },
+    /// What came cannot be right, but nobody has signed for it: a proxy may have garbled it.
+    Suspicious(Box<Suspicion>),
+    /// The line does not belong here, or cannot be judged now; it is asked for again.
+    Again(String),
     /// The database would not store; try again.
-    Storage(AppendError),
+    Storage(String),
+}
+
+/// Entries that this node would not take, kept until the log's key signs for them or the connection ends.
+struct Suspicion {
+    reason: String,
+    line: String,
+    tree: Tree,
+    roots: Vec<(u64, Hash)>,
 }
 
 /// Whether this node has halted before, and why.
@@ -101,11 +116,26 @@ impl Follower {
     }
 
     /// Verifies one entry and makes it part of the replica.
-    fn take(&mut self, entry: &[u8], tokens: &[Vec<u8>]) -> Result<(Admitted, Vec<NewToken>), Divergence> {
+    fn take(&mut self, entry: &[u8], tokens: &[Vec<u8>]) -> Result<(Admitted, Vec<NewToken>), TakeError> {
         let seq = self.replica.next_seq();
         let decoded =
             Entry::decode(entry).map_err(|e| Divergence::Chain(log::ChainError { seq, kind: log::Fault::Entry(e) }))?;
-        let (statement, introduced) = read_statement(seq, &decoded.stmt, tokens, &|cid| self.delegation(cid))?;
+        let failure = RefCell::new(None);
+        let read = read_statement(seq, &decoded.stmt, tokens, &|cid| self.delegation(cid, &failure));
+        if let Some(error) = failure.into_inner() {
+            return Err(error.into());
+        }
+        let (statement, introduced) = read?;
+        for delegation in &introduced {
+            let failure = RefCell::new(None);
+            if self.delegation(&delegation.cid(), &failure).is_some() {
+                let reason = "an earlier entry introduced it".to_owned();
+                return Err(Divergence::Token { seq, token: delegation.cid(), reason }.into());
+            }
+            if let Some(error) = failure.into_inner() {
+                return Err(error.into());
+            }
+        }
         let admitted = self.replica.follow(entry, &statement)?;
         let invocation = statement.invocation();
         let own = NewToken { cid: invocation.cid(), bytes: invocation.bytes().to_vec() };
@@ -117,11 +147,15 @@ impl Follower {
         Ok((admitted, new))
     }
 
-    fn delegation(&self, cid: &Cid) -> Option<Verified<Delegation>> {
+    /// A delegation of an earlier entry. That the database cannot be read says nothing about the log.
+    fn delegation(&self, cid: &Cid, failure: &RefCell<Option<storage::Error>>) -> Option<Verified<Delegation>> {
         if let Some(known) = self.known.get(cid) {
             return Some(known.clone());
         }
-        let stored = self.storage.token(cid).ok().flatten()?;
+        let stored = self.storage.token(cid).unwrap_or_else(|error| {
+            *failure.borrow_mut() = Some(error);
+            None
+        })?;
         ucan::open_delegation(&stored.bytes).ok().filter(|d| d.cid() == *cid)
     }
 
@@ -135,43 +169,69 @@ impl Follower {
         }
     }
 
-    /// Verifies what has come, stores it, and then shows it to the rest of the node.
+    /// Verifies what has come, stores what is good, and then shows it to the rest of the node.
     fn advance(&mut self, node: &Node, lines: &[LogEntryView]) -> Result<(), Stop> {
         let before = self.replica.clone();
-        let old_head = before.head().map(|h| h.seq);
+        let old_head = self.replica.head().map(|h| h.seq);
         let mut batch = Batch { epoch: self.epoch, old_head, ..Batch::default() };
         let mut roots = Vec::with_capacity(lines.len());
+        let mut stop = None;
         for line in lines {
-            let tokens: Vec<Vec<u8>> = line.tokens.iter().map(|t| t.0.clone()).collect();
-            let (admitted, tokens) = self.take(&line.entry.0, &tokens).map_err(|d| Stop::Diverged {
-                reason: describe(&d),
-                line: serde_json::to_string(line).unwrap_or_default(),
-            })?;
-            roots.push((self.replica.tree().size(), self.replica.tree().root()));
-            batch.tiles.extend(admitted.tiles.iter().map(|t| NewTile {
-                level: t.level,
-                index: t.index,
-                hashes: t.hashes.clone(),
-            }));
-            batch.entries.push(NewEntry {
-                seq: admitted.seq,
-                bytes: admitted.entry,
-                leaf: Digest::from_bytes(*admitted.leaf.as_bytes()),
-                statement: tokens.first().map_or(Cid::from_digest(Digest::from_bytes([0; 32])), |t| t.cid),
-                tokens,
-            });
+            match self.take_line(node, line) {
+                Ok((admitted, tokens)) => {
+                    roots.push((self.replica.tree().size(), self.replica.tree().root()));
+                    add(&mut batch, admitted, tokens);
+                }
+                Err(error) => {
+                    stop = Some(error);
+                    break;
+                }
+            }
         }
-        if let Err(error) = self.storage.append(&batch) {
-            self.replica = before;
-            return Err(Stop::Storage(error));
+        if !batch.entries.is_empty() {
+            if let Err(error) = self.storage.append(&batch) {
+                self.replica = before;
+                // Only a cache, and some of it was introduced by entries that are not stored.
+                self.known.clear();
+                self.order.clear();
+                return Err(Stop::Storage(describe(&error)));
+            }
+            // Published first: a freeze is held by the view or by the node itself at every moment.
+            node.view.publish(self.replica.clone(), roots);
+            node.freezes.forget_logged(batch.entries.iter().map(|e| e.statement));
         }
-        node.freezes.forget_logged(batch.entries.iter().map(|e| e.statement));
-        node.view.publish(self.replica.clone(), roots);
-        Ok(())
+        stop.map_or(Ok(()), Err)
+    }
+
+    fn take_line(&mut self, node: &Node, line: &LogEntryView) -> Result<(Admitted, Vec<NewToken>), Stop> {
+        let next = self.replica.next_seq();
+        if line.seq != next {
+            return Err(Stop::Again(format!("entry {} came where {next} was due", line.seq)));
+        }
+        let latest = node.ambient.now().plus(crate::ENVELOPE_TOLERANCE);
+        if Entry::decode(&line.entry.0).is_ok_and(|e| e.at > latest) {
+            return Err(Stop::Again(format!("entry {next} is from the future of this node's clock")));
+        }
+        let tokens: Vec<Vec<u8>> = line.tokens.iter().map(|t| t.0.clone()).collect();
+        self.take(&line.entry.0, &tokens).map_err(|error| match error {
+            TakeError::Storage(error) => Stop::Storage(describe(&error)),
+            // Tokens are under no root: who withholds or garbles them proves nothing about the log.
+            TakeError::Diverged(error @ Divergence::Token { .. }) => Stop::Again(describe(&error)),
+            TakeError::Diverged(error) => {
+                let mut suspicion = Suspicion {
+                    reason: describe(&error),
+                    line: serde_json::to_string(line).unwrap_or_default(),
+                    tree: self.replica.tree().clone(),
+                    roots: Vec::new(),
+                };
+                suspicion.add(&line.entry.0);
+                Stop::Suspicious(Box::new(suspicion))
+            }
+        })
     }
 
     /// Holds a checkpoint of the control plane against this node's own tree.
-    fn checkpoint(&self, node: &Node, text: &str) -> Result<(), Stop> {
+    fn checkpoint(&self, node: &Node, text: &str, suspicion: Option<&Suspicion>) -> Result<(), Stop> {
         let Some(origin) = self.replica.state().origin() else { return Ok(()) };
         let Some(name) = key_name(origin) else { return Ok(()) };
         let diverged = |reason: String| Stop::Diverged { reason, line: text.to_owned() };
@@ -186,8 +246,14 @@ impl Follower {
         if !verified.signed_by(&own) {
             return Ok(());
         }
-        let known: Option<Hash> = node.view.root_at(verified.size);
-        match known {
+        let signed_for = |s: &Suspicion| s.roots.contains(&(verified.size, verified.root));
+        if let Some(suspicion) = suspicion.filter(|s| signed_for(s)) {
+            return Err(Stop::Diverged {
+                reason: suspicion.reason.clone(),
+                line: format!("{}\n{text}", suspicion.line),
+            });
+        }
+        match node.view.root_at(verified.size) {
             Some(root) if root != verified.root => {
                 Err(diverged(format!("the log signed another root of size {} than its entries have", verified.size)))
             }
@@ -210,23 +276,66 @@ fn describe(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// An entry is not taken.
+#[derive(Debug, thiserror::Error)]
+enum TakeError {
+    #[error(transparent)]
+    Diverged(#[from] Divergence),
+    #[error(transparent)]
+    Storage(#[from] storage::Error),
+}
+
+impl From<TakeError> for StartError {
+    fn from(error: TakeError) -> Self {
+        match error {
+            TakeError::Diverged(error) => Self::Log(error),
+            TakeError::Storage(error) => Self::Storage(error),
+        }
+    }
+}
+
+impl Suspicion {
+    fn add(&mut self, entry: &[u8]) {
+        self.tree.push(log::leaf_hash(entry));
+        drop(self.tree.drain_tiles());
+        self.roots.push((self.tree.size(), self.tree.root()));
+    }
+}
+
+fn add(batch: &mut Batch, admitted: Admitted, tokens: Vec<NewToken>) {
+    let tile = |t: log::Tile| NewTile { level: t.level, index: t.index, hashes: t.hashes };
+    batch.tiles.extend(admitted.tiles.into_iter().map(tile));
+    batch.entries.extend(tokens.first().map(|t| t.cid).map(|statement| NewEntry {
+        seq: admitted.seq,
+        bytes: admitted.entry,
+        leaf: Digest::from_bytes(*admitted.leaf.as_bytes()),
+        statement,
+        tokens,
+    }));
+}
+
+/// What the connection hands to the verifying thread.
 enum Line {
-    Entry(LogEntryView),
-    Checkpoint(String),
+    /// A new connection begins: from which entry on?
+    Start(oneshot::Sender<u64>),
+    /// An event of the connection with this number.
+    Event(u64, FollowEvent),
 }
 
 /// Follows until the node halts; reconnects for ever.
 pub(crate) async fn run(node: Arc<Node>, follower: Follower) {
     let (lines, received) = mpsc::channel(QUEUE);
+    let (broken, breaks) = watch::channel(0_u64);
     let verifying = {
         let node = node.clone();
-        tokio::task::spawn_blocking(move || verify(&node, follower, received))
+        tokio::task::spawn_blocking(move || Verifying { node, follower, broken, suspicion: None }.run(received))
     };
-    let mut failures = 0_usize;
+    let (mut failures, mut connection) = (0_usize, 0_u64);
     while node.view.halted().is_none() && !lines.is_closed() {
+        connection = connection.saturating_add(1);
         let before = node.view.replica().next_seq();
-        if let Err(error) = follow_once(&node, &lines).await {
-            tracing::warn!(%error, "the log cannot be followed; trying again");
+        if let Err(error) = follow_once(&node, &lines, breaks.clone(), connection).await {
+            tracing::warn!(error = %describe(&error), "the log cannot be followed; trying again");
         }
         failures = if node.view.replica().next_seq() > before { 0 } else { failures.saturating_add(1) };
         let pause = PAUSES.get(failures).or(PAUSES.last()).copied().unwrap_or_default();
@@ -238,87 +347,146 @@ pub(crate) async fn run(node: Arc<Node>, follower: Follower) {
     }
 }
 
-async fn follow_once(node: &Node, lines: &mpsc::Sender<Line>) -> Result<(), client::ClientError> {
-    // Whatever was in flight when the last connection broke is in the queue or comes again.
-    let from = next_wanted(node, lines).await;
+async fn follow_once(
+    node: &Node,
+    lines: &mpsc::Sender<Line>,
+    mut breaks: watch::Receiver<u64>,
+    connection: u64,
+) -> Result<(), client::ClientError> {
+    let (ask, answer) = oneshot::channel();
+    if lines.send(Line::Start(ask)).await.is_err() {
+        return Ok(());
+    }
+    let Ok(from) = answer.await else { return Ok(()) };
     let mut stream = node.control_plane.follow(from).await?;
-    while let Some(event) = stream.next().await {
-        let line = match event? {
-            FollowEvent::Entry(entry) => Line::Entry(entry),
-            FollowEvent::Checkpoint(note) => Line::Checkpoint(note),
+    loop {
+        let event = tokio::select! {
+            event = stream.next() => event,
+            _ = breaks.wait_for(|broken| *broken >= connection) => return Ok(()),
         };
-        if lines.send(line).await.is_err() {
-            break;
+        let Some(event) = event else { return Ok(()) };
+        if lines.send(Line::Event(connection, event?)).await.is_err() {
+            return Ok(());
         }
     }
-    Ok(())
 }
 
-/// Waits until the queue is empty, so that the next entry wanted is the next of the view.
-async fn next_wanted(node: &Node, lines: &mpsc::Sender<Line>) -> u64 {
-    let mut growth = node.view.growth();
-    while lines.capacity() < QUEUE && !lines.is_closed() {
-        let _ = tokio::time::timeout(Duration::from_millis(50), growth.changed()).await;
-    }
-    node.view.replica().next_seq()
+/// The verifying thread.
+struct Verifying {
+    node: Arc<Node>,
+    follower: Follower,
+    /// The newest connection whose further lines are of no use.
+    broken: watch::Sender<u64>,
+    suspicion: Option<Box<Suspicion>>,
 }
 
-fn verify(node: &Node, mut follower: Follower, mut received: mpsc::Receiver<Line>) {
-    let mut waiting: Vec<Line> = Vec::new();
-    while received.blocking_recv_many(&mut waiting, BATCH) > 0 {
-        let mut entries: Vec<LogEntryView> = Vec::new();
-        let mut result = Ok(());
-        for line in waiting.drain(..) {
-            result = result.and_then(|()| match line {
-                Line::Entry(entry) => {
-                    if entry.seq >= follower.replica.next_seq() {
-                        entries.push(entry);
+impl Verifying {
+    fn run(mut self, mut received: mpsc::Receiver<Line>) {
+        let mut waiting: Vec<Line> = Vec::new();
+        while received.blocking_recv_many(&mut waiting, BATCH) > 0 {
+            let mut entries: Vec<LogEntryView> = Vec::new();
+            let mut last = 0;
+            for line in waiting.drain(..) {
+                let taken = match line {
+                    Line::Start(ask) => {
+                        self.flush(&mut entries, last);
+                        self.doubt(None);
+                        // Nobody waits any more when the node is shutting down.
+                        let _ = ask.send(self.follower.replica.next_seq());
+                        Ok(())
                     }
-                    Ok(())
+                    Line::Event(connection, _) if connection <= *self.broken.borrow() => Ok(()),
+                    Line::Event(connection, FollowEvent::Entry(entry)) => {
+                        last = connection;
+                        self.entry(&mut entries, entry)
+                    }
+                    Line::Event(connection, FollowEvent::Checkpoint(note)) => {
+                        last = connection;
+                        self.flush(&mut entries, connection);
+                        self.follower.checkpoint(&self.node, &note, self.suspicion.as_deref())
+                    }
+                };
+                if let Err(stop) = taken {
+                    self.stop(stop, last);
                 }
-                Line::Checkpoint(note) => {
-                    flush(&mut follower, node, &mut entries).and_then(|()| follower.checkpoint(node, &note))
+                if self.node.view.halted().is_some() {
+                    return;
                 }
-            });
-        }
-        match result.and_then(|()| flush(&mut follower, node, &mut entries)) {
-            Ok(()) => {}
-            Err(Stop::Storage(error)) => {
-                tracing::error!(error = %describe(&error), "the log cannot be stored; the entries are asked for again");
-                recover(&mut follower);
-                drain(&mut received);
             }
-            Err(Stop::Diverged { reason, line }) => {
-                halt(node, &reason, &line);
+            self.flush(&mut entries, last);
+            if self.node.view.halted().is_some() {
                 return;
             }
         }
     }
-}
 
-fn flush(follower: &mut Follower, node: &Node, entries: &mut Vec<LogEntryView>) -> Result<(), Stop> {
-    if entries.is_empty() {
-        return Ok(());
+    fn entry(&mut self, entries: &mut Vec<LogEntryView>, entry: LogEntryView) -> Result<(), Stop> {
+        match &mut self.suspicion {
+            Some(suspicion) if suspicion.roots.len() >= MAX_SUSPECTS => {
+                Err(Stop::Again(format!("nobody signs for what follows a bad entry: {}", suspicion.reason)))
+            }
+            Some(suspicion) => {
+                suspicion.add(&entry.entry.0);
+                Ok(())
+            }
+            None => {
+                entries.push(entry);
+                Ok(())
+            }
+        }
     }
-    let batch = std::mem::take(entries);
-    follower.advance(node, &batch)
-}
 
-/// After a failed commit the database may or may not have the batch; it is asked, not guessed.
-fn recover(follower: &mut Follower) {
-    let next = follower.replica.next_seq();
-    let Ok(stored) = follower.storage.entries(next, PAGE) else { return };
-    for entry in stored {
-        let tokens: Vec<Vec<u8>> = entry.tokens.into_iter().map(|t| t.bytes).collect();
-        if follower.take(&entry.bytes, &tokens).is_err() {
+    fn flush(&mut self, entries: &mut Vec<LogEntryView>, connection: u64) {
+        let batch = std::mem::take(entries);
+        if batch.is_empty() {
             return;
+        }
+        if let Err(stop) = self.follower.advance(&self.node, &batch) {
+            let suspicious = matches!(stop, Stop::Suspicious(_));
+            self.stop(stop, connection);
+            if suspicious && let Some(suspicion) = &mut self.suspicion {
+                let bad = self.follower.replica.next_seq();
+                batch.iter().filter(|line| line.seq > bad).for_each(|line| suspicion.add(&line.entry.0));
+            }
+        }
+    }
+
+    fn doubt(&mut self, suspicion: Option<Box<Suspicion>>) {
+        self.node.view.suspect(suspicion.as_ref().map(|s| s.reason.clone()));
+        self.suspicion = suspicion;
+    }
+
+    fn stop(&mut self, stop: Stop, connection: u64) {
+        match stop {
+            Stop::Diverged { reason, line } => halt(&self.node, &reason, &line),
+            Stop::Suspicious(suspicion) => {
+                tracing::error!(reason = suspicion.reason, "an entry cannot be right; nothing is signed meanwhile");
+                self.doubt(Some(suspicion));
+            }
+            Stop::Again(reason) => {
+                tracing::warn!(reason, "the log is asked for again");
+                self.broken.send_replace(connection);
+            }
+            Stop::Storage(error) => {
+                tracing::error!(error, "the log cannot be stored; it is asked for again");
+                self.follower.recover();
+                self.broken.send_replace(connection);
+            }
         }
     }
 }
 
-/// Lines behind a gap are of no use; the connection is made again from the right place.
-fn drain(received: &mut mpsc::Receiver<Line>) {
-    while received.try_recv().is_ok() {}
+impl Follower {
+    /// After a failed commit the database may or may not have the batch; it is asked, not guessed.
+    fn recover(&mut self) {
+        let Ok(stored) = self.storage.entries(self.replica.next_seq(), PAGE) else { return };
+        for entry in stored {
+            let tokens: Vec<Vec<u8>> = entry.tokens.into_iter().map(|t| t.bytes).collect();
+            if self.take(&entry.bytes, &tokens).is_err() {
+                return;
+            }
+        }
+    }
 }
 
 fn halt(node: &Node, reason: &str, line: &str) {

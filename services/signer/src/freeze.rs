@@ -11,12 +11,17 @@ use std::{
     fs,
     io::Write,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 use ucan::{Limits, Token, container};
 
-/// Direct freezes wait for the log, which takes seconds; a flood of them is an attack on the node's memory.
-const MAX_FREEZES: usize = 1_000;
+/// One is enough to hold a whole realm; a few more let the log take over one without releasing the realm.
+const PER_REALM: usize = 4;
+
+/// Tries to pass a freeze on while its statement is valid: fifteen minutes.
+const FORWARDS: u32 = 60;
+const FORWARD_PAUSE: Duration = Duration::from_secs(15);
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Direct {
@@ -41,17 +46,19 @@ pub(crate) enum FreezeError {
     Refused(String),
     #[error("cannot be kept: {0}")]
     Keep(#[source] std::io::Error),
-    #[error("too many freezes wait for the log")]
-    Full,
 }
 
 impl DirectFreezes {
-    /// Those that were held when the node stopped. A file that cannot be read freezes nothing by itself; the log does.
-    pub fn load(data: &Path) -> Self {
+    /// Those that were held when the node stopped. A file that cannot be read stops the node: it might say that
+    /// everything is frozen.
+    pub fn load(data: &Path) -> std::io::Result<Self> {
         let file = data.join("freezes.json");
-        let held: Vec<Direct> =
-            fs::read(&file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-        Self { file, held: Mutex::new(held.into_iter().map(|d| (d.statement, d)).collect()) }
+        let held: Vec<Direct> = match fs::read(&file) {
+            Ok(bytes) => serde_json::from_slice(&bytes)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        Ok(Self { file, held: Mutex::new(held.into_iter().map(|d| (d.statement, d)).collect()) })
     }
 
     /// Whether something of this tenant, or everything, is frozen here directly. The scope within the realm is not
@@ -85,8 +92,8 @@ impl DirectFreezes {
 
     fn hold(&self, direct: Direct) -> Result<(), FreezeError> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.len() >= MAX_FREEZES {
-            return Err(FreezeError::Full);
+        if held.values().filter(|d| d.realm == direct.realm).count() >= PER_REALM {
+            return Ok(());
         }
         held.insert(direct.statement, direct);
         save(&self.file, &held).map_err(FreezeError::Keep)
@@ -124,6 +131,17 @@ pub(crate) fn take(node: &Node, body: &[u8]) -> Result<Vec<FreezeScope>, FreezeE
         node.freezes.hold(Direct { statement: statement.cid(), realm, scope: set.scope.clone() })?;
     }
     Ok(node.freezes.scopes())
+}
+
+/// Passes a direct freeze on to the log, which then governs it. Whoever sent it may have reached this node alone.
+pub(crate) async fn forward(node: Arc<Node>, body: Vec<u8>) {
+    for _ in 0..FORWARDS {
+        match node.control_plane.submit_statement(&body).await {
+            Ok(_) => return,
+            Err(error) if !error.is_retryable() => return,
+            Err(_) => tokio::time::sleep(FORWARD_PAUSE).await,
+        }
+    }
 }
 
 fn scope(scope: &Scope) -> FreezeScope {

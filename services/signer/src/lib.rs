@@ -59,6 +59,9 @@ pub enum StartError {
     /// The stored log does not match the database's own record of its end.
     #[error("the signer's own copy of the log is bad: {0}")]
     Tampered(String),
+    /// The direct freezes cannot be read; what they hold is not known.
+    #[error("the file of direct freezes cannot be read")]
+    Freezes(#[source] std::io::Error),
     /// A key file cannot be opened.
     #[error(transparent)]
     Keys(#[from] KeysError),
@@ -155,7 +158,7 @@ async fn open(config: Config, ambient: Ambient) -> Result<(Arc<Node>, follow::Fo
     let keys = keys::Keys::load(&config)?;
     let node = Node {
         view: view::View::new(follower.replica().clone(), halted),
-        freezes: freeze::DirectFreezes::load(&config.data),
+        freezes: freeze::DirectFreezes::load(&config.data).map_err(StartError::Freezes)?,
         sessions: session::Sessions::new(),
         ceremonies: dkg::Ceremonies::default(),
         replays: Mutex::new(ReplayGuard::new(ENVELOPE_TOLERANCE, ENVELOPES_PER_SENDER)),

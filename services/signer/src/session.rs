@@ -78,18 +78,21 @@ fn shares(node: &Node) -> Result<(u64, Arc<Shares>), Refusal> {
 }
 
 fn alive(node: &Node) -> Result<(), Refusal> {
-    node.view.halted().map_or(Ok(()), |reason| refuse(RefusalCode::Diverged, reason))
+    let reason = node.view.halted().map(str::to_owned).or_else(|| node.view.suspected());
+    reason.map_or(Ok(()), |reason| refuse(RefusalCode::Diverged, reason))
 }
 
 /// The gate: the ledger's permit, unless a freeze reached this node directly.
 fn permit(node: &Node, proposal: &Cid) -> Result<Permit, Refusal> {
     alive(node)?;
-    let replica = node.view.replica();
-    let state = replica.state();
+    let before = node.view.replica();
+    let state = before.state();
     if state.proposal(proposal).is_some_and(|p| node.freezes.holds(state.operator(), p.tenant)) {
         return refuse(RefusalCode::Frozen, "a freeze reached this node directly");
     }
-    let permit = state.permit(proposal, node.ambient.now(), node.view.freshness(node.config.lease));
+    // Loaded after the question about direct freezes: one that the log has taken over since is in this view.
+    let replica = node.view.replica();
+    let permit = replica.state().permit(proposal, node.ambient.now(), node.view.freshness(node.config.lease));
     permit.map_err(on_hold)
 }
 
@@ -117,6 +120,10 @@ fn own_checkpoint(node: &Node, note: &str) -> Result<Checkpoint, Refusal> {
 pub(crate) async fn commit(node: &Arc<Node>, request: CommitRequest) -> Result<CommitReply, Refusal> {
     if !node.view.reach(request.min_seq.saturating_add(1), PATIENCE).await {
         return refuse(RefusalCode::Behind, "the log has not reached that entry here");
+    }
+    // The first key generation is tested before there is any quorum.
+    if let SigningSubject::DkgTest { ceremony, suite } = &request.subject {
+        return node.ceremonies.commit(ceremony, *suite);
     }
     let (epoch, shares) = shares(node)?;
     let session = Some(session(&request.subject));

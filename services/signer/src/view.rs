@@ -21,6 +21,7 @@ pub(crate) struct View {
     checkpoint: Mutex<Time>,
     roots: Mutex<VecDeque<(u64, Hash)>>,
     halted: OnceLock<String>,
+    suspected: Mutex<Option<String>>,
 }
 
 impl View {
@@ -37,6 +38,7 @@ impl View {
             checkpoint: Mutex::new(Time::ZERO),
             roots: Mutex::new(roots),
             halted: lock,
+            suspected: Mutex::new(None),
         }
     }
 
@@ -88,6 +90,15 @@ impl View {
     /// Stops signing for good: this node and the log have parted.
     pub fn halt(&self, reason: String) {
         self.halted.get_or_init(|| reason);
+    }
+
+    /// Stops signing while what has come cannot be right and nobody has signed for it yet.
+    pub fn suspect(&self, reason: Option<String>) {
+        *self.suspected.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+
+    pub fn suspected(&self) -> Option<String> {
+        self.suspected.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub fn halted(&self) -> Option<&str> {
