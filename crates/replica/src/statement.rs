@@ -28,6 +28,9 @@ impl Tokens {
             if !invocation.proofs().contains(&cid) {
                 return Err(bad(cid, "the statement does not name it".to_owned()));
             }
+            if introduced.iter().any(|d| d.cid() == cid) {
+                return Err(bad(cid, "a token came twice".to_owned()));
+            }
             introduced.push(ucan::open_delegation(token).map_err(|e| bad(cid, e.to_string()))?);
         }
         if introduced.len().saturating_add(1) != tokens.len() {

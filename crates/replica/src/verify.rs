@@ -134,27 +134,24 @@ impl Verifier {
             Entry::decode(entry).map_err(|e| Divergence::Chain(log::ChainError { seq, kind: log::Fault::Entry(e) }))?;
         let known = |cid: &Cid| self.delegations.get(cid).cloned();
         let (statement, introduced) = read_statement(seq, &decoded.stmt, tokens, &known)?;
-        self.replica.follow(entry, &statement)?;
-        for delegation in introduced {
-            let cid = delegation.cid();
-            if self.delegations.insert(cid, delegation).is_some() {
-                let reason = "an earlier entry introduced it".to_owned();
-                return Err(Divergence::Token { seq, token: cid, reason }.into());
-            }
+        if let Some(again) = introduced.iter().find(|d| self.delegations.contains_key(&d.cid())) {
+            let reason = "an earlier entry introduced it".to_owned();
+            return Err(Divergence::Token { seq, token: again.cid(), reason }.into());
         }
+        self.replica.follow(entry, &statement)?;
+        self.delegations.extend(introduced.into_iter().map(|d| (d.cid(), d)));
         if let Some(key) = self.replica.state().quorum().and_then(|q| quorum_key(self.replica.state().origin()?, q))
             && !self.quorums.contains(&key)
         {
             self.quorums.push(key);
         }
         let (size, root) = (self.replica.tree().size(), self.replica.tree().root());
-        match self.held.iter().find(|h| h.size == size) {
-            Some(held) if held.root != root => {
-                let reason = "the log differs from a checkpoint held from before".to_owned();
-                Err(VerifyError::Checkpoint { size, reason })
-            }
-            _ => Ok(()),
+        // All of them: two held checkpoints of one size and different roots are themselves a fork.
+        if self.held.iter().any(|h| h.size == size && h.root != root) {
+            let reason = "the log differs from a checkpoint held from before".to_owned();
+            return Err(VerifyError::Checkpoint { size, reason });
         }
+        Ok(())
     }
 
     /// Takes a checkpoint of exactly the entries so far.
