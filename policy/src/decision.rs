@@ -172,7 +172,8 @@ pub struct Violation {
 impl Violation {
     /// A violation with its message cut to [`MAX_MESSAGE_CHARS`].
     pub(crate) fn new(code: Code, msg: &str) -> Self {
-        Self { code, msg: msg.chars().take(MAX_MESSAGE_CHARS).collect() }
+        let end = msg.char_indices().nth(MAX_MESSAGE_CHARS).map_or(msg.len(), |(at, _)| at);
+        Self { code, msg: msg.get(..end).unwrap_or_default().to_owned() }
     }
 }
 

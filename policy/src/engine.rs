@@ -1,8 +1,16 @@
+#[cfg(test)]
+mod tests;
+
 use crate::{
     Bundle, Code, Decision, ENGINE, Effect, Input, LoadError, Violation, decision::MAX_VIOLATIONS, lint, value,
 };
 use domain::Digest;
-use regorus::{Value, languages::rego::compiler::Compiler, rvm::program::Program, rvm::vm::RegoVM};
+use regorus::{
+    Value,
+    languages::rego::compiler::Compiler,
+    rvm::program::Program,
+    rvm::vm::{RegoVM, VmError},
+};
 use std::{
     collections::BTreeSet,
     fmt,
@@ -51,9 +59,17 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Decides. Whatever goes wrong is a denial with [`Code::PolicyError`].
+    /// Decides. Whatever goes wrong is a denial with [`Code::PolicyError`], whose message is one of a few constants: see
+    /// [`Engine::diagnose`] for more.
     pub fn decide(&self, input: &Input) -> Decision {
         self.decision(input, self.evaluate(input))
+    }
+
+    /// What went wrong if [`Engine::decide`] denies `input` with [`Code::PolicyError`], in detail and partly in the words
+    /// of the engine. For people and logs only: another build of the engine may say it differently, so it is never part
+    /// of a decision.
+    pub fn diagnose(&self, input: &Input) -> Option<String> {
+        self.evaluate(input).err().map(|fault| fault.to_string())
     }
 
     /// The content address of the bundle that decides.
@@ -73,7 +89,7 @@ impl Engine {
         // A machine that failed is dropped with whatever state it is in.
         let result = catch_unwind(AssertUnwindSafe(|| vm.execute()))
             .map_err(|_| Fault::Evaluation("the engine failed".to_owned()))?
-            .map_err(|e| Fault::of_machine(&e.to_string()))?;
+            .map_err(|e| Fault::of_machine(&e))?;
         let verdict = Verdict::read(&result);
         let mut machines = idle();
         if machines.len() < MAX_IDLE {
@@ -88,7 +104,8 @@ impl Engine {
         vm.load_program(Arc::clone(&self.program));
         vm.set_data(Value::from_json_str(&self.data).map_err(|e| fault(&e))?).map_err(|e| fault(&e))?;
         vm.set_max_instructions(MAX_INSTRUCTIONS);
-        // A builtin that fails must fail the decision: as `undefined` it would make a violation rule pass silently.
+        // A builtin that fails ends the body of the rule that calls it, which then gives nothing. Bundles must not count
+        // on a failure to deny.
         vm.set_strict_builtin_errors(true);
         Ok(vm)
     }
@@ -96,7 +113,7 @@ impl Engine {
     pub(crate) fn decision(&self, input: &Input, outcome: Result<Verdict, Fault>) -> Decision {
         let verdict = outcome.unwrap_or_else(|fault| Verdict {
             effect: Effect::Deny,
-            violations: BTreeSet::from([Violation::new(Code::PolicyError, &fault.to_string())]),
+            violations: BTreeSet::from([Violation::new(Code::PolicyError, fault.message())]),
             approvals: 0,
         });
         Decision {
@@ -133,11 +150,20 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    fn of_machine(message: &str) -> Self {
-        if message.to_lowercase().contains("instruction limit") {
-            Self::Unbounded
-        } else {
-            Self::Evaluation(first_line(message))
+    fn of_machine(error: &VmError) -> Self {
+        match error {
+            VmError::InstructionLimitExceeded { .. } => Self::Unbounded,
+            other => Self::Evaluation(first_line(&other.to_string())),
+        }
+    }
+
+    /// What a decision says of it: constant, so that the bytes of a decision do not depend on the words of the engine.
+    const fn message(&self) -> &'static str {
+        match self {
+            Self::Unbounded => "the policy does not decide within 25000 instructions",
+            Self::Evaluation(_) => "the policy could not be evaluated",
+            Self::Result(_) => "the policy's result is not a decision",
+            Self::Unexplained => "the policy denied without naming a violation",
         }
     }
 }
@@ -173,13 +199,17 @@ impl Verdict {
 fn violation(value: &Value) -> Result<Violation, Fault> {
     let wrong = |what: &str| Fault::Result(format!("a violation {what}"));
     let fields = value.as_object().map_err(|_| wrong("is not an object"))?;
-    let text = |name: &str| fields.get(&Value::from(name)).and_then(|v| v.as_string().ok()).cloned();
+    // By iteration: looking a key up would allocate it, for each violation anew.
+    let text = |name: &str| {
+        let (_, value) = fields.iter().find(|(key, _)| key.as_string().is_ok_and(|key| key.as_ref() == name))?;
+        value.as_string().ok()
+    };
     let (Some(code), Some(msg), 2) = (text("code"), text("msg"), fields.len()) else {
         return Err(wrong("is not {\"code\": string, \"msg\": string}"));
     };
     match code.parse::<Code>() {
         Ok(Code::PolicyError) | Err(_) => Err(wrong(&format!("has the unknown code {code:?}"))),
-        Ok(code) => Ok(Violation::new(code, &msg)),
+        Ok(code) => Ok(Violation::new(code, msg)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a bundle must be to be loaded: it decides, it terminates, and it has nothing to decide by but its input and data.
 
 mod cycle;
+mod growth;
 mod module;
 mod rule;
 
@@ -20,7 +21,8 @@ pub(crate) const PACKAGE: &str = "data.payout";
 const RESULTS: [&str; 3] = ["approvals", "effect", "violation"];
 
 /// Builtins that are total, deterministic and whose result is not larger than what they are given. `sprintf` is the
-/// exception to the last, and allowed only where nothing can be built on its result: as a violation's message.
+/// exception to the last, and allowed only where nothing can be built on its result, as a violation's message, and with
+/// a format that is written out and pads nothing.
 const BUILTINS: &[&str] = &[
     "abs",
     "array.reverse",
@@ -78,6 +80,7 @@ pub(crate) fn sources(bundle: &Bundle) -> Result<Finding, LoadError> {
         rule::check(module, &modules, &mut findings);
     }
     cycle::check(&modules, &mut findings);
+    growth::check(&modules, &mut findings);
     match anchor {
         Some(anchor) if findings.is_empty() => Ok(anchor),
         _ => Err(LoadError::new(findings)),

@@ -1,4 +1,4 @@
-//! Builds the engine's value of an input straight from its fields: about twice as quick as going through JSON.
+//! Builds the engine's value of an input straight from its fields, without JSON text in between.
 
 use crate::input::{
     Action, Asset, Input, Installation, InstallationState, LineItem, Order, OrderState, Plugin, PluginState, Recipient,

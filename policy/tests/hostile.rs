@@ -48,6 +48,7 @@ const RULES: &[(&str, u32, &str)] = &[
     ("x := 1.5", 6, "1.5 is not an integer"),
     ("x := 1e3", 6, "1e3 is not an integer"),
     ("x := sprintf(\"%s%s\", [input, input])", 6, "sprintf may only be"),
+    ("x if sprintf(\"%9d\", [1])\nsprintf(f, a) := f", 6, "sprintf may only be"),
     ("x if effect == \"deny\" with input as {}", 23, "`with` is for tests only"),
     ("x if x", 1, "payout.x depends on itself"),
     ("f(n) := f(n - 1) if n > 0", 1, "payout.f depends on itself"),
@@ -69,6 +70,148 @@ fn hostile_rule_is_refused_where_it_stands() {
         let found = findings.iter().any(|f| f.starts_with(&place) && f.contains(reason));
         assert!(found, "{rule}: expected {place}…{reason}…, got {findings:#?}");
     }
+}
+
+/// A format and its arguments, which a message may not use even where no probe meets it.
+const FORMATS: &[(&str, &str)] = &[
+    ("\"%4000000000d\", [1]", "without flags, width or precision"),
+    ("\"%04000000000d\", [1]", "without flags, width or precision"),
+    ("\"%.4000000000f\", [1]", "without flags, width or precision"),
+    ("\"%-9s\", [1]", "without flags, width or precision"),
+    ("\"%%%9d\", [1]", "without flags, width or precision"),
+    ("`%9d`, [1]", "without flags, width or precision"),
+    ("\"\\u00259d\", [1]", "without flags, width or precision"),
+    ("\"%x\", [1]", "without flags, width or precision"),
+    ("\"%\", []", "without flags, width or precision"),
+    ("input.order.id, [1]", "not a constant string"),
+    ("concat(\"\", [\"%9\", \"d\"]), [1]", "not a constant string"),
+    ("\"%d\", [1], message", "takes a format and a list"),
+    ("\"%d\", input.splits", "not a list that is written out"),
+    ("\"%d and %d\", [1]", "not as many verbs"),
+    ("\"%d%%\", [1, 2]", "not as many verbs"),
+];
+
+#[test]
+fn padded_or_computed_format_is_refused_where_it_stands() {
+    for (arguments, reason) in FORMATS {
+        let rule = format!("violation contains {{\"code\": \"frozen\", \"msg\": sprintf({arguments})}}");
+        let findings = refused(&format!("{HEAD}{rule} if input.total == 7\n{DENY}"));
+        let found = findings.iter().any(|f| f.starts_with("payout/payout.rego:5:") && f.contains(reason));
+        assert!(found, "{arguments}: {findings:#?}");
+    }
+    for arguments in ["\"%d%%, %s and %v\", [1, 2, 3]", "\"none\", []", "`%d`, [1]"] {
+        let rule = format!("violation contains {{\"code\": \"frozen\", \"msg\": sprintf({arguments})}}");
+        Engine::load(&bundle(&format!("{HEAD}{rule} if true\n")).unwrap()).expect(arguments);
+    }
+}
+
+/// Rules whose values would grow faster than the instructions that make them.
+const GROWING: &[&str] = &[
+    "x := input.total * input.total * input.total",
+    "a := input.total * input.total\nx := a * a",
+    "x := c if {\n\tb := input.total * input.total\n\tc := b * b\n}",
+    "x := c if {\n\tb = input.total * input.total\n\t[c] = [b * 2]\n\tc * c == 0\n}",
+    "sq(n) := n * n\nx := sq(sq(input.total))",
+    "sq(n) := n * n\nx := y if {\n\tsq(input.total, y)\n\ty * y > 0\n}",
+    "x := sum([t | some s in input.splits; t := s.bps * s.amount]) * input.total",
+    "x := input.total * 10001 * input.total",
+    "a contains input.total * input.total\nx := [z | some y in a; z := y * y]",
+    "a := [input.total * input.total]\nx := a[0] * a[0]",
+    "a := {\"b\": input.total * input.total}\nx := a.b * a.b",
+    "a := {input.total * input.total: 1}\nx if {\n\ta[k]\n\tk * k > 0\n}",
+    "a := [input.total * input.total]\nx if every b in a { b * b > 0 }",
+    "x := abs(input.total * input.total) * max([input.total * input.total])",
+    "a := [input, input]\nx := [a, a]",
+    "x := [[input]]",
+    "x := {\"a\": {\"b\": input.total}}",
+    "x := {[s] | some s in input.splits}",
+    "x := c if {\n\tb := [input]\n\tc := [b, b]\n}",
+    "x := c if {\n\tb = [input]\n\tc := [b, b]\n}",
+    "x := c if {\n\t[input] = b\n\tc := [b, b]\n}",
+    "pair(p) := [p, p]\nx := pair(pair(input))",
+    "pair(p) := [p, p]\nx := [y | y := pair(input)]",
+    "pair(p) := [p, p]\nx := [y] if pair(input, y)",
+    "a contains input.total\nx := [a, a]",
+    "a contains input.total\nb contains a",
+    "a[s.recipient] := s if some s in input.splits\nx[1] := a",
+    "a.b := input.total\nx := [a]",
+    "a := [input] | {input}\nx := [a]",
+    "x := [sort([input]), array.slice([input], 0, 1), object.get(input, \"a\", [input])]",
+    "x := [1 | false] if true else := [[input]]",
+    "x := {k: v | some k, s in input.splits; v := [s]}",
+];
+
+#[test]
+fn growing_value_is_refused_where_it_stands() {
+    let mut missed = Vec::new();
+    for rules in GROWING {
+        let reasons = ["a product is multiplied again", "may not hold another"];
+        let found = |f: &String| f.starts_with("payout/payout.rego:") && reasons.iter().any(|r| f.contains(r));
+        let source = bundle(&format!("{HEAD}{rules}\n{DENY}")).unwrap();
+        let findings: Vec<String> = check(&source).iter().map(ToString::to_string).collect();
+        if !findings.iter().any(found) {
+            missed.push((rules, findings));
+        }
+    }
+    assert!(missed.is_empty(), "{missed:#?}");
+}
+
+#[test]
+fn package_as_a_value_is_refused() {
+    let modules = [
+        (
+            "payout/payout.rego",
+            format!(
+                "package payout\nimport rego.v1\nimport data.limits\ndefault effect := \"deny\"\n\
+             default approvals := 0\nx := [limits, data.limits[input.action]]\n{DENY}"
+            ),
+        ),
+        ("limits/limits.rego", "package limits\nimport rego.v1\na := [input]\n".to_owned()),
+    ];
+    let modules = modules.map(|(path, source)| (path.to_owned(), source));
+    let findings = check(&Bundle::new(BTreeMap::from(modules), "{}".to_owned()).unwrap());
+    let found = findings.iter().filter(|f| f.reason == "data.limits is a package: name the rule").count();
+    assert_eq!(found, 2, "{findings:#?}");
+}
+
+#[test]
+fn values_that_stay_small_are_accepted() {
+    for rules in [
+        "x := abs((input.total * 10000) - (input.now * input.total))",
+        "x := (input.total * input.now) + (input.now * input.now)",
+        "x := (input.total * input.now) * 100",
+        "x := [[1, 2], [3, 4]]",
+        "a := [s.bps | some s in input.splits]\nx := [count(a), sum(a), a[0], max(a)]",
+        "a := {s.recipient: s | some s in input.splits}\nx := [s.bps | some r, s in a; a[r].amount > 0]",
+        "twice(n) := n * 2\nx := twice(twice(twice(input.total)))",
+        "x := {v.code | some v in violation}",
+    ] {
+        let source = format!("{HEAD}{rules}\n{DENY}");
+        let error = Engine::load(&bundle(&source).unwrap()).err();
+        assert_eq!(error, None, "{rules}");
+    }
+}
+
+#[test]
+fn long_chains_of_names_are_refused_quickly() {
+    let chain = (0..1_500).map(|n| format!("a{n} := a{}", n + 1)).collect::<Vec<_>>().join("\n");
+    let findings = refused(&format!("{HEAD}{chain}\na1500 := [input]\n{DENY}"));
+    assert!(findings.iter().any(|f| f.contains("more than 64 names")), "{findings:?}");
+    let product = |n: u32| format!("y{n} := input.now{}\n", " * 9 * input.now".repeat(30));
+    let products = refused(&format!("{HEAD}{}{DENY}", (0..80).map(product).collect::<String>()));
+    assert!(products.len() <= 100 && products[0].contains("multiplied again"), "{products:?}");
+}
+
+#[test]
+fn long_rows_of_operators_are_refused_and_do_not_overflow() {
+    let row = |item: &str, times: usize| format!("{HEAD}x := {}1\n{DENY}", item.repeat(times));
+    for item in ["1\n+", "1+\n", "[1]\n|", "1\n<", "(1)\n+", "1 in\n", "{1\n}\n&", "\"\"\n*", "1\n=", "1\n:="] {
+        let findings = refused(&row(item, 6_000));
+        assert!(findings.iter().any(|f| f.contains("operators in a row")), "{item:?}: {findings:?}");
+    }
+    let statements = format!("{HEAD}x if {{\n{}}}\n{DENY}", "\t1 + 1 == 2\n".repeat(500));
+    Engine::load(&bundle(&statements).unwrap()).unwrap();
+    Engine::load(&bundle(&row("1 + ", 60)).unwrap()).unwrap();
 }
 
 #[test]

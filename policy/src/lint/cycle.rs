@@ -36,19 +36,24 @@ pub(super) fn check(modules: &[Parsed], findings: &mut Vec<Finding>) {
 
 /// The rules that an expression may evaluate.
 fn targets(module: &Parsed, expr: &Expr, all: &BTreeSet<String>) -> Vec<String> {
+    let Some(full) = full_name(module, expr) else { return Vec::new() };
+    let below = |a: &str, b: &str| a == b || a.strip_prefix(b).is_some_and(|rest| rest.starts_with('.'));
+    all.iter().filter(|rule| below(&full, rule) || below(rule, &full)).cloned().collect()
+}
+
+/// The path from `data` that the constant start of a reference stands for, as if no local variable hid it.
+pub(super) fn full_name(module: &Parsed, expr: &Expr) -> Option<String> {
     if !matches!(expr, Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. }) {
-        return Vec::new();
+        return None;
     }
     let names = path(expr).0;
-    let Some((first, rest)) = names.split_first() else { return Vec::new() };
+    let (first, rest) = names.split_first()?;
     let root = match (first.as_str(), module.imported(first)) {
         ("data", _) => "data".to_owned(),
         (_, Some(root)) => root,
         (_, None) => format!("{}.{first}", module.package),
     };
-    let full = std::iter::once(root.as_str()).chain(rest.iter().map(String::as_str)).collect::<Vec<_>>().join(".");
-    let below = |a: &str, b: &str| a == b || a.strip_prefix(b).is_some_and(|rest| rest.starts_with('.'));
-    all.iter().filter(|rule| below(&full, rule) || below(rule, &full)).cloned().collect()
+    Some(std::iter::once(root.as_str()).chain(rest.iter().map(String::as_str)).collect::<Vec<_>>().join("."))
 }
 
 fn reaches(start: &str, uses: &BTreeMap<String, BTreeSet<String>>) -> bool {

@@ -6,6 +6,10 @@ use regorus::unstable::{
 /// Brackets nest at most this deep in a module: more than readable policies need, and little work for the parser.
 const MAX_NESTING: usize = 10;
 
+/// One expression has at most this many operators in a row: more than readable policies need, and a bound of the stack
+/// that every walk over its syntax tree takes.
+const MAX_OPERATORS: usize = 64;
+
 /// One module, parsed.
 pub(crate) struct Parsed {
     /// The path inside the bundle.
@@ -62,22 +66,46 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Parsed, Finding> {
 }
 
 /// Refuses deep nesting before the parser sees it: the parser tries alternatives at every level, so its time doubles
-/// with each.
+/// with each. Refuses long rows of operators too: each makes the syntax tree one level deeper, and a tree that is too
+/// deep overflows the stack of whatever walks it.
 fn nesting(file: &str, source: &Source) -> Result<(), Finding> {
     let mut lexer = Lexer::new(source);
     let mut depth: usize = 0;
     let mut prefixes: usize = 0;
+    // Operators in a row at each depth; a statement ends where a line does, unless an operator stands at either side.
+    let mut rows: Vec<usize> = vec![0];
+    let (mut line, mut after_operator) = (0, false);
     // What cannot be read as a token is left to the parser's own message.
     while let Ok(token) = lexer.next_token() {
         if token.0 == TokenKind::Eof {
             break;
         }
-        match token.1.text() {
-            "(" | "[" | "{" => depth = depth.saturating_add(1),
-            ")" | "]" | "}" => depth = depth.saturating_sub(1),
+        let text = token.1.text();
+        let symbol = token.0 == TokenKind::Symbol;
+        let operator = text == "in" || (symbol && !"()[]{},;:.".contains(text));
+        let ends = (symbol && matches!(text, "," | ";")) || (token.1.line != line && !operator && !after_operator);
+        (line, after_operator) = (token.1.line, operator);
+        if let Some(row) = rows.last_mut() {
+            *row = if ends { 0 } else { row.saturating_add(usize::from(operator)) };
+            if *row > MAX_OPERATORS {
+                let reason = format!("more than {MAX_OPERATORS} operators in a row");
+                return Err(Finding { file: file.to_owned(), line: token.1.line, column: token.1.col, reason });
+            }
+        }
+        match text {
+            "(" | "[" | "{" => {
+                depth = depth.saturating_add(1);
+                rows.push(0);
+            }
+            ")" | "]" | "}" => {
+                depth = depth.saturating_sub(1);
+                if rows.len() > 1 {
+                    rows.pop();
+                }
+            }
             _ => {}
         }
-        prefixes = if matches!(token.1.text(), "not" | "-") { prefixes.saturating_add(1) } else { 0 };
+        prefixes = if matches!(text, "not" | "-") { prefixes.saturating_add(1) } else { 0 };
         if depth > MAX_NESTING || prefixes > MAX_NESTING {
             let reason = format!("nested more than {MAX_NESTING} deep");
             return Err(Finding { file: file.to_owned(), line: token.1.line, column: token.1.col, reason });
@@ -150,6 +178,10 @@ pub(crate) enum Node<'a> {
     Expr(&'a Expr),
     /// A `with` modifier.
     With(&'a Span),
+    /// A pattern that takes each key or item of a domain: `some item in domain`.
+    Item { item: &'a Expr, domain: &'a Expr },
+    /// A name that takes each key or item of a domain: `every name in domain`.
+    Named { name: &'a Span, domain: &'a Expr },
 }
 
 /// Visits every expression and `with` of a rule, outer ones first.
@@ -224,14 +256,17 @@ fn query<'a>(query: &'a Query, visit: &mut impl FnMut(Node<'a>)) {
         match &statement.literal {
             Literal::SomeVars { .. } => {}
             Literal::SomeIn { key, value, collection, .. } => {
-                if let Some(key) = key {
-                    expression(key, visit);
+                for item in key.iter().chain(std::iter::once(value)) {
+                    visit(Node::Item { item, domain: collection });
+                    expression(item, visit);
                 }
-                expression(value, visit);
                 expression(collection, visit);
             }
             Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => expression(expr, visit),
-            Literal::Every { domain, query: inner, .. } => {
+            Literal::Every { key, value, domain, query: inner, .. } => {
+                for name in key.iter().chain(std::iter::once(value)) {
+                    visit(Node::Named { name, domain });
+                }
                 expression(domain, visit);
                 self::query(inner, visit);
             }

@@ -4,7 +4,7 @@ use super::{
     not_allowed,
 };
 use crate::{Code, Finding, engine::ENTRY_PACKAGE};
-use regorus::unstable::{ArithOp, Expr, Rule, RuleHead};
+use regorus::unstable::{ArithOp, Expr, Ref, Rule, RuleHead};
 
 /// Checks the header and every rule of a module.
 pub(super) fn check(parsed: &Parsed, modules: &[Parsed], findings: &mut Vec<Finding>) {
@@ -32,6 +32,7 @@ pub(super) fn check(parsed: &Parsed, modules: &[Parsed], findings: &mut Vec<Find
         walk(rule, &mut |node| match node {
             Node::With(span) => findings.push(parsed.finding(span, "`with` is for tests only")),
             Node::Expr(expr) => expression(parsed, modules, expr, message, findings),
+            Node::Item { .. } | Node::Named { .. } => {}
         });
     }
 }
@@ -69,15 +70,18 @@ pub(crate) fn head(rule: &Rule) -> Option<((&Expr, String), &Expr)> {
 
 fn expression(parsed: &Parsed, modules: &[Parsed], expr: &Expr, message: Option<&Expr>, findings: &mut Vec<Finding>) {
     match expr {
-        Expr::Call { fcn, .. } => {
+        Expr::Call { fcn, params, .. } => {
             let span = start(fcn);
             let name = path(fcn).0.join(".");
-            if defined(parsed, modules, &name) {
-            } else if name == "sprintf" {
+            // First, so that a function of the bundle with the same name changes nothing.
+            if name == "sprintf" {
                 if !message.is_some_and(|message| std::ptr::eq(message, expr)) {
                     findings.push(parsed.finding(span, "sprintf may only be a violation's \"msg\" itself"));
                 }
-            } else if !BUILTINS.contains(&name.as_str()) {
+                if let Err((place, reason)) = format(expr, params) {
+                    findings.push(parsed.finding(place.span(), reason));
+                }
+            } else if !defined(parsed, modules, &name) && !BUILTINS.contains(&name.as_str()) {
                 findings.push(parsed.finding(span, not_allowed(&name)));
             }
         }
@@ -90,6 +94,44 @@ fn expression(parsed: &Parsed, modules: &[Parsed], expr: &Expr, message: Option<
         }
         _ => {}
     }
+}
+
+/// Checks the arguments of `sprintf`: the engine makes a message as wide as a format says, however wide that is, and a
+/// format with too few arguments would fail and take its violation with it.
+fn format<'a>(call: &'a Expr, params: &'a [Ref<Expr>]) -> Result<(), (&'a Expr, &'static str)> {
+    let [format, arguments] = params else {
+        return Err((call, "sprintf takes a format and a list"));
+    };
+    let Expr::Array { items, .. } = arguments.as_ref() else {
+        return Err((arguments.as_ref(), "sprintf's second argument is not a list that is written out"));
+    };
+    let (Expr::String { value, .. } | Expr::RawString { value, .. }) = format.as_ref() else {
+        return Err((format.as_ref(), "sprintf's format is not a constant string"));
+    };
+    match value.as_string().ok().and_then(|text| verbs(text)) {
+        None => {
+            let reason = "sprintf's format may only use %s, %d, %v and %%, without flags, width or precision";
+            Err((format.as_ref(), reason))
+        }
+        Some(count) if count != items.len() => {
+            Err((format.as_ref(), "sprintf's format has not as many verbs as there are arguments"))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// How many arguments a format takes, if it has only plain verbs.
+fn verbs(format: &str) -> Option<usize> {
+    let mut count: usize = 0;
+    let mut chars = format.chars();
+    while let Some(c) = chars.next() {
+        match (c == '%').then(|| chars.next()) {
+            None | Some(Some('%')) => {}
+            Some(Some('s' | 'd' | 'v')) => count = count.saturating_add(1),
+            Some(_) => return None,
+        }
+    }
+    Some(count)
 }
 
 /// Whether a function of this name is defined by the bundle itself.

@@ -1,0 +1,376 @@
+//! Keeps what a policy computes small. The limit of instructions bounds how many values a decision makes; these rules
+//! bound how large one can become, so that neither memory nor the time of one instruction runs away:
+//!
+//! - A collection that a policy builds from anything but constants holds no other such collection. Its items are
+//!   numbers, texts, or pieces of the input, of the data and of constants, whose sizes are bounded. Without this, forty
+//!   lines that each hold the line before twice would make a value of 2^40 items.
+//! - A product is not multiplied again, except with a constant up to [`MAX_FACTOR`]. Without this, every squaring would
+//!   double the digits.
+//!
+//! Both follow values through variables, rules and functions. Variables of one name in one rule count as one, so a
+//! bundle may have to rename one, but nothing hides.
+
+use super::{
+    PACKAGE, cycle,
+    module::{Node, Parsed, path, rule_name, start, walk},
+    rule,
+};
+use crate::Finding;
+use regorus::unstable::{ArithOp, AssignOp, Expr, Ref, Rule, RuleHead};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::BitOr,
+};
+
+/// A constant factor is at most this: the whole in basis points, which shares are compared in.
+const MAX_FACTOR: i64 = 10_000;
+/// A value passes through at most this many names from where it is made: more than readable policies need, and a bound
+/// of the work here.
+const MAX_STEPS: usize = 64;
+/// At most about this many findings are reported, which bounds the work on a bundle that is all mistakes.
+const MAX_FINDINGS: usize = 100;
+/// Builtins whose result is a truth value, a text or a count.
+const SCALAR: &[&str] = &["contains", "count", "endswith", "indexof", "lower", "sprintf", "startswith", "substring"];
+/// Builtins whose result is one of the items of what they are given, or a number made of them.
+const ITEM: &[&str] = &["abs", "max", "min", "sum"];
+
+/// What a value may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Grown {
+    /// A collection that the policy built.
+    collection: bool,
+    /// A product of two variables, or made from one.
+    product: bool,
+}
+
+impl Grown {
+    /// What an item of it may be.
+    const fn item(self) -> Self {
+        Self { collection: false, ..self }
+    }
+
+    /// What a collection of it is.
+    const fn held(self) -> Self {
+        Self { collection: true, ..self }
+    }
+}
+
+impl BitOr for Grown {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self { collection: self.collection || other.collection, product: self.product || other.product }
+    }
+}
+
+/// Reports collections inside collections, products of products, and references to whole packages.
+pub(super) fn check(modules: &[Parsed], findings: &mut Vec<Finding>) {
+    let mut growth = Growth::new(modules);
+    for _ in 0..MAX_STEPS {
+        if !growth.spread() {
+            return growth.report(findings);
+        }
+    }
+    findings.push(Finding::whole("bundle", format!("values pass through more than {MAX_STEPS} names")));
+}
+
+/// Where an expression stands: its module and the full name of its rule.
+#[derive(Clone, Copy)]
+struct Scope<'a> {
+    module: &'a Parsed,
+    rule: &'a str,
+}
+
+struct Growth<'a> {
+    /// Every rule with its full name.
+    rules: Vec<(&'a Parsed, String, &'a Rule)>,
+    names: BTreeSet<String>,
+    functions: BTreeMap<String, Vec<&'a [Ref<Expr>]>>,
+    /// By full name.
+    values: BTreeMap<String, Grown>,
+    /// By the full name of the rule and the name of the variable.
+    variables: BTreeMap<(String, String), Grown>,
+}
+
+impl<'a> Growth<'a> {
+    fn new(modules: &'a [Parsed]) -> Self {
+        let mut rules = Vec::new();
+        let mut functions: BTreeMap<String, Vec<&'a [Ref<Expr>]>> = BTreeMap::new();
+        for module in modules {
+            for rule in module.rules() {
+                let name = format!("{}.{}", module.package, rule_name(rule));
+                if let Rule::Spec { head: RuleHead::Func { args, .. }, .. } = rule {
+                    functions.entry(name.clone()).or_default().push(args);
+                }
+                rules.push((module, name, rule));
+            }
+        }
+        let names = rules.iter().map(|(_, name, _)| name.clone()).collect();
+        Self { rules, names, functions, values: BTreeMap::new(), variables: BTreeMap::new() }
+    }
+
+    /// Carries what is known one step further; false when there was nothing new.
+    fn spread(&mut self) -> bool {
+        let mut values = Vec::new();
+        let mut variables = Vec::new();
+        for (module, name, rule) in &self.rules {
+            let scope = Scope { module, rule: name };
+            for value in results(rule) {
+                let grown = self.grown(scope, value);
+                values.push((name.clone(), if partial(rule) { grown.held() } else { grown }));
+            }
+            walk(rule, &mut |node| self.flow(scope, &node, &mut variables));
+        }
+        let mut changed = false;
+        for (name, grown) in values {
+            changed |= join(&mut self.values, name, grown);
+        }
+        for (name, grown) in variables {
+            changed |= join(&mut self.variables, name, grown);
+        }
+        changed
+    }
+
+    /// What a node gives to variables.
+    fn flow(&self, scope: Scope<'_>, node: &Node<'_>, out: &mut Vec<((String, String), Grown)>) {
+        match node {
+            Node::Item { item, domain } => bind(scope.rule, item, self.grown(scope, domain).item(), out),
+            Node::Named { name, domain } => {
+                out.push(((scope.rule.to_owned(), name.text().to_owned()), self.grown(scope, domain).item()));
+            }
+            Node::Expr(Expr::AssignExpr { op, lhs, rhs, .. }) => {
+                bind(scope.rule, lhs, self.grown(scope, rhs), out);
+                if *op == AssignOp::Eq {
+                    bind(scope.rule, rhs, self.grown(scope, lhs), out);
+                }
+            }
+            Node::Expr(expr @ Expr::RefBrack { .. }) => {
+                let grown = self.grown(scope, expr).item();
+                let mut rest = *expr;
+                while let Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } = rest {
+                    if let Expr::RefBrack { index, .. } = rest {
+                        bind(scope.rule, index, grown, out);
+                    }
+                    rest = refr;
+                }
+            }
+            Node::Expr(call @ Expr::Call { fcn, params, .. }) => {
+                let function = cycle::full_name(scope.module, fcn).and_then(|name| self.functions.get_key_value(&name));
+                let mut arity = 0;
+                for args in function.iter().flat_map(|(_, definitions)| definitions.iter()) {
+                    arity = args.len();
+                    for (arg, param) in args.iter().zip(params) {
+                        let name = function.map_or("", |(name, _)| name.as_str());
+                        bind(name, arg, self.grown(scope, param), out);
+                    }
+                }
+                // Rego allows one argument more, which the result is unified with.
+                if let Some(last) = params.last().filter(|_| params.len() > arity) {
+                    bind(scope.rule, last, self.grown(scope, call), out);
+                }
+            }
+            Node::Expr(_) | Node::With(_) => {}
+        }
+    }
+
+    fn grown(&self, scope: Scope<'_>, expr: &Expr) -> Grown {
+        let all = |items: &mut dyn Iterator<Item = &Ref<Expr>>| {
+            items.map(|item| self.grown(scope, item)).fold(Grown::default(), Grown::bitor)
+        };
+        match expr {
+            _ if constant(expr) => Grown::default(),
+            Expr::Var { span, .. } => self.variable(scope, span.text()) | self.rule(scope, expr),
+            Expr::RefDot { .. } | Expr::RefBrack { .. } => {
+                let base = match root(expr) {
+                    Expr::Var { span, .. } => self.variable(scope, span.text()),
+                    other => self.grown(scope, other),
+                };
+                self.rule(scope, expr) | base.item()
+            }
+            Expr::Array { items, .. } | Expr::Set { items, .. } => all(&mut items.iter()).held(),
+            Expr::Object { fields, .. } => {
+                (all(&mut fields.iter().map(|f| &f.1)) | all(&mut fields.iter().map(|f| &f.2))).held()
+            }
+            Expr::ArrayCompr { term, .. } | Expr::SetCompr { term, .. } => self.grown(scope, term).held(),
+            Expr::ObjectCompr { key, value, .. } => (self.grown(scope, key) | self.grown(scope, value)).held(),
+            Expr::Call { fcn, params, .. } => {
+                let name = path(fcn).0.join(".");
+                let own = cycle::full_name(scope.module, fcn).filter(|name| self.functions.contains_key(name));
+                let given = all(&mut params.iter());
+                match (own, name.as_str()) {
+                    (Some(own), _) => self.values.get(&own).copied().unwrap_or_default(),
+                    (None, name) if SCALAR.contains(&name) => Grown::default(),
+                    (None, name) if ITEM.contains(&name) => given.item(),
+                    // The item that is found, or the last argument as it is.
+                    (None, "object.get") => given.item() | all(&mut params.iter().skip(2)),
+                    (None, _) => given,
+                }
+            }
+            Expr::UnaryExpr { expr, .. } => self.grown(scope, expr).item(),
+            Expr::BinExpr { lhs, rhs, .. } => self.grown(scope, lhs) | self.grown(scope, rhs),
+            Expr::ArithExpr { op, lhs, rhs, .. } => {
+                let product = *op == ArithOp::Mul && !small(lhs) && !small(rhs);
+                self.grown(scope, lhs) | self.grown(scope, rhs) | Grown { collection: false, product }
+            }
+            _ => Grown::default(),
+        }
+    }
+
+    fn variable(&self, scope: Scope<'_>, name: &str) -> Grown {
+        self.variables.get(&(scope.rule.to_owned(), name.to_owned())).copied().unwrap_or_default()
+    }
+
+    /// What a reference takes from the rule that it names, if it names one: its value, or an item below it.
+    fn rule(&self, scope: Scope<'_>, expr: &Expr) -> Grown {
+        let Some(full) = cycle::full_name(scope.module, expr) else { return Grown::default() };
+        let value = |name: &str| self.values.get(name).copied().unwrap_or_default();
+        let whole = if path(expr).1 { value(&full) } else { value(&full).item() };
+        let above = full.match_indices('.').filter_map(|(at, _)| full.get(..at));
+        above.map(|name| value(name).item()).fold(whole, Grown::bitor)
+    }
+
+    fn report(&self, findings: &mut Vec<Finding>) {
+        for (module, name, rule) in &self.rules {
+            let scope = Scope { module, rule: name };
+            let told = module.package == PACKAGE && rule_name(rule) == "violation" && rule::head(rule).is_some();
+            if partial(rule) && !told {
+                for value in results(rule) {
+                    self.held(scope, value, findings);
+                }
+            }
+            walk(rule, &mut |node| {
+                if let Node::Expr(expr) = node {
+                    self.expression(scope, expr, findings);
+                }
+            });
+        }
+    }
+
+    fn expression(&self, scope: Scope<'_>, expr: &Expr, findings: &mut Vec<Finding>) {
+        match expr {
+            _ if findings.len() >= MAX_FINDINGS => {}
+            Expr::Array { items, .. } | Expr::Set { items, .. } => {
+                for item in items {
+                    self.held(scope, item, findings);
+                }
+            }
+            Expr::Object { fields, .. } => {
+                for (_, key, value) in fields {
+                    self.held(scope, key, findings);
+                    self.held(scope, value, findings);
+                }
+            }
+            Expr::ArrayCompr { term, .. } | Expr::SetCompr { term, .. } => self.held(scope, term, findings),
+            Expr::ObjectCompr { key, value, .. } => {
+                self.held(scope, key, findings);
+                self.held(scope, value, findings);
+            }
+            Expr::ArithExpr { op: ArithOp::Mul, span, lhs, rhs, .. }
+                if !small(lhs) && !small(rhs) && (self.grown(scope, lhs) | self.grown(scope, rhs)).product =>
+            {
+                let reason = format!("a product is multiplied again: only a constant up to {MAX_FACTOR} may");
+                findings.push(scope.module.finding(span, reason));
+            }
+            // A package as a value holds the values of all its rules, which may be collections themselves.
+            Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. } => {
+                let Some(full) = cycle::full_name(scope.module, expr) else { return };
+                if self
+                    .names
+                    .range(format!("{full}.")..)
+                    .next()
+                    .is_some_and(|rule| rule.starts_with(&format!("{full}.")))
+                {
+                    let reason = format!("{full} is a package: name the rule");
+                    findings.push(scope.module.finding(start(expr), reason));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Reports an item of a collection that is itself one.
+    fn held(&self, scope: Scope<'_>, item: &Expr, findings: &mut Vec<Finding>) {
+        if self.grown(scope, item).collection {
+            let reason = "a collection that the policy builds may not hold another one that it builds";
+            findings.push(scope.module.finding(start(item), reason));
+        }
+    }
+}
+
+/// What a reference begins with.
+fn root(expr: &Expr) -> &Expr {
+    let mut rest = expr;
+    while let Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } = rest {
+        rest = refr;
+    }
+    rest
+}
+
+fn join<K: Ord>(known: &mut BTreeMap<K, Grown>, key: K, more: Grown) -> bool {
+    let grown = known.entry(key).or_default();
+    let before = *grown;
+    *grown = before | more;
+    *grown != before
+}
+
+/// Gives a value to the variables of a pattern.
+fn bind(rule: &str, pattern: &Expr, grown: Grown, out: &mut Vec<((String, String), Grown)>) {
+    match pattern {
+        Expr::Var { span, .. } => out.push(((rule.to_owned(), span.text().to_owned()), grown)),
+        Expr::Array { items, .. } | Expr::Set { items, .. } => {
+            for item in items {
+                bind(rule, item, grown.item(), out);
+            }
+        }
+        Expr::Object { fields, .. } => {
+            for (_, _, value) in fields {
+                bind(rule, value, grown.item(), out);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The values that a rule gives; of a partial rule, the items.
+fn results(rule: &Rule) -> Vec<&Expr> {
+    match rule {
+        Rule::Default { value, .. } => vec![value.as_ref()],
+        Rule::Spec { head, bodies, .. } => {
+            let mut values: Vec<&Expr> =
+                bodies.iter().filter_map(|body| body.assign.as_ref()).map(|assign| assign.value.as_ref()).collect();
+            match head {
+                RuleHead::Compr { assign, .. } | RuleHead::Func { assign, .. } => {
+                    values.extend(assign.as_ref().map(|assign| assign.value.as_ref()));
+                }
+                RuleHead::Set { key, .. } => values.extend(key.as_ref().map(AsRef::as_ref)),
+            }
+            values
+        }
+    }
+}
+
+/// Whether a rule gives one item of its value: `a contains x`, `a[k] := v`, `a.b := v`.
+fn partial(rule: &Rule) -> bool {
+    match rule {
+        Rule::Spec { head: RuleHead::Set { .. }, .. } => true,
+        Rule::Spec { head: RuleHead::Compr { refr, .. } | RuleHead::Func { refr, .. }, .. }
+        | Rule::Default { refr, .. } => !matches!(refr.as_ref(), Expr::Var { .. }),
+    }
+}
+
+/// A text, number or collection that is written out: it is no larger than the bundle.
+fn constant(expr: &Expr) -> bool {
+    match expr {
+        Expr::String { .. } | Expr::RawString { .. } | Expr::Number { .. } | Expr::Bool { .. } | Expr::Null { .. } => {
+            true
+        }
+        Expr::Array { items, .. } | Expr::Set { items, .. } => items.iter().all(|item| constant(item)),
+        Expr::Object { fields, .. } => fields.iter().all(|(_, key, value)| constant(key) && constant(value)),
+        _ => false,
+    }
+}
+
+/// A constant that any number may be multiplied with.
+fn small(expr: &Expr) -> bool {
+    matches!(expr, Expr::Number { span, .. } if span.text().parse::<i64>().is_ok_and(|n| n <= MAX_FACTOR))
+}
