@@ -79,10 +79,12 @@ pub struct ReceiptError {
 }
 
 impl ReceiptError {
+    #[expect(clippy::needless_pass_by_value, reason = "an error is told and done with")]
     pub(crate) fn new(step: Step, detail: impl ToString) -> Self {
         Self { step, seq: None, detail: detail.to_string() }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "an error is told and done with")]
     pub(crate) fn at(step: Step, seq: u64, detail: impl ToString) -> Self {
         Self { step, seq: Some(seq), detail: detail.to_string() }
     }
