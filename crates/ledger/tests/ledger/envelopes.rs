@@ -1,0 +1,214 @@
+//! What is refused whatever the command: replays, wrong times, realms, keys, chains.
+
+use crate::{
+    commands::{Case, every},
+    stage::{Stage, nobody, stranger},
+};
+use countersign_ledger::{Act, Refusal, Statement};
+use countersign_tests::{Person, Signed};
+use ipld_core::ipld::Ipld;
+use ucan::{ErrorClass, Policy, issue::NewDelegation};
+
+type Spoil = fn(&Case, &Stage) -> Signed;
+
+/// A chain that does not entitle, and what it is refused as.
+const CHAINS: &[(&str, ErrorClass, Spoil)] = &[
+    ("no proofs", ErrorClass::InvalidClaim, |c, s| c.sign(s, Vec::new(), |_| {})),
+    ("somebody else's proofs", ErrorClass::InvalidAudience, |c, s| {
+        s.world.invoke(&stranger(), c.root.did, c.command, &c.args, c.chain(s, |_| {}))
+    }),
+    ("delegated by nobody who may", ErrorClass::InvalidAudience, |c, s| {
+        let new = NewDelegation::new(c.issuer.did, c.root.did, c.command.parse().unwrap(), [6; 16]);
+        let proof = ucan::issue::delegate(&stranger().key, new).unwrap();
+        c.sign(s, vec![proof], |_| {})
+    }),
+    ("another command delegated", ErrorClass::Command, |c, s| {
+        let other = if c.is_payout() { "/proposal/cancel" } else { "/elsewhere" };
+        c.sign(s, c.chain(s, |d| d.command = other.parse().unwrap()), |_| {})
+    }),
+    ("a prefix of the command that is not a segment", ErrorClass::Command, |c, s| {
+        let cut = &c.command[..c.command.len() - 1];
+        c.sign(s, c.chain(s, |d| d.command = cut.parse().unwrap()), |_| {})
+    }),
+    ("a delegation about another subject", ErrorClass::InvalidSubject, |c, s| {
+        c.sign(s, c.chain(s, |d| d.subject = Some(nobody())), |_| {})
+    }),
+    ("a delegation that has ended", ErrorClass::Expired, |c, s| {
+        c.sign(s, c.chain(s, |d| d.expiration = Some(s.at.minus(30))), |_| {})
+    }),
+    ("a delegation that has not begun", ErrorClass::TooEarly, |c, s| {
+        c.sign(s, c.chain(s, |d| d.not_before = Some(s.at.plus(31))), |_| {})
+    }),
+    ("a delegation whose policy does not hold", ErrorClass::MatchError, |c, s| {
+        let wants =
+            Ipld::List(vec![Ipld::String("==".to_owned()), Ipld::String(".nothing".to_owned()), Ipld::Integer(1)]);
+        c.sign(s, c.chain(s, |d| d.policy = Policy::parse(vec![wants]).unwrap()), |_| {})
+    }),
+    ("an invocation that has expired", ErrorClass::Expired, |c, s| {
+        c.sign(s, c.chain(s, |_| {}), |i| i.expiration = Some(s.at.minus(30)))
+    }),
+    ("a nonce of 11 bytes", ErrorClass::InvalidClaim, |c, s| c.sign(s, c.chain(s, |_| {}), |i| i.nonce = vec![1; 11])),
+];
+
+#[test]
+fn a_chain_that_does_not_entitle_is_refused_whatever_the_command() {
+    for case in every() {
+        let stage = case.stage();
+        for (what, class, spoil) in CHAINS {
+            match stage.refusal(&spoil(&case, &stage)) {
+                Refusal::Unauthorised(denied) => assert_eq!(denied.class, *class, "{}: {what}", case.command),
+                other => panic!("{}: {what}: {other}", case.command),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_delegation_without_subject_entitles_to_nothing() {
+    for case in every() {
+        let stage = case.stage();
+        let class = if case.is_payout() { ErrorClass::InvalidSubject } else { ErrorClass::InvalidClaim };
+        let signed = case.sign(&stage, case.chain(&stage, |d| d.subject = None), |_| {});
+        assert!(matches!(stage.refusal(&signed), Refusal::Unauthorised(d) if d.class == class), "{}", case.command);
+    }
+}
+
+#[test]
+fn an_invocation_for_another_audience_is_refused_whatever_the_command() {
+    for case in every().into_iter().filter(|c| !c.is_genesis()) {
+        let stage = case.stage();
+        for audience in [None, Some(stage.world.issuer.did), Some(stranger().did)] {
+            let signed = case.sign(&stage, case.chain(&stage, |_| {}), |i| i.audience = audience);
+            let refusal = stage.refusal(&signed);
+            assert!(
+                matches!(&refusal, Refusal::Unauthorised(d) if d.class == ErrorClass::InvalidAudience),
+                "{}: {refusal}",
+                case.command
+            );
+        }
+    }
+}
+
+#[test]
+fn an_invocation_lives_for_minutes() {
+    for case in every() {
+        let stage = case.stage();
+        for (expiration, ok) in [
+            (None, false),
+            (Some(stage.at.plus(931)), false),
+            (Some(stage.at.plus(930)), true),
+            (Some(stage.at.minus(29)), true),
+        ] {
+            let signed = case.sign(&stage, case.chain(&stage, |_| {}), |i| i.expiration = expiration);
+            match stage.consider(&signed) {
+                Ok(_) => assert!(ok, "{} {expiration:?}", case.command),
+                Err(Refusal::Envelope { field: "exp", .. }) => assert!(!ok, "{} {expiration:?}", case.command),
+                Err(other) => panic!("{}: {other}", case.command),
+            }
+        }
+    }
+}
+
+#[test]
+fn the_same_bytes_are_known_however_often_they_come() {
+    for case in every() {
+        let mut stage = case.stage();
+        let signed = case.good(&stage);
+        let seq = stage.seq;
+        stage.say(&signed);
+        for later in [0, 300, 330] {
+            stage.at = stage.at.plus(later);
+            let refusal = stage.refusal(&signed);
+            assert_eq!(refusal, Refusal::AlreadyKnown { seq }, "{} after {later}", case.command);
+        }
+        assert_eq!(stage.state.seen(&signed.cid()), Some(seq));
+    }
+}
+
+#[test]
+fn what_is_forgotten_has_expired() {
+    for case in every().into_iter().filter(|c| !c.is_genesis()) {
+        let mut stage = case.stage();
+        let signed = case.good(&stage);
+        stage.say(&signed);
+        stage.wait(631);
+        stage.tick();
+        assert_eq!(stage.state.seen(&signed.cid()), None, "{}", case.command);
+        let refusal = stage.refusal(&signed);
+        assert!(matches!(&refusal, Refusal::Unauthorised(d) if d.class == ErrorClass::Expired), "{refusal}");
+    }
+}
+
+#[test]
+fn the_genesis_is_known_for_as_long_as_its_own_tolerance_lets_it_live() {
+    let mut stage = Stage::empty();
+    let args = countersign_ledger::args::Genesis { clock_tolerance: 120, ..crate::commands::genesis(&stage) };
+    let signed = stage.operator("/log/genesis", &args);
+    stage.say(&signed);
+    stage.wait(700);
+    stage.say(&stage.world.register_publisher());
+    assert_eq!(stage.refusal(&signed), Refusal::AlreadyKnown { seq: 0 });
+}
+
+#[test]
+fn a_subject_of_another_realm_is_refused() {
+    for case in every() {
+        let stage = case.stage();
+        let own = |root: &Person| stage.world.invoke(root, root.did, case.command, &case.args, Vec::new());
+        let expected = |refusal: Refusal| match refusal {
+            Refusal::Subject { expected } => expected,
+            other => panic!("{}: {other}", case.command),
+        };
+        let by_nobody = expected(stage.refusal(&own(&Person::named("nobody"))));
+        match by_nobody {
+            "the operator" => assert_eq!(expected(stage.refusal(&own(&stage.world.tenant))), by_nobody),
+            "a tenant of this log" => assert_eq!(expected(stage.refusal(&own(&stage.world.operator))), by_nobody),
+            both => assert_eq!(both, "the operator or a tenant of this log"),
+        }
+    }
+}
+
+#[test]
+fn a_named_proof_that_is_not_at_hand_is_refused() {
+    for case in every() {
+        let stage = case.stage();
+        let signed = case.good(&stage);
+        let statement = Statement::parse(signed.invocation.clone(), Vec::new()).unwrap();
+        match stage.state.step(&statement, stage.seq, stage.at) {
+            Err(Refusal::Unauthorised(denied)) => assert_eq!(denied.class, ErrorClass::UnavailableProof),
+            other => panic!("{}: {other:?}", case.command),
+        }
+    }
+}
+
+#[test]
+fn time_does_not_go_backwards() {
+    for case in every().into_iter().filter(|c| !c.is_genesis()) {
+        let mut stage = case.stage();
+        let (last, at) = (stage.at, stage.at.minus(1));
+        stage.at = at;
+        assert_eq!(stage.refusal(&case.good(&stage)), Refusal::TimeReversed { at, last }, "{}", case.command);
+    }
+}
+
+#[test]
+fn nothing_comes_before_the_genesis_and_no_second_one_after() {
+    for case in every() {
+        let stage = if case.is_genesis() { Stage::ready() } else { Stage::empty() };
+        let why = stage.why_not(&case.good(&stage));
+        let expected = if case.is_genesis() {
+            "cmd: a log has one genesis, its first entry"
+        } else {
+            "cmd: the first statement of a log is /log/genesis"
+        };
+        assert_eq!(why, expected, "{}", case.command);
+    }
+}
+
+#[test]
+fn no_other_command_is_a_statement() {
+    for command in ["/", "/log", "/log/genesis/again", "/proposal", "/installation/token", "/LOG/GENESIS", ""] {
+        let error = Act::parse(command, &Ipld::Map(std::collections::BTreeMap::new())).unwrap_err();
+        assert_eq!(error.to_string(), format!("unknown command {command}"));
+    }
+}

@@ -1,0 +1,17 @@
+//! The ledger's rules, one test module per part of them.
+
+#![allow(clippy::arithmetic_side_effects, reason = "tests")]
+
+mod approvals;
+mod args;
+mod budgets;
+mod commands;
+mod control_plane;
+mod envelopes;
+mod executions;
+mod freezes;
+mod permits;
+mod refusals;
+mod revocations;
+mod snapshots;
+mod stage;
