@@ -202,6 +202,11 @@ fn quorums_that_cannot_sign_are_refused() {
     assert_eq!(of(|q| q.0.threshold = 1), "threshold");
     assert_eq!(of(|q| q.0.threshold = 4), "threshold");
     assert_eq!(of(|q| q.0.participants.clear()), "threshold");
+    let four = |q: &mut args::SetQuorum| {
+        let fourth = countersign_ledger::Participant { id: 4, ..q.0.participants[0].clone() };
+        q.0.participants.push(fourth);
+    };
+    assert_eq!(of(four), "threshold", "two of four leave room for another two");
     assert_eq!(of(|q| q.0.participants.swap(0, 1)), "participants");
     assert_eq!(of(|q| q.0.participants[0].id = 0), "participants");
     assert_eq!(of(|q| q.0.participants[2].id = 256), "participants");
@@ -239,6 +244,7 @@ fn a_tenant_that_does_not_consent_is_refused() {
     assert_eq!(of(&|c| c.assets = vec![c.assets[0].clone(); 2]), "assets");
     assert_eq!(of(&|c| c.assets[0].asset.chain.0 = 1), "assets[0].asset");
     assert_eq!(of(&|c| c.confirmations = 10_001), "confirmations");
+    assert_eq!(of(&|c| c.confirmations = 0), "confirmations");
     assert_eq!(of(&|c| c.lift_admins = 0), "lift_admins");
     let bytes = |d: ucan::Verified<ucan::Delegation>| Ipld::Bytes(d.bytes().to_vec());
     let wrong = [

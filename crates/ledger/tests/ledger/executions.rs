@@ -83,6 +83,24 @@ fn attestations_of_those_who_left_do_not_count() {
 }
 
 #[test]
+fn signers_agree_on_the_transaction_too_and_may_correct_themselves() {
+    let mut stage = Stage::ready();
+    let id = stage.approved();
+    let [one, two, _] = nodes().try_into().expect("three nodes");
+    let saw = |stage: &Stage, node: &Person, n: u8| {
+        let verdict = Verdict::Final;
+        let args = args::Attest { proposal: id, verdict, block: 5, transaction: Some(transaction(n)) };
+        stage.world.by(node, "/execution/attest", &args)
+    };
+    stage.say(&saw(&stage, &one, 1));
+    stage.say(&saw(&stage, &two, 2));
+    assert_eq!((stage.status(), stage.budgets()), (None, [(SMALL, 0), (SMALL, 0)]));
+    assert_eq!(stage.why_not(&saw(&stage, &one, 1)), "proposal: you have attested it already");
+    stage.say(&saw(&stage, &one, 2));
+    assert_eq!((stage.status(), stage.budgets()), (Some(Status::Final), [(0, SMALL), (0, SMALL)]));
+}
+
+#[test]
 fn what_is_in_review_executes_not() {
     let mut stage = Stage::ready();
     let id = stage.in_review();

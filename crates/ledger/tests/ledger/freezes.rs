@@ -121,4 +121,8 @@ fn distinct_admins_lift_it_and_a_deputy_is_not_distinct() {
     stage.say(&stage.world.invoke(&tenant, tenant.did, "/freeze/set", &all, Vec::new()));
     stage.say(&by(&stage, &[&ada]));
     assert_eq!(stage.state.freezes().iter().count(), 1);
+    // Setting it again takes back what was said for lifting it.
+    stage.say(&stage.world.invoke(&tenant, tenant.did, "/freeze/set", &all, Vec::new()));
+    stage.say(&by(&stage, &[&bob]));
+    assert_eq!(stage.state.freezes().iter().count(), 1);
 }

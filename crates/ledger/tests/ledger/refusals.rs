@@ -76,6 +76,15 @@ fn quorums() {
     check(&[
         ("the same epoch again", |s| s.operator("/quorum/set", &quorum(1)), "epoch: the next epoch is 2"),
         ("an epoch skipped", |s| s.operator("/quorum/set", &quorum(3)), "epoch: the next epoch is 2"),
+        (
+            "an installation as a signer",
+            |s| {
+                let mut next = quorum(2);
+                next.0.participants[0].node = s.world.installation.did;
+                s.operator("/quorum/set", &next)
+            },
+            "participants: a node's key already has another part",
+        ),
         ("epoch 0", |s| s.operator("/quorum/set", &quorum(0)), "epoch: the next epoch is 2"),
     ]);
 }
@@ -131,6 +140,11 @@ fn grants() {
             "an asset that the tenant does not deal in",
             |s| grant(s, |g| g.limits[0].asset = other_asset()),
             "limits: unknown asset in the tenant's asset table",
+        ),
+        (
+            "an installation that is suspended",
+            |s| grant_to(s, other_installation().did),
+            "installation: it is suspended; resume or remove it first",
         ),
         ("a grant that has ended", |s| grant(s, |g| g.expires_at = s.at), "expires_at: lies in the past"),
         ("the tenant's key", |s| grant_to(s, s.world.tenant.did), TAKEN),

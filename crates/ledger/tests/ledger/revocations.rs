@@ -172,6 +172,21 @@ fn a_path_from_another_root_revokes_nothing_here() {
 }
 
 #[test]
+fn who_is_revoked_revokes_nothing_and_what_has_ended_needs_no_revoking() {
+    let mut line = line();
+    line.stage.say(&line.by_issuer(&line.people[3], 3));
+    let gone = "not entitled: the path is revoked already";
+    assert_eq!(line.stage.why_not(&line.by_issuer(&line.people[2], 3)), gone);
+    line.stage.say(&line.stage.admin("/ucan/revoke", &revoke(args::Revocation::Key(line.people[1].did))));
+    assert_eq!(line.stage.why_not(&line.by_issuer(&line.people[1], 1)), gone);
+
+    let mut line = self::line();
+    line.stage.wait(600);
+    let ended = "path: the delegation has expired, so nothing is left to revoke";
+    assert_eq!(line.stage.why_not(&line.by_issuer(&line.people[1], 1)), ended);
+}
+
+#[test]
 fn what_is_revoked_once_is_revoked() {
     let mut line = line();
     let grant = line.stage.world.installation.did;
