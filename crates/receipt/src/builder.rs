@@ -128,7 +128,8 @@ impl Builder {
         let subject = proposal.opened.statement.invocation().subject();
         let tenant =
             self.only("entry of its tenant", |act| matches!(act, Act::TenantCreate(c) if c.tenant == subject))?;
-        let approvals = self.approvals();
+        let needed = Decided::read(&proposal.opened).map_err(BuildError::Damaged)?.decision.approvals;
+        let approvals = self.approvals(usize::from(needed));
         let mut nearest = BuildError::Missing("quorum");
         // The signature says which quorum made it; usually the newest.
         for (set, quorum) in self.quorums() {
@@ -173,8 +174,9 @@ impl Builder {
         })
     }
 
-    /// The approvals that counted: of each person the last one that was not withdrawn.
-    fn approvals(&self) -> Vec<&Kept> {
+    /// The approvals that counted: of each person the last one that was not withdrawn, and of those the last `needed`,
+    /// because the ledger stops counting people whose right is revoked and waits for others.
+    fn approvals(&self, needed: usize) -> Vec<&Kept> {
         let mut standing: BTreeMap<Did, &Kept> = BTreeMap::new();
         for kept in &self.kept {
             match kept.opened.statement.act() {
@@ -187,7 +189,10 @@ impl Builder {
                 _ => {}
             }
         }
-        standing.into_values().collect()
+        let mut counted: Vec<&Kept> = standing.into_values().collect();
+        counted.sort_by_key(|k| std::cmp::Reverse(k.opened.seq()));
+        counted.truncate(needed);
+        counted
     }
 
     /// The attestations of this quorum's first t signers that agree on one execution. A signer's last word counts.

@@ -103,7 +103,7 @@ pub(crate) fn check(receipt: &Receipt, roots: &Roots) -> Result<Summary, Receipt
     if cast.genesis.1.origin != receipt.origin {
         return Err(ReceiptError::new(Step::Cast, "the log is another one than the file says"));
     }
-    cast.check_order()?;
+    cast.check_order(&opened)?;
     let rights = authority::Rights::check(&cast, roots)?;
     let group = Group::of(cast.quorum.1).map_err(|detail| ReceiptError::new(Step::Quorum, detail))?;
     let checkpoint = checkpoint::check(&receipt.checkpoint, &cast, &opened, &receipt.entries)?;
@@ -169,6 +169,9 @@ fn check_approvals(cast: &Cast<'_>, decided: &Decided, rights: &authority::Right
         if give.review != decided.review {
             return bad("it approves another decision");
         }
+        if entry.entry.at >= cast.proposal.1.valid_until {
+            return bad("the proposal's validity had ended");
+        }
         if is_author(&rights.proposal, chain) {
             return bad("nobody reviews a proposal of their own");
         }
@@ -184,10 +187,14 @@ fn check_approvals(cast: &Cast<'_>, decided: &Decided, rights: &authority::Right
     Ok(people.into_iter().collect())
 }
 
+/// Whether a key that had a part in the proposal has one in the approval; the tenant's root, at which every chain
+/// begins, aside.
 fn is_author(proposal: &Chain, approval: &Chain) -> bool {
-    let person = approval.principal();
-    proposal.issuer() == person
-        || proposal.hops().iter().any(|h| h.audience() == person || h.audience() == approval.issuer())
+    keys(proposal).any(|author| keys(approval).any(|reviewer| reviewer == author))
+}
+
+fn keys(chain: &Chain) -> impl Iterator<Item = Did> + '_ {
+    std::iter::once(chain.issuer()).chain(chain.hops().iter().map(|h| h.audience()))
 }
 
 /// Exactly t different signers of the quorum, all of one transaction in one block.

@@ -84,15 +84,13 @@ impl<'a> Cast<'a> {
         [self.proposal.0, self.submitted.0].into_iter().chain(approvals).chain(attestations)
     }
 
-    /// Positions ascend, time never goes backwards, and nothing comes before what it needs.
-    pub fn check_order(&self) -> Result<(), ReceiptError> {
+    /// Positions ascend, time never goes backwards, and nothing comes before what it needs. `entries` are those of the
+    /// cast as the file has them.
+    pub fn check_order(&self, entries: &[Opened]) -> Result<(), ReceiptError> {
         let bad = |seq: u64, detail: &str| Err(ReceiptError::at(Step::Order, seq, detail));
-        let setup = [self.genesis.0, self.quorum.0, self.tenant.0];
-        let mut all: Vec<&Opened> = setup.into_iter().chain(self.of_tenant()).collect();
-        all.sort_by_key(|e| e.seq());
-        for (a, b) in all.iter().zip(all.iter().skip(1)) {
-            if a.seq() == b.seq() {
-                return bad(b.seq(), "two entries have this position");
+        for (a, b) in entries.iter().zip(entries.iter().skip(1)) {
+            if a.seq() >= b.seq() {
+                return bad(b.seq(), "it stands after an entry that does not come before it");
             }
             if a.entry.at > b.entry.at {
                 return bad(b.seq(), "its time lies before that of an earlier entry");

@@ -20,7 +20,7 @@ fn refused(value: &Value) {
     let text = serde_json::to_vec_pretty(value).unwrap();
     let canonical = serde_json::from_slice::<Receipt>(&text).ok().and_then(|r| r.encode().ok());
     let error = verify(canonical.as_ref().unwrap_or(&text), &GOOD.1);
-    assert!(error.is_err(), "{value}");
+    assert!(error.is_err(), "{} bytes are accepted", text.len());
 }
 
 #[test]
@@ -103,13 +103,15 @@ fn second_spellings_are_refused() {
         text.replace("\"version\": 1", "\"version\": 2").into_bytes(),
         text.replace("\"version\": 1,", "\"version\": 1,\n  \"version\": 1,").into_bytes(),
         text.replace("did:", "\\u0064id:").replacen("log.example", "\\u006cog.example", 1).into_bytes(),
-        text.replace(&signature, &signature.to_uppercase()).into_bytes(),
+        text.replace("\"proposal\": \"b", "\"proposal\": \"B").into_bytes(),
         vec![b' '; MAX_RECEIPT_BYTES + 1],
         Vec::new(),
     ];
     for spelling in spellings {
         assert_eq!(verify(&spelling, roots).unwrap_err().step, Step::File);
     }
+    let shouted = text.replace(&signature, &signature.to_uppercase());
+    assert_eq!(verify(shouted.as_bytes(), roots).unwrap_err().step, Step::Signature);
 }
 
 proptest! {
