@@ -1,4 +1,5 @@
 //! The JSON shape of every body, word for word.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use countersign_messages::{
     Approval, AuditRecord, Base64, CommitReply, CommitRequest, CommitmentEntry, Decision, DkgAccept, DkgAccepted,

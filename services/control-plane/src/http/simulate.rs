@@ -35,8 +35,11 @@ async fn signed(plane: &Arc<Plane>, body: &[u8]) -> Reply {
     if !matches!(statement.act(), Act::ProposalPayout(_)) {
         return Err(Failure::new(Type::MalformedRequest, "only a proposal can be simulated").field("cmd"));
     }
+    // A decision may take milliseconds under a wide policy, which the threads that answer requests do not have.
     let mut replica = snapshot.replica.clone();
-    let admitted = replica.admit(&statement, clock::now()).map_err(|error| match error {
+    let deciding = tokio::task::spawn_blocking(move || replica.admit(&statement, clock::now()));
+    let failed = |e: tokio::task::JoinError| Failure::new(Type::Internal, e.to_string());
+    let admitted = deciding.await.map_err(failed)?.map_err(|error| match error {
         AdmitError::Refused(refusal) => Failure::from(refusal),
         other => Failure::new(Type::Internal, other.to_string()),
     })?;
