@@ -54,7 +54,7 @@ fn checkpoint_that_is_too_small_or_not_cosigned_does_not_do() {
     let short = Tree::from_leaves(leaves(&market, size(&market) - 1));
     assert!(!plan.accepts(&market.cosigned(&short)));
     let note = market.cosigned(market.replica.tree());
-    let own: String = note.lines().take(6).map(|l| format!("{l}\n")).collect();
+    let own = note.lines().take(6).collect::<Vec<_>>().join("\n") + "\n";
     assert!(!plan.accepts(&own));
     let leaves = leaves(&market, size(&market));
     let refused = plan.clone().finish(&own, &|seq| Some(proof(&leaves, seq)));
@@ -71,7 +71,7 @@ fn signatures_of_strangers_under_the_checkpoint_are_left_out() {
     let mut lines: Vec<&str> = note.lines().collect();
     let witness = lines[5].replace("— log.example.com/test ", "— witness.example.com ");
     lines.insert(5, &witness);
-    let witnessed: String = lines.iter().map(|l| format!("{l}\n")).collect();
+    let witnessed = lines.join("\n") + "\n";
     let plan = fed(&market, paid.frame.proposal, size(&market)).plan().unwrap();
     let leaves = leaves(&market, size(&market));
     let receipt = plan.finish(&witnessed, &|seq| Some(proof(&leaves, seq))).unwrap();

@@ -352,7 +352,7 @@ fn checkpoint_needs_both_signatures_and_no_others() {
         assert_eq!(error.step, step, "{error}");
     };
     let lines: Vec<&str> = good.checkpoint.lines().collect();
-    let joined = |lines: &[&str]| lines.iter().map(|l| format!("{l}\n")).collect::<String>();
+    let joined = |lines: &[&str]| lines.join("\n") + "\n";
     with(joined(&lines[..6]), Step::Checkpoint);
     with(joined(&[&lines[..5], &lines[6..]].concat()), Step::Checkpoint);
     let witness = lines[5].replace("— log.example.com/test ", "— witness.example.com ");

@@ -42,12 +42,12 @@ impl Signers {
     }
 
     pub fn sign_secp256k1(&self, message: &[u8]) -> Vec<u8> {
-        sign(self.keys.iter().map(|k| &k.secp256k1).take(2).collect(), message, &mut self.rng.borrow_mut())
+        sign(&self.keys.iter().map(|k| &k.secp256k1).take(2).collect::<Vec<_>>(), message, &mut self.rng.borrow_mut())
     }
 
     pub fn sign_ed25519(&self, message: &[u8]) -> [u8; 64] {
-        let shares = self.keys.iter().map(|k| &k.ed25519).skip(1).collect();
-        sign(shares, message, &mut self.rng.borrow_mut()).try_into().unwrap()
+        let shares: Vec<_> = self.keys.iter().map(|k| &k.ed25519).skip(1).collect();
+        sign(&shares, message, &mut self.rng.borrow_mut()).try_into().unwrap()
     }
 }
 
@@ -55,7 +55,7 @@ fn url(id: u16) -> domain::NodeUrl {
     format!("http://127.0.0.1:{}", 7710 + id).parse().unwrap()
 }
 
-fn sign<C: Ciphersuite>(shares: Vec<&KeyShare<C>>, message: &[u8], rng: &mut StdRng) -> Vec<u8> {
+fn sign<C: Ciphersuite>(shares: &[&KeyShare<C>], message: &[u8], rng: &mut StdRng) -> Vec<u8> {
     let nonces: Vec<Nonces<C>> = shares.iter().map(|s| Nonces::generate(s, rng).unwrap()).collect();
     let commitments = shares.iter().zip(&nonces).map(|(s, n)| (s.id(), n.commitment().bytes));
     let set = CommitmentSet::new(shares[0].group(), commitments).unwrap();

@@ -195,6 +195,9 @@ impl Source {
             walk(path, path, 0, &mut found)?;
         } else {
             let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+            if !name.ends_with(".rego") {
+                return Err(Usage(format!("{}: neither a folder nor a *.rego file", path.display())));
+            }
             found.insert(name.to_owned(), path.clone());
         }
         let (mut modules, mut tests, mut data) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
