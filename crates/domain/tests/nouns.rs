@@ -1,6 +1,13 @@
 //! Texts and values of the nouns: what is written reads back, and nothing else does.
 
-#![allow(clippy::arithmetic_side_effects, reason = "tests")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 
 use countersign_domain::{
     AccountId, Address, Amount, AssetId, AssetKind, Bps, ChainAmount, ChainId, Cid, Did, Digest, FULL_BPS, MAX_AMOUNT,

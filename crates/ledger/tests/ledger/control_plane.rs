@@ -21,8 +21,8 @@ fn payout_by(stage: &Stage, person: &Person, chain: Vec<Verified<Delegation>>) -
     stage.world.invoke(person, stage.world.tenant.did, PAYOUT, &stage.world.payout(SMALL), chain)
 }
 
-fn soon(stage: &Stage) -> Option<Time> {
-    Some(stage.at.plus(600))
+fn soon(stage: &Stage) -> Time {
+    stage.at.plus(600)
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn a_chain_without_the_installation_proposes_nothing() {
     let without = "not entitled: the chain does not pass through an installation of this tenant";
     let direct = world.delegate(&world.tenant, stranger().did, world.tenant.did, PAYOUT);
     assert_eq!(stage.why_not(&payout_by(&stage, &stranger(), vec![direct])), without);
-    let by_issuer = passed_on(&stage, stranger().did, PAYOUT, soon(&stage));
+    let by_issuer = passed_on(&stage, stranger().did, PAYOUT, Some(soon(&stage)));
     assert_eq!(stage.why_not(&payout_by(&stage, &stranger(), by_issuer)), without);
     let root = world.invoke(&world.tenant, world.tenant.did, PAYOUT, &world.payout(SMALL), Vec::new());
     assert_eq!(stage.why_not(&root), without, "not even the tenant's root");
@@ -60,7 +60,7 @@ fn the_issuer_delegates_to_the_installation_alone() {
     let stage = Stage::ready();
     let world = &stage.world;
     let middleman = Person::named("middleman");
-    let mut chain = passed_on(&stage, middleman.did, PAYOUT, soon(&stage));
+    let mut chain = passed_on(&stage, middleman.did, PAYOUT, Some(soon(&stage)));
     chain.push(world.delegate(&middleman, world.installation.did, world.tenant.did, PAYOUT));
     assert_eq!(
         stage.why_not(&payout_by(&stage, &world.installation, chain)),
@@ -106,7 +106,7 @@ fn the_issuer_cancels_nothing_either() {
         let world = &stage.world;
         let own = cancel_by(&stage, &world.issuer, vec![world.tenant_to_issuer()], id);
         assert_eq!(stage.why_not(&own), "not entitled: the control plane passes authority on and never exercises it");
-        let handed = passed_on(&stage, stranger().did, CANCEL, soon(&stage));
+        let handed = passed_on(&stage, stranger().did, CANCEL, Some(soon(&stage)));
         assert_eq!(
             stage.why_not(&cancel_by(&stage, &stranger(), handed, id)),
             "not entitled: the control plane delegates to the granted installation only"
@@ -125,10 +125,10 @@ fn an_installation_cancels_its_own_alone() {
     let other = other_installation();
     stage.say(&stage.admin("/installation/grant", &second_grant(&stage, &other)));
     let id = stage.in_review();
-    let foreign = passed_on(&stage, other.did, CANCEL, soon(&stage));
+    let foreign = passed_on(&stage, other.did, CANCEL, Some(soon(&stage)));
     let alone = "not entitled: a plugin cancels its own proposals only";
     assert_eq!(stage.why_not(&cancel_by(&stage, &other, foreign, id)), alone);
-    let own = passed_on(&stage, stage.world.installation.did, CANCEL, soon(&stage));
+    let own = passed_on(&stage, stage.world.installation.did, CANCEL, Some(soon(&stage)));
     let mut lent = own.clone();
     lent.push(stage.world.delegate(&stage.world.installation, other.did, stage.world.tenant.did, CANCEL));
     assert_eq!(stage.why_not(&cancel_by(&stage, &other, lent, id)), alone, "not through another one either");

@@ -1,6 +1,13 @@
 //! The ledger's rules, one test module per part of them.
 
-#![allow(clippy::arithmetic_side_effects, reason = "tests")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 
 mod approvals;
 mod args;

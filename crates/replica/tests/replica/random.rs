@@ -87,18 +87,15 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
 fn say(history: &mut History, deed: &Deed, at: Time) {
     let pool = pool();
     let kinds = pool.said.len() + 10;
-    match pool.said.get(deed.what % kinds) {
-        Some(signed) => {
-            history.try_admit(signed, at);
-        }
-        None => {
-            let open = pool.proposals.iter().filter_map(|id| history.replica.state().proposal(id).map(|p| (*id, p)));
-            let Some((id, review)) = open.filter(|(_, p)| !p.is_approved()).map(|(id, p)| (id, p.review)).next() else {
-                return;
-            };
-            let person = &pool.world.approvers[deed.what / kinds % 3];
-            history.try_admit(&pool.world.approve(person, id, review), at);
-        }
+    if let Some(signed) = pool.said.get(deed.what % kinds) {
+        history.try_admit(signed, at);
+        return;
+    }
+    let open = pool.proposals.iter().filter_map(|id| history.replica.state().proposal(id).map(|p| (*id, p)));
+    let review = open.filter(|(_, p)| !p.is_approved()).map(|(id, p)| (id, p.review)).next();
+    if let Some((id, review)) = review {
+        let person = &pool.world.approvers[deed.what / kinds % 3];
+        history.try_admit(&pool.world.approve(person, id, review), at);
     }
 }
 
