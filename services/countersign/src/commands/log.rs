@@ -14,6 +14,7 @@ use domain::Did;
 use replica::{Report, Verifier, VerifyError};
 use serde::Serialize;
 use std::{
+    fmt::Write as _,
     fs::File,
     io::{BufReader, BufWriter, Write as _},
     path::{Path, PathBuf},
@@ -98,7 +99,7 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
             out.show(&exported, &text)?;
             Ok(ExitCode::SUCCESS)
         }
-        Action::Verify { file, operator, held } => verify(&file, operator, &held, out),
+        Action::Verify { file, operator, held } => verify(&file, operator, &held, *out),
     }
 }
 
@@ -180,7 +181,7 @@ async fn export(plane: &ControlPlane, file: &Path) -> anyhow::Result<Exported> {
     Ok(Exported { origin: origin.to_string(), entries: size, cosigned_size, file: file.to_owned() })
 }
 
-fn verify(file: &Path, operator: Did, held: &[PathBuf], out: &Output) -> anyhow::Result<ExitCode> {
+fn verify(file: &Path, operator: Did, held: &[PathBuf], out: Output) -> anyhow::Result<ExitCode> {
     let held = held.iter().map(|path| held_checkpoint(path)).collect::<Result<Vec<_>, _>>()?;
     let input = File::open(file).map_err(|e| Usage(format!("{}: {e}", file.display())))?;
     let origins: Vec<String> = held.iter().map(|h| h.origin.to_string()).collect();
@@ -214,13 +215,13 @@ fn held_checkpoint(path: &Path) -> Result<Checkpoint, Usage> {
     Ok(note.unverified().clone())
 }
 
-fn unsound(error: &VerifyError, out: &Output) -> anyhow::Result<ExitCode> {
+fn unsound(error: &VerifyError, out: Output) -> anyhow::Result<ExitCode> {
     let mut detail = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
         // A transparent error repeats its cause.
         if !detail.ends_with(&cause.to_string()) {
-            detail.push_str(&format!(": {cause}"));
+            let _ = write!(detail, ": {cause}");
         }
         source = cause.source();
     }

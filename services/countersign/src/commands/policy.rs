@@ -89,23 +89,24 @@ struct Checked {
 }
 
 /// Tests, checks or explains a bundle.
+#[expect(clippy::unused_async, reason = "every command runs alike")]
 pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
     match command.action {
-        Action::Test { source } => test(&source.load()?, out),
-        Action::Check { source } => check(source.load()?.bundle, out),
+        Action::Test { source } => test(&source.load()?, *out),
+        Action::Check { source } => check(source.load()?.bundle, *out),
         Action::Eval { source, input } => {
             let text = read(&input)?;
             let input: Input = serde_json::from_str(&text).map_err(|e| Usage(format!("{}: {e}", input.display())))?;
             let bundle = source.load()?.bundle;
             match bundle.and_then(|bundle| explain(&bundle, &input)) {
-                Ok(explanation) => explained(&explanation, out),
-                Err(error) => rejected(&error, out),
+                Ok(explanation) => explained(&explanation, *out),
+                Err(error) => rejected(&error, *out),
             }
         }
     }
 }
 
-fn test(loaded: &Loaded, out: &Output) -> anyhow::Result<ExitCode> {
+fn test(loaded: &Loaded, out: Output) -> anyhow::Result<ExitCode> {
     let bundle = match &loaded.bundle {
         Ok(bundle) => bundle,
         Err(error) => return rejected(error, out),
@@ -118,6 +119,9 @@ fn test(loaded: &Loaded, out: &Output) -> anyhow::Result<ExitCode> {
     // A run without tests proves nothing, so it does not pass.
     let ok = findings.is_empty() && !tests.is_empty() && passed == tests.len();
     let mut text = lines(&findings);
+    if !text.is_empty() {
+        text.push('\n');
+    }
     for failed in tests.iter().filter(|t| t.outcome != TestOutcome::Passed) {
         let why = match &failed.outcome {
             TestOutcome::Error(why) => why.as_str(),
@@ -131,7 +135,7 @@ fn test(loaded: &Loaded, out: &Output) -> anyhow::Result<ExitCode> {
     Ok(exit(ok))
 }
 
-fn check(bundle: Result<Bundle, LoadError>, out: &Output) -> anyhow::Result<ExitCode> {
+fn check(bundle: Result<Bundle, LoadError>, out: Output) -> anyhow::Result<ExitCode> {
     let bundle = match bundle {
         Ok(bundle) => bundle,
         Err(error) => return rejected(&error, out),
@@ -139,12 +143,12 @@ fn check(bundle: Result<Bundle, LoadError>, out: &Output) -> anyhow::Result<Exit
     let findings = testing::check(&bundle);
     let ok = findings.is_empty();
     let id = bundle.id();
-    let text = if ok { format!("the bundle loads: {id}") } else { lines(&findings).trim_end().to_owned() };
+    let text = if ok { format!("the bundle loads: {id}") } else { lines(&findings) };
     out.show(&Checked { ok, bundle: Some(id), findings }, &text)?;
     Ok(exit(ok))
 }
 
-fn explained(explanation: &Explanation, out: &Output) -> anyhow::Result<ExitCode> {
+fn explained(explanation: &Explanation, out: Output) -> anyhow::Result<ExitCode> {
     let decision = &explanation.decision;
     let mut text = format!("decision: {}", decision.effect);
     if decision.approvals > 0 {
@@ -169,15 +173,15 @@ fn explained(explanation: &Explanation, out: &Output) -> anyhow::Result<ExitCode
     Ok(exit(decision.effect != Effect::Deny))
 }
 
-fn rejected(error: &LoadError, out: &Output) -> anyhow::Result<ExitCode> {
+fn rejected(error: &LoadError, out: Output) -> anyhow::Result<ExitCode> {
     let findings = error.findings().to_vec();
-    let text = lines(&findings).trim_end().to_owned();
+    let text = lines(&findings);
     out.show(&Checked { ok: false, bundle: None, findings }, &text)?;
     Ok(exit(false))
 }
 
 fn lines(findings: &[Finding]) -> String {
-    findings.iter().map(|f| format!("{f}\n")).collect()
+    findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 fn exit(ok: bool) -> ExitCode {
@@ -195,7 +199,7 @@ impl Source {
             walk(path, path, 0, &mut found)?;
         } else {
             let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-            if !name.ends_with(".rego") {
+            if !has_extension(name, "rego") {
                 return Err(Usage(format!("{}: neither a folder nor a *.rego file", path.display())));
             }
             found.insert(name.to_owned(), path.clone());
@@ -204,22 +208,25 @@ impl Source {
         for (name, file) in found {
             if name.ends_with("_test.rego") {
                 tests.insert(name, read(&file)?);
-            } else if name.ends_with(".rego") {
+            } else if has_extension(&name, "rego") {
                 modules.insert(name, read(&file)?);
-            } else if name.ends_with(".json") {
+            } else if has_extension(&name, "json") {
                 data.push(file);
             }
         }
         let data = match (&self.data, data.as_slice()) {
-            (Some(file), _) => read(file)?,
+            (Some(file), _) | (None, [file]) => read(file)?,
             (None, []) => "{}".to_owned(),
-            (None, [file]) => read(file)?,
             (None, _) => {
                 return Err(Usage(format!("{}: more than one *.json; say which with --data", path.display())));
             }
         };
         Ok(Loaded { bundle: Bundle::new(modules, data), tests })
     }
+}
+
+fn has_extension(name: &str, extension: &str) -> bool {
+    Path::new(name).extension().is_some_and(|e| e == extension)
 }
 
 /// The files below `folder`, by their path inside `root` with forward slashes.

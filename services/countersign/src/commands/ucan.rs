@@ -78,9 +78,10 @@ struct First {
 }
 
 /// Inspects or verifies tokens.
+#[expect(clippy::unused_async, reason = "every command runs alike")]
 pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
     match command.action {
-        Action::Inspect { file } => inspect_file(&file, out),
+        Action::Inspect { file } => inspect_file(&file, *out),
         Action::Verify { file, proofs, at, audience, trust } => {
             let at = at.map_or_else(|| Ambient::system().now(), Time::from_unix);
             let options = VerifyOptions { at, audience, trust, allow_powerline: false };
@@ -88,12 +89,12 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
             let proofs = proofs.iter().map(|p| read(p)).collect::<Result<Vec<_>, _>>()?;
             let proofs: Vec<&[u8]> = proofs.iter().map(Vec::as_slice).collect();
             let report = ucan::verify_report(&input, &proofs, &options);
-            answer(&report, report.ok, out)
+            answer(&report, report.ok, *out)
         }
     }
 }
 
-fn inspect_file(file: &Path, out: &Output) -> anyhow::Result<ExitCode> {
+fn inspect_file(file: &Path, out: Output) -> anyhow::Result<ExitCode> {
     let report = inspect::describe(&read(file)?);
     let whole = report.problems.first().map(|p| (p, None));
     let first = whole.or_else(|| report.tokens.iter().find_map(|t| Some((t.problems.first()?, Some(t.cid)))));
@@ -103,7 +104,7 @@ fn inspect_file(file: &Path, out: &Output) -> anyhow::Result<ExitCode> {
 }
 
 /// Both commands answer in JSON always: laid out for people, on one line for programs.
-fn answer<T: Serialize>(value: &T, ok: bool, out: &Output) -> anyhow::Result<ExitCode> {
+fn answer<T: Serialize>(value: &T, ok: bool, out: Output) -> anyhow::Result<ExitCode> {
     out.show(value, &serde_json::to_string_pretty(value)?)?;
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) })
 }
