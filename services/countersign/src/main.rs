@@ -1,2 +1,25 @@
 //! The one binary: every role and every command.
-fn main() {}
+
+mod cli;
+mod commands;
+mod connection;
+mod demo;
+mod dev;
+mod dkg;
+mod failure;
+mod output;
+mod process;
+mod settings;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let out = output::Output::new(cli.json);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failure::report(&out, &error.into()),
+    };
+    runtime.block_on(cli.command.run(&out)).unwrap_or_else(|error| failure::report(&out, &error))
+}

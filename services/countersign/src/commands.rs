@@ -1,0 +1,29 @@
+//! One module per command.
+
+pub mod approve;
+pub mod bench;
+pub mod cancel;
+pub mod control_plane;
+pub mod delegate;
+pub mod demo;
+pub mod dev;
+pub mod freeze;
+pub mod grant;
+pub mod keygen;
+pub mod leash;
+pub mod log;
+pub mod open_order;
+pub mod policy;
+pub mod propose;
+pub mod quorum;
+pub mod receipt;
+pub mod refuse;
+pub mod relayer;
+pub mod revoke;
+pub mod show;
+pub mod signer;
+pub mod simulate;
+pub mod status;
+pub mod thaw;
+pub mod ucan;
+pub mod verify_recipient;

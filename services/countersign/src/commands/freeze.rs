@@ -1,0 +1,128 @@
+use super::show;
+use crate::{
+    connection::{Connection, ConnectionArgs},
+    failure::{REFUSED, UNAVAILABLE},
+    output::Output,
+};
+use anyhow::Context as _;
+use client::Statement;
+use domain::{Did, NodeUrl, PluginId, Reason};
+use futures_util::future::join_all;
+use ledger::{Scope, args::Set};
+use messages::{SubmitReply, paths};
+use serde::Serialize;
+use std::{process::ExitCode, time::Duration};
+
+/// A freeze must not wait for a signer that is down.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a freeze covers; everything in the realm when nothing is named.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[group(multiple = false)]
+pub struct ScopeArgs {
+    /// One plugin, in every version
+    #[arg(long, value_name = "PLUGIN")]
+    plugin: Option<PluginId>,
+    /// One installation
+    #[arg(long, value_name = "DID")]
+    installation: Option<Did>,
+    /// One kind of intent, such as /proposal/payout
+    #[arg(long, value_name = "COMMAND")]
+    action: Option<String>,
+}
+
+impl From<ScopeArgs> for Scope {
+    fn from(args: ScopeArgs) -> Self {
+        match (args.plugin, args.installation, args.action) {
+            (Some(plugin), _, _) => Self::Plugin(plugin),
+            (_, Some(installation), _) => Self::Installation(installation),
+            (_, _, Some(action)) => Self::Action(action),
+            _ => Self::All,
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Goes to the control plane and to every signer directly, so that it holds even while the control\n\
+                        plane is down or does not want it.\n\n\
+                        Example:\n  countersign freeze --as guardian --reason \"suspicious payouts\""
+)]
+pub struct Command {
+    #[command(flatten)]
+    scope: ScopeArgs,
+    /// Why, for people
+    #[arg(long)]
+    reason: Reason,
+    /// Freeze in the operator's realm: every tenant
+    #[arg(long)]
+    everywhere: bool,
+    /// A signer's base URL; repeat for every signer [default: those of the client settings]
+    #[arg(long = "signer", value_name = "URL")]
+    signers: Vec<NodeUrl>,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+}
+
+/// What became of a freeze.
+#[derive(Serialize)]
+pub struct Frozen {
+    /// The log's answer, or why there is none.
+    pub log: Result<SubmitReply, String>,
+    /// What each signer said.
+    pub signers: Vec<(String, Result<(), String>)>,
+}
+
+/// Freezes through both ways at once.
+pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
+    let connection = command.connection.open()?;
+    let realm = if command.everywhere { connection.operator()? } else { connection.tenant()? };
+    let said = connection.speaker()?.say(
+        "/freeze/set",
+        realm,
+        &Set { scope: command.scope.into(), reason: command.reason },
+    )?;
+    let signers = if command.signers.is_empty() { connection.settings().signers.clone() } else { command.signers };
+    let frozen = send(&connection, &said, &signers).await;
+    let mut text = match &frozen.log {
+        Ok(reply) => show::reply("frozen", reply),
+        Err(error) => format!("NOT in the log: {error}"),
+    };
+    for (url, taken) in &frozen.signers {
+        match taken {
+            Ok(()) => text.push_str(&format!("\n{url}: frozen")),
+            Err(error) => text.push_str(&format!("\n{url}: NOT reached: {error}")),
+        }
+    }
+    out.show(&frozen, &text)?;
+    Ok(match (&frozen.log, frozen.signers.iter().any(|(_, taken)| taken.is_ok())) {
+        (Ok(_), _) => ExitCode::SUCCESS,
+        (Err(_), true) => ExitCode::from(UNAVAILABLE),
+        (Err(_), false) => ExitCode::from(REFUSED),
+    })
+}
+
+/// Sends a `/freeze/set` statement to the log and to every signer, without waiting for one before the other.
+pub async fn send(connection: &Connection, said: &Statement, signers: &[NodeUrl]) -> Frozen {
+    let logged = async { connection.send("/freeze/set", said).await.map_err(|e| format!("{e:#}")) };
+    let direct = join_all(
+        signers
+            .iter()
+            .map(|url| async { (url.to_string(), tell(url, &said.container).await.map_err(|e| format!("{e:#}"))) }),
+    );
+    let (log, signers) = tokio::join!(logged, direct);
+    Frozen { log, signers }
+}
+
+async fn tell(signer: &NodeUrl, container: &[u8]) -> anyhow::Result<()> {
+    let url = format!("{}{}", signer.as_str().trim_end_matches('/'), paths::FREEZE);
+    let http = reqwest::Client::builder().timeout(PATIENCE).no_proxy().build()?;
+    let answer = http.post(url).body(container.to_vec()).send().await.context("no answer")?;
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(());
+    }
+    let body = answer.text().await.unwrap_or_default();
+    let problem = serde_json::from_str::<messages::Problem>(&body);
+    anyhow::bail!(problem.map_or_else(|_| format!("status {status}"), |p| p.to_string()))
+}

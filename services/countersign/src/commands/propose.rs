@@ -1,0 +1,141 @@
+use super::{open_order::amount, show};
+use crate::{
+    connection::{Connection, ConnectionArgs},
+    failure::Usage,
+    output::Output,
+};
+use anyhow::Context as _;
+use client::{Speaker, Statement};
+use domain::{AccountId, Amount, AssetId, Bps, Did, LineItem, OrderId, Payout, Split, Time};
+use serde::Serialize;
+use std::{fs, path::PathBuf, process::ExitCode};
+
+/// The command that carries a payout.
+pub const PAYOUT: &str = "/proposal/payout";
+
+/// A payout, by flags or as a file.
+#[derive(Clone, Debug, clap::Args)]
+pub struct PayoutArgs {
+    /// The payout as JSON (the args of /proposal/payout); without `valid_until`, --valid-for counts
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["order", "asset", "total", "splits", "items"])]
+    file: Option<PathBuf>,
+    /// The order whose escrow pays
+    #[arg(long, required_unless_present_any = ["file", "container"])]
+    order: Option<OrderId>,
+    /// The asset (CAIP-19)
+    #[arg(long, required_unless_present_any = ["file", "container"])]
+    asset: Option<AssetId>,
+    /// The whole, in minor units
+    #[arg(long, value_parser = amount, required_unless_present_any = ["file", "container"])]
+    total: Option<Amount>,
+    /// Who gets which share in basis points; shares sum to 10000
+    #[arg(long = "split", value_name = "ACCOUNT=BPS", value_parser = share, required_unless_present_any = ["file", "container"])]
+    splits: Vec<(AccountId, Bps)>,
+    /// What it is for; items sum to the total
+    #[arg(long = "item", value_name = "TEXT=UNITS", value_parser = item)]
+    items: Vec<LineItem>,
+    /// For how many seconds the payout may execute
+    #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
+    valid_for: u64,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "An installation asks for its short-lived token by itself.\n\n\
+                        Examples:\n  countersign propose --as plugin --file payout.json\n  \
+                        countersign propose --as plugin --order order-1 --asset eip155:31337/erc20:0x… --total 120000000 \\\n    \
+                        --split eip155:31337:0x…=7000 --split eip155:31337:0x…=3000\n  \
+                        countersign propose --container proposal.ucan     the same bytes again, the same answer")]
+pub struct Command {
+    #[command(flatten)]
+    payout: PayoutArgs,
+    /// Send this signed proposal instead of making one
+    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    container: Option<PathBuf>,
+    /// Keep the signed proposal in a file
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+}
+
+/// `ACCOUNT=BPS`
+pub fn share(text: &str) -> Result<(AccountId, Bps), String> {
+    let (account, bps) = text.split_once('=').ok_or("expected ACCOUNT=BPS")?;
+    let bps: u16 = bps.parse().map_err(|_| "a share is a number of basis points".to_owned())?;
+    let bps = Bps::new(bps).map_err(|e| e.to_string())?;
+    Ok((account.parse().map_err(|e: domain::ParseAccountError| e.to_string())?, bps))
+}
+
+fn item(text: &str) -> Result<LineItem, String> {
+    let (description, units) = text.rsplit_once('=').ok_or("expected TEXT=UNITS")?;
+    let description = description.parse().map_err(|e: domain::ParseNameError| e.to_string())?;
+    Ok(LineItem { description, amount: amount(units)? })
+}
+
+impl PayoutArgs {
+    /// The payout that is meant.
+    pub fn payout(self, now: Time) -> anyhow::Result<Payout> {
+        let valid_until = now.plus(self.valid_for);
+        if let Some(file) = self.file {
+            let text = fs::read(&file).map_err(|e| Usage(format!("cannot read {}: {e}", file.display())))?;
+            let mut value: serde_json::Value =
+                serde_json::from_slice(&text).map_err(|e| Usage(format!("{}: {e}", file.display())))?;
+            if let Some(fields) = value.as_object_mut() {
+                fields.entry("valid_until").or_insert_with(|| valid_until.unix().into());
+            }
+            return Ok(serde_json::from_value(value).map_err(|e| Usage(format!("{}: {e}", file.display())))?);
+        }
+        let missing = || Usage("give --file, or --order, --asset, --total and --split".to_owned());
+        Ok(Payout {
+            order: self.order.ok_or_else(missing)?,
+            asset: self.asset.ok_or_else(missing)?,
+            total: self.total.ok_or_else(missing)?,
+            splits: self.splits.into_iter().map(|(recipient, bps)| Split { recipient, bps }).collect(),
+            line_items: self.items,
+            valid_until,
+        })
+    }
+}
+
+/// Proposes, and shows what policy decided.
+pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
+    let connection = command.connection.open()?;
+    let reply = if let Some(file) = command.container {
+        let bytes = fs::read(&file).map_err(|e| Usage(format!("cannot read {}: {e}", file.display())))?;
+        connection.public()?.submit_proposal(bytes.trim_ascii()).await?
+    } else {
+        let payout = command.payout.payout(connection.ambient().now())?;
+        let said = prepare(&connection, &payout).await?;
+        if let Some(file) = &command.save {
+            fs::write(file, &said.container).with_context(|| format!("cannot write {}", file.display()))?;
+        }
+        connection.send(PAYOUT, &said).await?
+    };
+    out.show(&reply, &show::reply("proposed", &reply))?;
+    Ok(show::exit(reply.status))
+}
+
+/// Signs a proposal, ready to be sent.
+pub async fn prepare(connection: &Connection, payout: &Payout) -> anyhow::Result<Statement> {
+    let tenant = connection.tenant()?;
+    Ok(speaker(connection, PAYOUT, tenant).await?.say(PAYOUT, tenant, payout)?)
+}
+
+#[derive(Serialize)]
+struct TokenArgs {
+    tenant: Did,
+}
+
+/// Who speaks: by the delegations at hand, else by a token that the control plane's issuer gives an installation.
+pub async fn speaker(connection: &Connection, command: &str, tenant: Did) -> anyhow::Result<Speaker> {
+    let mut delegations = connection.delegations()?;
+    let speaker = connection.speaker_with(delegations.clone())?;
+    if speaker.may(command, tenant) {
+        return Ok(speaker);
+    }
+    let installation = speaker.identity().did();
+    let request = speaker.say("/installation/token", installation, &TokenArgs { tenant })?;
+    let token = connection.public()?.token(&installation, &request.container).await?;
+    delegations.add_container(token.container.as_bytes()).context("the token cannot be read")?;
+    Ok(Speaker::new(speaker.identity().clone(), delegations, connection.sequencer()?, connection.ambient().clone()))
+}

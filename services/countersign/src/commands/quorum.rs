@@ -1,0 +1,222 @@
+use super::show;
+use crate::{
+    connection::{Connection, ConnectionArgs},
+    dkg::Ceremony,
+    failure::{UNAVAILABLE, Usage},
+    output::Output,
+};
+use anyhow::Context as _;
+use client::SignerClient;
+use domain::{Did, NodeUrl};
+use futures_util::future::join_all;
+use ledger::{Participant, args::SetQuorum};
+use messages::{NodeStatus, SubmitReply, paths};
+use serde::Serialize;
+use std::{fmt::Write as _, path::PathBuf, process::ExitCode, time::Duration};
+
+/// A signer that takes longer is not there.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Generate new keys among running signers
+    Dkg(Dkg),
+    /// Show the signers: reachable, fresh, frozen, halted
+    Status(Status),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  countersign quorum dkg --key keys/operator.key --threshold 2 --submit \\\n    \
+                        --signer 1=did:key:z6Mk…@http://127.0.0.1:7711 --signer 2=…@… --signer 3=…@…")]
+pub struct Dkg {
+    /// A participant; repeat for everyone
+    #[arg(long = "signer", value_name = "ID=DID@URL", value_parser = participant, required = true)]
+    signers: Vec<Participant>,
+    /// How many sign together
+    #[arg(long)]
+    threshold: u16,
+    /// The epoch of the new keys [default: the next one, as the log says]
+    #[arg(long)]
+    epoch: Option<u64>,
+    /// Make the keys the quorum's: submit /quorum/set
+    #[arg(long)]
+    submit: bool,
+    /// Write the public result here, too
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Status {
+    #[command(flatten)]
+    connection: ConnectionArgs,
+}
+
+fn participant(text: &str) -> Result<Participant, String> {
+    let parts = text.split_once('=').and_then(|(id, rest)| Some((id, rest.split_once('@')?)));
+    let (id, (node, url)) = parts.ok_or("expected ID=DID@URL")?;
+    let id: u16 = id.parse().map_err(|_| "ID is 1 to 255".to_owned())?;
+    let node: Did = node.parse().map_err(|e: domain::ParseDidError| e.to_string())?;
+    let url: NodeUrl = url.parse().map_err(|e: domain::ParseNameError| e.to_string())?;
+    Ok(Participant { id, node, url })
+}
+
+#[derive(Serialize)]
+struct Progress<'a> {
+    progress: &'a str,
+}
+
+#[derive(Serialize)]
+struct Made {
+    quorum: ledger::Quorum,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    statement: Option<SubmitReply>,
+}
+
+/// Runs the chosen command.
+pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Dkg(command) => dkg(command, out).await,
+        Command::Status(command) => {
+            let statuses = statuses(&command.connection.open()?).await?;
+            let available = statuses.threshold <= statuses.usable();
+            out.show(&statuses, &statuses.text())?;
+            Ok(if available { ExitCode::SUCCESS } else { ExitCode::from(UNAVAILABLE) })
+        }
+    }
+}
+
+async fn dkg(command: Dkg, out: &Output) -> anyhow::Result<ExitCode> {
+    let connection = command.connection.open()?;
+    let identity = connection.identity()?;
+    let epoch = match command.epoch {
+        Some(epoch) => epoch,
+        None => {
+            let active = connection.reader("/read")?.quorum().await?;
+            active.map_or(1, |q| q.epoch.saturating_add(1))
+        }
+    };
+    let mut participants = command.signers;
+    participants.sort_by_key(|p| p.id);
+    if usize::from(command.threshold) > participants.len() {
+        return Err(Usage("the threshold is above the number of signers".to_owned()).into());
+    }
+    let ceremony = Ceremony {
+        identity: &identity,
+        ambient: connection.ambient(),
+        epoch,
+        threshold: command.threshold,
+        participants,
+    };
+    let quorum = ceremony
+        .run(&mut |step| {
+            if out.is_json() {
+                let _ = out.show(&Progress { progress: step }, step);
+            } else {
+                out.note(step);
+            }
+        })
+        .await?;
+    if let Some(file) = &command.out {
+        let text = serde_json::to_vec_pretty(&quorum)?;
+        std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    let statement = if command.submit {
+        Some(connection.submit("/quorum/set", connection.operator()?, &SetQuorum(quorum.clone())).await?)
+    } else {
+        None
+    };
+    let mut text = format!(
+        "epoch {epoch}: {} of {} sign together\n  secp256k1 {}\n  ed25519   {}",
+        quorum.threshold,
+        quorum.participants.len(),
+        quorum.keys.secp256k1,
+        quorum.keys.ed25519
+    );
+    if let Some(reply) = &statement {
+        let _ = write!(text, "\n{}", show::reply("active", reply));
+    }
+    out.show(&Made { quorum, statement }, &text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How the signers of the active epoch are.
+#[derive(Debug, Serialize)]
+pub struct Statuses {
+    /// The active epoch.
+    pub epoch: u64,
+    /// How many sign together.
+    pub threshold: usize,
+    /// What each said, by identifier.
+    pub signers: Vec<SignerStatus>,
+}
+
+/// How one signer is.
+#[derive(Debug, Serialize)]
+pub struct SignerStatus {
+    /// Its identifier.
+    pub id: u16,
+    /// Where it listens.
+    pub url: String,
+    /// What it says about itself, or why it says nothing.
+    pub status: Result<NodeStatus, String>,
+}
+
+impl Statuses {
+    /// How many would sign now.
+    pub fn usable(&self) -> usize {
+        let usable = |s: &&SignerStatus| {
+            s.status.as_ref().is_ok_and(|n| n.fresh && n.halted.is_none() && n.epochs.contains(&self.epoch))
+        };
+        self.signers.iter().filter(usable).count()
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut text = format!(
+            "epoch {}: {} of {} signers can sign, {} are needed",
+            self.epoch,
+            self.usable(),
+            self.signers.len(),
+            self.threshold
+        );
+        for signer in &self.signers {
+            let _ = write!(text, "\n  {} {}: ", signer.id, signer.url);
+            match &signer.status {
+                Err(error) => text.push_str(error),
+                Ok(n) => {
+                    let head = n.head.map_or_else(|| "nothing".to_owned(), |h| h.to_string());
+                    let _ = write!(text, "has verified the log up to {head}");
+                    if !n.fresh {
+                        text.push_str(", view too old");
+                    }
+                    if !n.frozen.is_empty() {
+                        text.push_str(", frozen directly");
+                    }
+                    if let Some(reason) = &n.halted {
+                        let _ = write!(text, ", HALTED: {reason}");
+                    }
+                }
+            }
+        }
+        text
+    }
+}
+
+/// Asks every signer of the active epoch.
+pub async fn statuses(connection: &Connection) -> anyhow::Result<Statuses> {
+    let quorum = connection.reader("/read")?.quorum().await?.context("the log has no quorum yet")?;
+    let identity = connection.identity()?;
+    let asked = quorum.participants.iter().map(|p| async {
+        let answer = async {
+            let client = SignerClient::new(p.url.clone(), p.node, identity.clone(), connection.ambient().clone())?;
+            let exchange = client.ask::<(), NodeStatus>(paths::NODE_STATUS, &(), PATIENCE).await?;
+            anyhow::Ok(exchange.reply)
+        };
+        SignerStatus { id: p.id, url: p.url.to_string(), status: answer.await.map_err(|e| format!("{e:#}")) }
+    });
+    let signers = join_all(asked).await;
+    Ok(Statuses { epoch: quorum.epoch, threshold: usize::from(quorum.threshold), signers })
+}

@@ -1,0 +1,69 @@
+//! How answers are shown to people.
+
+use messages::{Decision, ProposalStatus, ProposalView, SubmitReply};
+use std::{fmt::Write as _, process::ExitCode};
+
+/// The answer to a statement.
+pub fn reply(what: &str, reply: &SubmitReply) -> String {
+    let mut text = format!("{what}: entry {}, statement {}", reply.seq, reply.id);
+    if let Some(status) = reply.status {
+        let _ = write!(text, "\nstatus: {}", status.as_str());
+    }
+    if let Some(d) = &reply.decision {
+        text.push_str(&decision(d));
+    }
+    text
+}
+
+/// What policy said.
+pub fn decision(decision: &Decision) -> String {
+    let effect = match decision.effect {
+        messages::Effect::Allow => "allow",
+        messages::Effect::Review => "review",
+        messages::Effect::Deny => "deny",
+    };
+    let mut text = format!("\ndecision: {effect}");
+    if decision.approvals_required > 0 {
+        let _ = write!(text, ", {} approval(s) required", decision.approvals_required);
+    }
+    for violation in &decision.violations {
+        let _ = write!(text, "\n  - {}: {}", violation.code, violation.msg);
+    }
+    text
+}
+
+/// Everything about a proposal.
+pub fn proposal(view: &ProposalView) -> String {
+    let mut text = format!("proposal {}\nstatus: {}", view.id, view.status.as_str());
+    text.push_str(&decision(&view.decision));
+    let intent = serde_json::to_string_pretty(&view.intent).unwrap_or_default();
+    let _ = write!(text, "\n{}: {}", view.command, intent.replace('\n', "\n  "));
+    for approval in &view.approvals {
+        let _ = write!(text, "\napproved by {} at {}", approval.principal, approval.at);
+    }
+    if let Some(execution) = &view.execution {
+        let _ = write!(text, "\nexecution: {:?}", execution.stage);
+        if let Some(transaction) = &execution.transaction {
+            let _ = write!(text, " in {transaction}");
+        }
+        if let Some(block) = execution.block {
+            let _ = write!(text, ", block {block}");
+        }
+    }
+    if let Some(waits) = &view.waits_for {
+        let _ = write!(text, "\nwaits for: {waits}");
+    }
+    text.push_str("\naudit trail:");
+    for record in &view.audit_trail {
+        let _ = write!(text, "\n  {:>6}  {}  {}  {}", record.seq, record.at, record.command, record.issuer);
+    }
+    text
+}
+
+/// A denied proposal is an answer and a refusal.
+pub fn exit(status: Option<ProposalStatus>) -> ExitCode {
+    match status {
+        Some(ProposalStatus::Denied) => ExitCode::from(crate::failure::REFUSED),
+        _ => ExitCode::SUCCESS,
+    }
+}

@@ -1,0 +1,39 @@
+use super::{
+    propose::{self, PayoutArgs},
+    show,
+};
+use crate::{connection::ConnectionArgs, failure::REFUSED, output::Output};
+use domain::Did;
+use messages::{Effect, SimulationDraft};
+use std::process::ExitCode;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Nothing is written and nothing reserved.\n\n\
+                        Examples:\n  countersign simulate --as plugin --file payout.json\n  \
+                        countersign simulate --as operator --installation did:key:z6Mk… --file payout.json")]
+pub struct Command {
+    #[command(flatten)]
+    payout: PayoutArgs,
+    /// Decide a draft for this installation, with read access instead of the installation's key
+    #[arg(long, value_name = "DID")]
+    installation: Option<Did>,
+    #[arg(long, hide = true)]
+    container: Option<String>,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+}
+
+/// Asks what policy would say now.
+pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
+    let connection = command.connection.open()?;
+    let payout = command.payout.payout(connection.ambient().now())?;
+    let reply = if let Some(installation) = command.installation {
+        let draft = SimulationDraft { tenant: connection.tenant()?, installation, payout };
+        connection.reader("/read/proposals")?.simulate_draft(&draft).await?
+    } else {
+        let said = propose::prepare(&connection, &payout).await?;
+        connection.public()?.simulate(&said.container).await?
+    };
+    out.show(&reply, show::decision(&reply.decision).trim_start())?;
+    Ok(if reply.decision.effect == Effect::Deny { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS })
+}

@@ -1,0 +1,207 @@
+//! The whole system on loopback in one folder: a chain, a control plane, signers and a relayer, each a process of its
+//! own, with keys, delegations and a first tenant. What the first start makes, later starts find again.
+
+pub mod chain;
+mod children;
+mod configs;
+mod folder;
+mod people;
+pub mod provision;
+mod record;
+
+pub use folder::Folder;
+pub use people::PEOPLE;
+pub use record::Record;
+
+use crate::{
+    connection::Connection,
+    failure::{Unavailable, Usage},
+    settings::ClientSettings,
+};
+use anyhow::Context as _;
+use chain::Chain;
+use children::{Children, Spec};
+use client::Ambient;
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+/// A process that is not up by then will not come up by itself.
+const START: Duration = Duration::from_secs(120);
+/// How often a condition is looked at while it is waited for.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What the system is made of. Only the first start of a folder asks for it, except where the chain is.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Everything is kept here.
+    pub folder: PathBuf,
+    /// How many signers.
+    pub signers: u16,
+    /// How many of them sign together.
+    pub threshold: u16,
+    /// First of the ports to use; free ones when `None`.
+    pub port: Option<u16>,
+    /// The control plane's database, instead of SQLite in the folder.
+    pub database: Option<String>,
+    /// A chain that runs already, instead of anvil.
+    pub rpc: Option<domain::NodeUrl>,
+    /// The program that runs a chain, instead of one that is found.
+    pub anvil: Option<PathBuf>,
+}
+
+/// A running system.
+pub struct Dev {
+    record: Record,
+    folder: Folder,
+    children: Children,
+}
+
+/// Hears what is being done.
+pub type Progress<'a> = &'a mut (dyn FnMut(&str) + Send);
+
+impl Dev {
+    /// Starts everything, and on the first start makes everything. Returns when the whole system is ready.
+    pub async fn start(options: &Options, progress: Progress<'_>) -> anyhow::Result<Self> {
+        if options.threshold < 2 || options.threshold > options.signers || options.signers > 32 {
+            return Err(Usage("at least 2 signers sign together, of at most 32".to_owned()).into());
+        }
+        let folder = Folder::open(&options.folder)?;
+        folder.end_leftovers(progress).await?;
+        let ambient = Ambient::system();
+        let passphrase = folder.passphrase(&ambient)?;
+        let mut record = match Record::read(&folder)? {
+            Some(record) => record,
+            None => people::make(&folder, &passphrase, options, progress)?,
+        };
+        if let Some(rpc) = &options.rpc {
+            record.chain.rpc = rpc.clone();
+        }
+        record.write(&folder)?;
+        configs::write(&folder, &record)?;
+        let mut dev = Self { children: Children::new(folder.pids()), record, folder };
+        dev.run(options, &ambient, progress).await?;
+        Ok(dev)
+    }
+
+    async fn run(&mut self, options: &Options, ambient: &Ambient, progress: Progress<'_>) -> anyhow::Result<()> {
+        if options.rpc.is_none() {
+            self.children.start(chain::anvil(&self.folder, &self.record, options.anvil.as_deref())?)?;
+        }
+        self.role("control-plane", "control-plane")?;
+        let chain = chain::wait(&self.record.chain.rpc, START).await.map_err(|e| self.explain("chain", &e))?;
+        progress("the chain answers");
+        self.ready("control-plane", &self.record.control_plane.url.to_string(), "/healthz").await?;
+        progress("the control plane listens");
+        provision::genesis(self).await?;
+        for signer in self.record.signers.clone() {
+            self.role(&signer.name, "signer")?;
+        }
+        for signer in self.record.signers.clone() {
+            self.ready(&signer.name, signer.url.as_str(), "/healthz").await?;
+        }
+        progress(&format!("{} signers listen", self.record.signers.len()));
+        provision::all(self, &chain, ambient, options, progress).await?;
+        self.role("relayer", "relayer")?;
+        self.ready("relayer", self.record.relayer.url.as_str(), "/healthz").await?;
+        for signer in self.record.signers.clone() {
+            self.ready(&signer.name, signer.url.as_str(), "/readyz").await?;
+        }
+        progress("the relayer listens and every signer has a fresh view of the log");
+        self.record.provisioned = true;
+        self.record.write(&self.folder)
+    }
+
+    fn role(&mut self, name: &str, role: &str) -> anyhow::Result<()> {
+        let config = self.folder.path().join(name).join("config.toml");
+        let arguments: Vec<OsString> = vec![role.into(), "--leashed".into(), "--config".into(), config.into()];
+        let program = std::env::current_exe().context("this program does not know where it is")?;
+        self.children.start(Spec { name: name.to_owned(), program, arguments, log: self.folder.log(name) })
+    }
+
+    async fn ready(&self, name: &str, url: &str, path: &str) -> anyhow::Result<()> {
+        let url = format!("{}{path}", url.trim_end_matches('/'));
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(5)).no_proxy().build()?;
+        let up = until(START, async || {
+            let answer = http.get(&url).send().await;
+            Ok(answer.is_ok_and(|a| a.status().is_success()).then_some(()))
+        });
+        up.await.map_err(|e| self.explain(name, &e))
+    }
+
+    /// An error with the end of the process's log, which usually says why.
+    fn explain(&self, name: &str, error: &anyhow::Error) -> anyhow::Error {
+        let log = self.folder.log(name);
+        let text = std::fs::read_to_string(&log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().rev().take(12).collect();
+        let tail: Vec<&str> = lines.into_iter().rev().collect();
+        Unavailable(format!("{name}: {error:#}\n{} ends with:\n{}", log.display(), tail.join("\n"))).into()
+    }
+
+    /// What runs where, and who is who.
+    pub const fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Where everything is kept.
+    pub const fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// A connection that speaks as one of the people, by the name of the key.
+    pub fn connect(&self, name: &str) -> Connection {
+        Connection::new(ClientSettings {
+            control_plane: Some(self.record.control_plane.url.clone()),
+            sequencer: Some(self.record.control_plane.sequencer),
+            operator: Some(self.record.operator),
+            tenant: Some(self.record.tenant),
+            delegations: Some(self.folder.delegations()),
+            keys: Some(self.folder.keys()),
+            key: Some(self.folder.key(name)),
+            passphrase_file: Some(self.folder.passphrase_file()),
+            signers: self.record.signers.iter().map(|s| s.url.clone()).collect(),
+        })
+    }
+
+    /// The chain, with the account that funds things.
+    pub fn chain(&self) -> anyhow::Result<Chain> {
+        Chain::connect(&self.record.chain.rpc)
+    }
+
+    /// Kills a process, as a crash would. It stays down until [`Dev::resume`].
+    pub async fn kill(&mut self, name: &str) -> anyhow::Result<()> {
+        self.children.kill(name).await
+    }
+
+    /// Starts a killed process again and waits until it is ready.
+    pub async fn resume(&mut self, name: &str) -> anyhow::Result<()> {
+        self.children.resume(name)?;
+        let signer = self.record.signers.iter().find(|s| s.name == name);
+        let url = signer.map_or_else(|| self.record.control_plane.url.to_string(), |s| s.url.to_string());
+        self.ready(name, &url, "/readyz").await
+    }
+
+    /// Stops everything, the chain last, and waits for it.
+    pub async fn stop(self) {
+        for name in ["relayer", "control-plane"] {
+            self.children.stop(name).await;
+        }
+        self.children.stop_all().await;
+    }
+}
+
+/// Looks at a condition until it holds, for at most `patience`.
+pub async fn until<T>(
+    patience: Duration,
+    mut look: impl AsyncFnMut() -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<T> {
+    let looking = async {
+        let mut ticks = tokio::time::interval(LOOK);
+        loop {
+            ticks.tick().await;
+            if let Some(found) = look().await? {
+                return Ok(found);
+            }
+        }
+    };
+    let ended = tokio::time::timeout(patience, looking).await;
+    ended.unwrap_or_else(|_| Err(Unavailable(format!("it took longer than {} s", patience.as_secs())).into()))
+}

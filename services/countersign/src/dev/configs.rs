@@ -1,0 +1,95 @@
+use super::{Folder, Record};
+use anyhow::Context as _;
+use domain::NodeUrl;
+use std::{fs, path::Path};
+use toml::{Table, Value};
+
+/// The address a URL of this machine listens on.
+fn listen(url: &NodeUrl) -> String {
+    url.as_str().trim_start_matches("http://").to_owned()
+}
+
+fn path(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn table<const N: usize>(fields: [(&str, String); N]) -> Table {
+    fields.into_iter().map(|(name, value)| (name.to_owned(), Value::String(value))).collect()
+}
+
+fn list(items: impl IntoIterator<Item = String>) -> Value {
+    Value::Array(items.into_iter().map(Value::String).collect())
+}
+
+/// Writes everyone's configuration anew; it follows from the record.
+pub fn write(folder: &Folder, record: &Record) -> anyhow::Result<()> {
+    let put = |file: &Path, table: &Table| {
+        fs::write(file, toml::to_string(table)?).with_context(|| format!("cannot write {}", file.display()))
+    };
+    let home = folder.path();
+    put(&home.join("control-plane/config.toml"), &control_plane(folder, record))?;
+    put(&home.join("relayer/config.toml"), &relayer(folder, record))?;
+    for signer in &record.signers {
+        let own = home.join(&signer.name);
+        let mut signer = table([
+            ("listen", listen(&signer.url)),
+            ("data", path(&own.join("data"))),
+            ("delegations", path(&own.join("delegations"))),
+            ("identity", path(&folder.key(&signer.name))),
+            ("passphrase_file", path(&folder.passphrase_file())),
+            ("operator", record.operator.to_string()),
+            ("sequencer", record.control_plane.sequencer.to_string()),
+            ("control_plane", record.control_plane.url.to_string()),
+            ("rpc", record.chain.rpc.to_string()),
+        ]);
+        signer.insert("coordinators".to_owned(), list([record.relayer.node.to_string()]));
+        signer.insert("administrators".to_owned(), list([record.operator.to_string()]));
+        put(&own.join("config.toml"), &signer)?;
+    }
+    put(&record.client, &client(record))
+}
+
+fn control_plane(folder: &Folder, record: &Record) -> Table {
+    table([
+        ("listen", listen(&record.control_plane.url)),
+        ("database", record.control_plane.database.clone()),
+        ("operator", record.operator.to_string()),
+        ("sequencer", path(&folder.key("sequencer"))),
+        ("issuer", path(&folder.key("issuer"))),
+        ("anchor", path(&folder.path().join("control-plane/anchor"))),
+        ("passphrase_file", path(&folder.passphrase_file())),
+    ])
+}
+
+fn relayer(folder: &Folder, record: &Record) -> Table {
+    let mut relayer = table([
+        ("listen", listen(&record.relayer.url)),
+        ("control_plane", record.control_plane.url.to_string()),
+        ("sequencer", record.control_plane.sequencer.to_string()),
+        ("operator", record.operator.to_string()),
+        ("identity", path(&folder.key("relayer"))),
+        ("wallet", path(&folder.key("relayer-wallet"))),
+        ("delegations", path(&folder.path().join("relayer/delegations"))),
+        ("passphrase_file", path(&folder.passphrase_file())),
+    ]);
+    let mut chain = table([("rpc", record.chain.rpc.to_string())]);
+    chain.insert("chain".to_owned(), Value::Integer(i64::try_from(record.chain.id.0).unwrap_or(i64::MAX)));
+    // Blocks come every second and at every transaction; looking five times as often shows them at once.
+    chain.insert("poll_ms".to_owned(), Value::Integer(200));
+    relayer.insert("chains".to_owned(), Value::Array(vec![Value::Table(chain)]));
+    relayer
+}
+
+fn client(record: &Record) -> Table {
+    let mut client = table([
+        ("control_plane", record.control_plane.url.to_string()),
+        ("sequencer", record.control_plane.sequencer.to_string()),
+        ("operator", record.operator.to_string()),
+        ("tenant", record.tenant.to_string()),
+        ("delegations", "delegations".to_owned()),
+        ("keys", "keys".to_owned()),
+        ("passphrase_file", "passphrase".to_owned()),
+    ]);
+    client.insert("signers".to_owned(), list(record.signers.iter().map(|s| s.url.to_string())));
+    client
+}

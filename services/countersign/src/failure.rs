@@ -1,0 +1,74 @@
+//! What a command's exit code says: 0 done, 1 refused, denied or invalid, 2 used wrongly, 3 not available now.
+
+use crate::{output::Output, settings::Mistakes};
+use client::{ClientError, DelegationsError};
+use keyfile::{OpenError, PassphraseError};
+use serde::Serialize;
+use std::process::ExitCode;
+
+/// Said no.
+pub const REFUSED: u8 = 1;
+/// Asked wrongly: flags, configuration, key files.
+pub const USAGE: u8 = 2;
+/// Not reachable or not ready; the same may work later.
+pub const UNAVAILABLE: u8 = 3;
+
+/// The caller has to change something about the call.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// Something that has to run does not.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unavailable(pub String);
+
+#[derive(Serialize)]
+struct Report<'a> {
+    error: String,
+    causes: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<&'a messages::Problem>,
+}
+
+fn code(error: &anyhow::Error) -> u8 {
+    for cause in error.chain() {
+        if cause.is::<Usage>()
+            || cause.is::<Mistakes>()
+            || cause.is::<PassphraseError>()
+            || cause.is::<OpenError>()
+            || cause.is::<keyfile::CreateError>()
+            || cause.is::<DelegationsError>()
+        {
+            return USAGE;
+        }
+        if cause.is::<Unavailable>() {
+            return UNAVAILABLE;
+        }
+        if let Some(error) = cause.downcast_ref::<ClientError>() {
+            return if error.is_retryable() { UNAVAILABLE } else { REFUSED };
+        }
+    }
+    REFUSED
+}
+
+/// Tells the user and gives the exit code.
+pub fn report(out: &Output, error: &anyhow::Error) -> ExitCode {
+    let mut text = format!("error: {error}");
+    for cause in error.chain().skip(1) {
+        text.push_str(&format!("\n  because: {cause}"));
+    }
+    let problem = error.chain().find_map(|c| match c.downcast_ref::<ClientError>() {
+        Some(ClientError::Problem(problem)) => Some(problem.as_ref()),
+        _ => None,
+    });
+    if let Some(problem) = problem {
+        text.push_str(&format!("\n  type: {}", problem.kind));
+        if let Some(field) = &problem.field {
+            text.push_str(&format!("\n  field: {field}"));
+        }
+    }
+    let causes = error.chain().skip(1).map(ToString::to_string).collect();
+    out.error(&Report { error: error.to_string(), causes, problem }, &text);
+    ExitCode::from(code(error))
+}

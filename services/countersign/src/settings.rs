@@ -1,0 +1,11 @@
+//! Configuration of the roles and of the client: a TOML file, overridden by `COUNTERSIGN_<FIELD>` variables. Every
+//! mistake is named, not only the first.
+
+mod client;
+mod control_plane;
+mod fields;
+mod relayer;
+mod signer;
+
+pub use self::{client::ClientSettings, control_plane::control_plane, relayer::relayer, signer::signer};
+pub use fields::{Fields, Mistakes};
