@@ -18,8 +18,9 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("escrow", PURE),
         ("messages", PURE),
         ("ledger", &["domain", "ucan", "policy"]),
-        ("storage", &["domain", "log"]),
+        ("storage", PURE),
         ("replica", &["domain", "ucan", "policy", "ledger", "log"]),
+        ("receipt", &["domain", "ucan", "policy", "ledger", "log", "replica", "escrow", "threshold"]),
         ("keyfile", PURE),
         ("client", &["domain", "ucan", "messages", "keyfile"]),
         ("control-plane", SERVICE),
@@ -31,8 +32,8 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
 /// What a pure crate must never pull in, directly.
 const AMBIENT: [&str; 8] = ["tokio", "axum", "reqwest", "alloy", "rusqlite", "postgres", "sqlx", "tracing-subscriber"];
 /// Crates of L0, L1 and the pure half of L2.
-const PURE_CRATES: [&str; 9] =
-    ["domain", "ucan", "log", "threshold", "policy", "escrow", "messages", "ledger", "replica"];
+const PURE_CRATES: [&str; 10] =
+    ["domain", "ucan", "log", "threshold", "policy", "escrow", "messages", "ledger", "replica", "receipt"];
 
 fn short(name: &str) -> Option<&str> {
     name.strip_prefix("countersign-")
