@@ -13,17 +13,17 @@ use crate::{
     failure::Unavailable,
     settings::ClientSettings,
 };
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use client::{FollowEvent, FollowStream};
 use domain::{Amount, Bps, Cid, OrderId, Payout, Split};
 use futures_util::StreamExt as _;
-use messages::LogEntryView;
+use ledger::Act;
+use messages::{LogEntryView, ProposalStatus};
 use std::{
     collections::BTreeMap,
     path::Path,
     time::{Duration, Instant},
 };
-use ucan::Ipld;
 
 const NAME: &str = "payouts";
 /// A cent of the test dollar.
@@ -97,11 +97,11 @@ impl Follower {
 /// What an entry says of which proposal, when it is the relayer's report.
 fn word(entry: &LogEntryView) -> Option<(&'static str, Cid)> {
     let invocation = ucan::open_invocation(&entry.tokens.first()?.0).ok()?;
-    let command = invocation.command().as_str();
-    let word = [SUBMITTED, INCLUDED].into_iter().find(|w| *w == command)?;
-    let Ipld::Map(args) = invocation.args() else { return None };
-    let Ipld::Link(proposal) = args.get("proposal")? else { return None };
-    Some((word, Cid::from_bytes(&proposal.to_bytes()).ok()?))
+    match Act::parse(invocation.command().as_str(), invocation.args()).ok()? {
+        Act::ExecutionSubmitted(said) => Some((SUBMITTED, said.proposal)),
+        Act::ExecutionIncluded(said) => Some((INCLUDED, said.proposal)),
+        _ => None,
+    }
 }
 
 async fn measure(settings: &Settings, folder: &Path, figures: &mut Vec<Figure>) -> anyhow::Result<()> {
@@ -123,6 +123,7 @@ async fn measure(settings: &Settings, folder: &Path, figures: &mut Vec<Figure>) 
         let said = propose::prepare(&plugin, &payout(&record, &plugin)?).await?;
         let reply = plugin.public()?.submit_proposal(&said.container).await?;
         let acknowledged = instant();
+        ensure!(reply.status == Some(ProposalStatus::Approved), "{} is {:?}, not approved", reply.id, reply.status);
         let heard = follower.wait(reply.id, INCLUDED).await?;
         for (word, all) in [(SUBMITTED, &mut submitted), (INCLUDED, &mut included)] {
             if let Some(at) = heard.get(word) {
