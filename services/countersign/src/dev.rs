@@ -25,7 +25,7 @@ use client::Ambient;
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 /// A process that is not up by then will not come up by itself.
-const START: Duration = Duration::from_secs(120);
+const START: Duration = Duration::from_mins(2);
 /// How often a condition is looked at while it is waited for.
 const LOOK: Duration = Duration::from_millis(50);
 

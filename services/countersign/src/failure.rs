@@ -4,7 +4,7 @@ use crate::{output::Output, settings::Mistakes};
 use client::{ClientError, DelegationsError};
 use keyfile::{OpenError, PassphraseError};
 use serde::Serialize;
-use std::process::ExitCode;
+use std::{fmt::Write as _, process::ExitCode};
 
 /// Said no.
 pub const REFUSED: u8 = 1;
@@ -53,19 +53,19 @@ fn code(error: &anyhow::Error) -> u8 {
 }
 
 /// Tells the user and gives the exit code.
-pub fn report(out: &Output, error: &anyhow::Error) -> ExitCode {
+pub fn report(out: Output, error: &anyhow::Error) -> ExitCode {
     let mut text = format!("error: {error}");
     for cause in error.chain().skip(1) {
-        text.push_str(&format!("\n  because: {cause}"));
+        let _ = write!(text, "\n  because: {cause}");
     }
     let problem = error.chain().find_map(|c| match c.downcast_ref::<ClientError>() {
         Some(ClientError::Problem(problem)) => Some(problem.as_ref()),
         _ => None,
     });
     if let Some(problem) = problem {
-        text.push_str(&format!("\n  type: {}", problem.kind));
+        let _ = write!(text, "\n  type: {}", problem.kind);
         if let Some(field) = &problem.field {
-            text.push_str(&format!("\n  field: {field}"));
+            let _ = write!(text, "\n  field: {field}");
         }
     }
     let causes = error.chain().skip(1).map(ToString::to_string).collect();

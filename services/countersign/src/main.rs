@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     let out = output::Output::new(cli.json);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return failure::report(&out, &error.into()),
+        Err(error) => return failure::report(out, &error.into()),
     };
-    runtime.block_on(cli.command.run(&out)).unwrap_or_else(|error| failure::report(&out, &error))
+    runtime.block_on(cli.command.run(&out)).unwrap_or_else(|error| failure::report(out, &error))
 }

@@ -1,5 +1,6 @@
 //! The command line by itself: help, exit codes, configuration mistakes, key files.
 
+#[path = "support/system.rs"]
 mod support;
 
 use std::{fs, os::unix::fs::PermissionsExt};

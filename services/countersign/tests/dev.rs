@@ -1,5 +1,6 @@
 //! The whole system: starts, survives a restart and a crash, and leaves nothing running.
 
+#[path = "support/system.rs"]
 mod support;
 
 use serde_json::Value;

@@ -156,6 +156,10 @@ impl Follower {
             *failure.borrow_mut() = Some(error);
             None
         })?;
+        // While the stored log is taken again, the database holds the tokens of later entries too.
+        if stored.seq >= self.replica.next_seq() {
+            return None;
+        }
         ucan::open_delegation(&stored.bytes).ok().filter(|d| d.cid() == *cid)
     }
 

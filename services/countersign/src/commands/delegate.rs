@@ -26,8 +26,8 @@ pub struct Command {
     #[arg(long, value_name = "DID")]
     to: Did,
     /// The command that is passed on, with everything below it
-    #[arg(long, value_name = "COMMAND")]
-    command: ucan::Command,
+    #[arg(long = "command", value_name = "COMMAND")]
+    what: ucan::Command,
     /// Whose authority it is [default: the key's own]
     #[arg(long, value_name = "DID")]
     subject: Option<Did>,
@@ -53,6 +53,7 @@ struct Issued<'a> {
 }
 
 /// Writes a delegation, with the chain behind it when the authority is somebody else's.
+#[expect(clippy::unused_async, reason = "every command is run the same way")]
 pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
     let connection = command.connection.open()?;
     let identity = connection.identity()?;
@@ -60,10 +61,10 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
     let ambient = connection.ambient();
     let delegations = connection.delegations()?;
     let chain = delegations
-        .chain(identity.did(), &command.command, subject, ambient.now())
-        .with_context(|| format!("{} holds no delegation of {} by {subject}", identity.did(), command.command))?;
+        .chain(identity.did(), &command.what, subject, ambient.now())
+        .with_context(|| format!("{} holds no delegation of {} by {subject}", identity.did(), command.what))?;
     let lifetime = command.days.saturating_mul(86_400);
-    let issued = issue(&identity, ambient, command.to, subject, command.command.as_str(), lifetime)?;
+    let issued = issue(&identity, ambient, command.to, subject, command.what.as_str(), lifetime)?;
     let mut all = chain;
     all.push(issued.clone());
     write(&command.out, &all)?;
@@ -73,7 +74,7 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
         issuer: issued.issuer(),
         audience: command.to,
         subject,
-        command: command.command.to_string(),
+        command: command.what.to_string(),
         expires_at: ambient.now().plus(lifetime),
     };
     out.show(&issued, &format!("{}: {} may {}", command.out.display(), issued.audience, issued.command))?;

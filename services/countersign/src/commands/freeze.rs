@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use ledger::{Scope, args::Set};
 use messages::{SubmitReply, paths};
 use serde::Serialize;
-use std::{process::ExitCode, time::Duration};
+use std::{fmt::Write as _, process::ExitCode, time::Duration};
 
 /// A freeze must not wait for a signer that is down.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -90,8 +90,12 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
     };
     for (url, taken) in &frozen.signers {
         match taken {
-            Ok(()) => text.push_str(&format!("\n{url}: frozen")),
-            Err(error) => text.push_str(&format!("\n{url}: NOT reached: {error}")),
+            Ok(()) => {
+                let _ = write!(text, "\n{url}: frozen");
+            }
+            Err(error) => {
+                let _ = write!(text, "\n{url}: NOT reached: {error}");
+            }
         }
     }
     out.show(&frozen, &text)?;

@@ -49,6 +49,7 @@ struct Shown<'a> {
 }
 
 /// Makes or shows a key file.
+#[expect(clippy::unused_async, reason = "every command is run the same way")]
 pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
     let passphrase = Passphrase::load(command.passphrase_file.as_deref())?;
     let file = command.file.as_path();

@@ -34,13 +34,11 @@ pub async fn run(command: Command, _: &Output) -> anyhow::Result<ExitCode> {
             if let Some(pid) = pid {
                 let _ = kill_process(pid, Signal::INT);
             }
-            match tokio::time::timeout(GRACE, child.wait()).await {
-                Ok(status) => status?,
-                Err(_) => {
-                    child.kill().await?;
-                    anyhow::bail!("{} had to be killed", program.display());
-                }
-            }
+            let Ok(status) = tokio::time::timeout(GRACE, child.wait()).await else {
+                child.kill().await?;
+                anyhow::bail!("{} had to be killed", program.display());
+            };
+            status?
         }
     };
     std::process::exit(status.code().unwrap_or(1))

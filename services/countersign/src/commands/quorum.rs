@@ -91,12 +91,11 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
 async fn dkg(command: Dkg, out: &Output) -> anyhow::Result<ExitCode> {
     let connection = command.connection.open()?;
     let identity = connection.identity()?;
-    let epoch = match command.epoch {
-        Some(epoch) => epoch,
-        None => {
-            let active = connection.reader("/read")?.quorum().await?;
-            active.map_or(1, |q| q.epoch.saturating_add(1))
-        }
+    let epoch = if let Some(epoch) = command.epoch {
+        epoch
+    } else {
+        let active = connection.reader("/read")?.quorum().await?;
+        active.map_or(1, |q| q.epoch.saturating_add(1))
     };
     let mut participants = command.signers;
     participants.sort_by_key(|p| p.id);

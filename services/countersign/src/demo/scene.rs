@@ -10,7 +10,7 @@ use messages::{ProposalStatus, ProposalView, SubmitReply};
 use std::{collections::BTreeMap, time::Duration};
 
 /// From a decision to finality: a signature, a block, a block on top, attestations.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 /// How long a payout may execute.
 const VALIDITY: u64 = 3600;
 /// One test dollar in minor units.

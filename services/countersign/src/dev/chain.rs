@@ -26,7 +26,7 @@ const FUNDER: Digest = Digest::from_bytes([
 /// A local chain mines at once; looking often costs nothing.
 const POLL: Duration = Duration::from_millis(25);
 /// A transaction that no block takes for so long will not be taken.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How the local chain is run: transactions are mined at once, and blocks keep coming, so that finality is reached.
 pub fn anvil(folder: &Folder, record: &Record, program: Option<&Path>) -> anyhow::Result<Spec> {

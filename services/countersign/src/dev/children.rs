@@ -180,12 +180,11 @@ async fn keep(
                 // A closed channel is the end of the parent's interest.
                 _ = wish.wait_for(|w| *w != Wish::Run) => None,
             };
-            match dead {
-                Some(status) => tracing::warn!(process = spec.name, ?status, "ended by itself; starting it again"),
-                None => {
-                    let wished = *wish.borrow();
-                    end(&mut child, leash, wished).await;
-                }
+            if let Some(status) = dead {
+                tracing::warn!(process = spec.name, ?status, "ended by itself; starting it again");
+            } else {
+                let wished = *wish.borrow();
+                end(&mut child, leash, wished).await;
             }
             pids.set(&spec.name, None);
             up.send_replace(false);

@@ -100,7 +100,7 @@ pub async fn all(
     }
     if !is_done(dev, "orders") {
         for (order, dollars) in [("order-1", 2_500), ("order-2", 5_000)] {
-            order_with_funds(dev, chain, order, dollars * DOLLAR).await?;
+            order_with_funds(dev, chain, order, DOLLAR.saturating_mul(dollars)).await?;
         }
         done(dev, "orders")?;
         progress("opened two orders and deposited their funds in escrow");

@@ -60,13 +60,11 @@ impl Fields {
 
     /// A field that must be there.
     pub fn required<T: FromStr<Err: Display>>(&mut self, name: &'static str) -> Option<T> {
-        match self.text(name) {
-            Some(text) => self.parse(name, &text),
-            None => {
-                self.missing(name);
-                None
-            }
-        }
+        let Some(text) = self.text(name) else {
+            self.missing(name);
+            return None;
+        };
+        self.parse(name, &text)
     }
 
     /// A field that may be missing; `None` also when it is wrong.
@@ -78,13 +76,13 @@ impl Fields {
     /// A path that must be there, relative to the configuration file.
     pub fn path(&mut self, name: &'static str) -> Option<PathBuf> {
         let path = self.required::<PathBuf>(name)?;
-        Some(self.resolve(path))
+        Some(self.resolve(&path))
     }
 
     /// A path that may be missing.
     pub fn optional_path(&mut self, name: &'static str) -> Option<PathBuf> {
         let path = self.optional::<PathBuf>(name)?;
-        Some(self.resolve(path))
+        Some(self.resolve(&path))
     }
 
     /// A list: an array in the file, separated by commas in a variable. Empty when missing.
@@ -140,9 +138,9 @@ impl Fields {
         self.known.iter().copied().collect::<Vec<_>>().join(", ")
     }
 
-    fn resolve(&self, path: PathBuf) -> PathBuf {
+    fn resolve(&self, path: &Path) -> PathBuf {
         let folder = self.file.as_deref().and_then(Path::parent);
-        folder.map_or_else(|| path.clone(), |folder| folder.join(&path))
+        folder.map_or_else(|| path.to_owned(), |folder| folder.join(path))
     }
 
     fn text(&mut self, name: &'static str) -> Option<String> {

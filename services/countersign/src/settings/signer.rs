@@ -37,7 +37,9 @@ pub fn signer(file: Option<&Path>) -> Result<signer::Config, Mistakes> {
         })
     })();
     if let Some(Err(wrong)) = config.as_ref().map(signer::Config::check) {
-        wrong.iter().for_each(|e| f.mistake(e.to_string()));
+        for e in wrong {
+            f.mistake(e.to_string());
+        }
     }
     f.finish(config)
 }

@@ -1,5 +1,5 @@
 //! Runs the binary, alone or as a whole system on free ports.
-#![allow(dead_code, reason = "each test uses its part")]
+#![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "each test uses its part and ends where it fails")]
 
 use serde_json::Value;
 use std::{
