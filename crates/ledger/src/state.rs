@@ -13,8 +13,8 @@ use std::sync::Arc;
 pub struct State {
     operator: Did,
     at: Time,
-    origin: Option<Origin>,
-    quorum: Option<Quorum>,
+    origin: Option<Arc<Origin>>,
+    quorum: Option<Arc<Quorum>>,
     publishers: OrdMap<Did, Publisher>,
     plugins: OrdMap<PluginId, Plugin>,
     tenants: OrdMap<Did, Arc<Tenant>>,
@@ -223,11 +223,11 @@ impl State {
     }
 
     pub(crate) fn set_origin(&mut self, origin: Origin) {
-        self.origin = Some(origin);
+        self.origin = Some(Arc::new(origin));
     }
 
     pub(crate) fn set_quorum(&mut self, quorum: Quorum) {
-        self.quorum = Some(quorum);
+        self.quorum = Some(Arc::new(quorum));
     }
 
     pub(crate) fn put_tenant(&mut self, did: Did, tenant: Tenant) {
@@ -269,13 +269,13 @@ impl State {
     }
 
     /// What the first entry says; `None` before it.
-    pub const fn origin(&self) -> Option<&Origin> {
-        self.origin.as_ref()
+    pub fn origin(&self) -> Option<&Origin> {
+        self.origin.as_deref()
     }
 
     /// The active quorum.
-    pub const fn quorum(&self) -> Option<&Quorum> {
-        self.quorum.as_ref()
+    pub fn quorum(&self) -> Option<&Quorum> {
+        self.quorum.as_deref()
     }
 
     /// A tenant by its DID.

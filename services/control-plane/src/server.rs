@@ -14,6 +14,7 @@ use crate::{
     start::{self, VerifyError},
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
+use axum::serve::ListenerExt;
 use std::{net::SocketAddr, sync::Arc, thread::JoinHandle};
 use storage::{Lease, OpenError, Storage};
 use tokio::{
@@ -159,6 +160,12 @@ impl Server {
         });
         let app = http::router(&plane);
         drop(plane);
+        // Small answers and lines of the follow stream must not wait for an acknowledgement of the one before.
+        let listener = listener.tap_io(|connection| {
+            if let Err(error) = connection.set_nodelay(true) {
+                tracing::debug!(%error, "a connection keeps its delay");
+            }
+        });
         let serving =
             tokio::spawn(async move { axum::serve(listener, app).with_graceful_shutdown(closed(closing)).await });
         let patience = limits.shutdown;

@@ -8,6 +8,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
+    serve::ListenerExt,
 };
 use domain::{Did, Digest};
 use messages::{
@@ -57,6 +58,12 @@ pub(crate) async fn serve(
         .route("/metrics", get(metrics))
         .layer(DefaultBodyLimit::max(MAX_REQUEST))
         .with_state(node);
+    // A share is a few hundred bytes that somebody waits for.
+    let listener = listener.tap_io(|connection| {
+        if let Err(error) = connection.set_nodelay(true) {
+            tracing::debug!(%error, "a connection keeps its delay");
+        }
+    });
     axum::serve(listener, router).with_graceful_shutdown(shutdown).await
 }
 

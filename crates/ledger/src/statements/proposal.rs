@@ -1,5 +1,5 @@
 use crate::{
-    Authority, Change, Changes, Execution, Installation, InstallationState, Outcome, Phase, Proposal, Refusal,
+    Authority, Budgets, Change, Changes, Execution, Installation, InstallationState, Outcome, Phase, Proposal, Refusal,
     Reservation, State, Status, Tenant,
     authority::MAX_LIFETIME,
     facts::{Facts, PAYOUT_COMMAND},
@@ -60,10 +60,11 @@ impl Rule for Payout {
         let facts = state.payout_facts((cx.subject, tenant), (did, installation), self, (cx.at, cx.expires_at));
         let mut decision = tenant.policy.engine.decide(&facts.input);
         let reservations = reservations(self, &facts);
+        let mut reserved = tenant.budgets.clone();
         if decision.effect != Effect::Deny {
             let frozen = state.freezes().covers(&state.target(cx.subject, did, installation));
-            let violations = hard_limits(tenant, installation, self, &reservations, frozen, cx.at);
-            deny(&mut decision, violations);
+            let asked = (self, reservations.as_slice());
+            deny(&mut decision, hard_limits(tenant, installation, asked, &mut reserved, frozen, cx.at));
         }
         let (plugin, version, grant) = (installation.plugin.clone(), installation.version.clone(), installation.grant);
         let review = review_digest(cx.cid, self, &decision);
@@ -72,7 +73,7 @@ impl Rule for Payout {
         if status == Status::Denied {
             return Ok(Outcome::Decided { decision, reservations: Vec::new(), review });
         }
-        reserve(state, cx.subject, did, &reservations)?;
+        state.with_tenant(cx.subject, |t| t.budgets = reserved);
         let phase = match decision.effect {
             Effect::Review => Phase::Review { needed: decision.approvals, approvals: OrdMap::new() },
             _ => Phase::Approved { since: cx.at, approvals: OrdMap::new(), execution: Execution::default() },
@@ -108,8 +109,10 @@ impl State {
         let mut decision = known.policy.engine.decide(&facts.input);
         if decision.effect != Effect::Deny {
             let frozen = self.freezes().covers(&self.target(*tenant, *installation, granted));
-            let violations = hard_limits(known, granted, payout, &reservations(payout, &facts), frozen, at);
-            deny(&mut decision, violations);
+            let reservations = reservations(payout, &facts);
+            let asked = (payout, reservations.as_slice());
+            let mut reserved = known.budgets.clone();
+            deny(&mut decision, hard_limits(known, granted, asked, &mut reserved, frozen, at));
         }
         Some(decision)
     }
@@ -162,11 +165,12 @@ fn reservations(payout: &Payout, facts: &Facts) -> Vec<Reservation> {
 const LEDGER_SAYS: &str = "the ledger refuses: ";
 
 /// The limits that no policy bundle can switch off. Policy gives the same answers in better words; this is the floor.
+/// What fits is set aside in `budgets`, which is of use only when nothing is violated.
 fn hard_limits(
     tenant: &Tenant,
     installation: &Installation,
-    payout: &Payout,
-    reservations: &[Reservation],
+    (payout, reservations): (&Payout, &[Reservation]),
+    budgets: &mut Budgets,
     frozen: bool,
     at: Time,
 ) -> Vec<Violation> {
@@ -189,7 +193,6 @@ fn hard_limits(
     require(order.is_some(), Code::UnknownOrder);
     require(order.is_some_and(|o| o.open), Code::OrderClosed);
     require(order.is_some_and(|o| o.asset == payout.asset), Code::OrderAsset);
-    let mut budgets = tenant.budgets.clone();
     for reservation in reservations {
         let (limit, code) = limit_of(tenant, installation, payout, reservation);
         require(budgets.reserve(reservation, limit), code);
@@ -216,24 +219,6 @@ fn deny(decision: &mut Decision, mut violations: Vec<Violation>) {
     decision.effect = Effect::Deny;
     decision.approvals = 0;
     decision.violations = violations;
-}
-
-/// Sets aside what [`hard_limits`] found to fit.
-fn reserve(state: &mut State, tenant: Did, installation: Did, reservations: &[Reservation]) -> Result<(), Refusal> {
-    let reserve = |t: &mut Tenant| {
-        let Some(granted) = t.installations.get(&installation).cloned() else { return false };
-        reservations.iter().all(|r| {
-            let limit = match &r.window {
-                crate::Window::Daily { asset, .. } => granted.limits.get(asset).map(crate::Limits::daily),
-                crate::Window::Order { order } => t.orders.get(order).map(|o| o.amount.into()),
-            };
-            limit.is_some_and(|limit| t.budgets.reserve(r, limit))
-        })
-    };
-    match state.with_tenant(tenant, reserve) {
-        Some(true) => Ok(()),
-        _ => Err(Refusal::conflict("total", "the budget changed while it was decided")),
-    }
 }
 
 #[derive(Serialize)]
