@@ -14,7 +14,7 @@ use tokio::{runtime::Runtime, task::JoinSet};
 
 /// More than two full tiles.
 const ENTRIES: u64 = 530;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A stopped log with what its owner knows about it.
 pub struct Built {
