@@ -163,7 +163,10 @@ impl Rule for Attest {
         };
         attestations.insert(node, attestation);
         let agreeing = quorum.participants.iter().filter_map(|p| attestations.get(&p.node));
-        let equal = agreeing.filter(|a| a.verdict == self.verdict && a.transaction == self.transaction);
+        // One signer's false block must not settle what the others saw elsewhere; a void one has no block of its own.
+        let place = |block: u64| self.verdict == Verdict::Void || block == self.block;
+        let equal =
+            agreeing.filter(|a| a.verdict == self.verdict && a.transaction == self.transaction && place(a.block));
         let settled = equal.count() >= usize::from(quorum.threshold);
         changes.push(Change::Mention(self.proposal));
         state.with_proposal(self.proposal, |p| {
