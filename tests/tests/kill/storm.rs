@@ -16,6 +16,8 @@ const KILLS: u32 = 50;
 const MOMENT: Duration = Duration::from_millis(1_500);
 /// How many payouts the client may be ahead of the kills.
 const AHEAD: usize = 4;
+/// One for each kill, and those.
+const PAYOUTS: u32 = KILLS + 4;
 
 /// Numbers that follow from a seed (SplitMix64).
 struct Dice(u64);
@@ -73,10 +75,8 @@ impl<'a> Storm<'a> {
         let (system, client) = (self.system, self.client);
         let turns = Semaphore::new(AHEAD);
         let submitting = async {
-            let mut count = 0_u32;
-            while let Ok(turn) = turns.acquire().await {
-                turn.forget();
-                count += 1;
+            for count in 1..=PAYOUTS {
+                turns.acquire().await.unwrap().forget();
                 if count.is_multiple_of(10) {
                     client.ask_too_much().await;
                 } else {
@@ -92,7 +92,7 @@ impl<'a> Storm<'a> {
                 kill(system, fallen, &name, pid).await;
                 turns.add_permits(1);
             }
-            turns.close();
+            println!("{} payouts were acknowledged during the storm", client.acknowledged().len());
         };
         tokio::join!(submitting, killing);
         self.system.ready().await;

@@ -157,7 +157,7 @@ impl Database {
 
     /// Bytes as a literal of the dialect.
     pub fn literal(&self, bytes: &[u8]) -> String {
-        let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+        let hex = bytes.iter().fold(String::new(), |hex, b| hex + &format!("{b:02x}"));
         match &self.server {
             Server::Sqlite => format!("x'{hex}'"),
             Server::Postgres(_) => format!("'\\x{hex}'::bytea"),

@@ -7,7 +7,7 @@ use crate::{
 use control_plane::{Error, Server};
 use log::{KeyName, Note, export};
 use replica::{Report, Verifier};
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::Path};
 use storage::Storage;
 
 /// What start-up says.
@@ -24,16 +24,16 @@ pub enum Start {
 impl Built {
     /// Starts a control plane on this database with the log's own anchor.
     pub fn start(&self, database: &Database) -> Start {
-        self.start_with(database, self.anchor.clone())
+        self.start_with(database, &self.anchor)
     }
 
     /// Starts a control plane on this database with another anchor.
-    pub fn start_with(&self, database: &Database, anchor: PathBuf) -> Start {
+    pub fn start_with(&self, database: &Database, anchor: &Path) -> Start {
         // Serving writes the anchor, which must not change what the next case is held against.
         let own = self.path("anchor-of-this-start");
         let _ = std::fs::remove_file(&own);
         if anchor.exists() {
-            std::fs::copy(&anchor, &own).unwrap();
+            std::fs::copy(anchor, &own).unwrap();
         }
         match self.runtime.block_on(Server::start(config(&self.world, database.url(), own))) {
             Ok(server) => {

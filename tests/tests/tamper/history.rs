@@ -66,11 +66,11 @@ fn a_cut_tail(built: &Built, older_anchor: &Path) {
     assert_eq!(built.start(&copy), Start::Bad("entries".into(), cut));
     assert_finds(built, &copy, "fewer");
     // Removing the anchor, too, does not help.
-    let Start::Refused(said) = built.start_with(&copy, built.path("no-such-file")) else { panic!("no anchor") };
+    let Start::Refused(said) = built.start_with(&copy, &built.path("no-such-file")) else { panic!("no anchor") };
     assert!(said.contains("anchor file is missing"), "{said}");
     // Whoever has database and anchor has everything that this machine knows. Others know more.
     assert_finds(built, &copy, "fewer");
-    assert_eq!(built.start_with(&copy, older_anchor.to_owned()), Start::Serves);
+    assert_eq!(built.start_with(&copy, older_anchor), Start::Serves);
 }
 
 /// The newest entry, an order, gets another time, and every hash of it that the database holds follows.
@@ -105,7 +105,7 @@ fn a_fork(built: &Built, older: &Database, older_anchor: &Path) {
     });
     assert_eq!(built.start(&fork), Start::Bad("entries".into(), built.size - 1));
     assert_finds(built, &fork, "differs from a checkpoint");
-    assert_eq!(built.start_with(&fork, anchor), Start::Serves);
+    assert_eq!(built.start_with(&fork, &anchor), Start::Serves);
 }
 
 fn nothing_at_all(built: &Built, engine: &Server) {
@@ -126,7 +126,7 @@ fn other_anchors(built: &Built) {
     ] {
         let path = built.path("changed-anchor");
         fs::write(&path, text).unwrap();
-        let Start::Refused(said) = built.start_with(&built.database.copy(), path) else { panic!("{what}") };
+        let Start::Refused(said) = built.start_with(&built.database.copy(), &path) else { panic!("{what}") };
         assert!(said.contains(says), "{what}: {said}");
     }
 }
