@@ -66,7 +66,7 @@ impl Server {
 
 impl Database {
     /// The schema, or the file's stem.
-    fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         self.place.file_name().unwrap().to_str().unwrap()
     }
 

@@ -30,7 +30,7 @@ impl Built {
     /// Starts a control plane on this database with another anchor.
     pub fn start_with(&self, database: &Database, anchor: &Path) -> Start {
         // Serving writes the anchor, which must not change what the next case is held against.
-        let own = self.path("anchor-of-this-start");
+        let own = self.path(&format!("{}-anchor", database.name()));
         let _ = std::fs::remove_file(&own);
         if anchor.exists() {
             std::fs::copy(anchor, &own).unwrap();

@@ -6,7 +6,11 @@ use crate::{
     finds::Start,
     values,
 };
-use std::collections::BTreeSet;
+use replica::Report;
+use std::{collections::BTreeSet, thread};
+
+/// Cases that are tried at once.
+const WORKERS: usize = 4;
 
 /// Columns whose change does nothing to what the log says, and why.
 const WITHOUT_MEANING: [(&str, &str); 11] = [
@@ -90,41 +94,57 @@ pub fn every_change_is_found(engine: &Server) {
     covers_every_column(&built.database, &cases.0);
     cases.0.extend(values::cases(&built));
 
-    let mut wrong = Vec::new();
-    for case in &cases.0 {
-        let copy = built.database.copy();
-        let changed = copy.change(&case.sql);
-        if matches!(case.start, Impossible) {
-            wrong.extend(changed.is_ok().then(|| format!("{}: the schema takes it", case.what)));
-            continue;
-        }
-        changed.unwrap_or_else(|e| panic!("{}: {e}", case.what));
-        let report = match built.export(&copy) {
-            // The same file gets the same answer.
-            Ok(same) if same == file => Ok(before.clone()),
-            _ => built.verify(&copy),
-        };
-        let right = match &case.outsider {
-            Finds => report.is_err(),
-            SeesTheSame => report
-                .as_ref()
-                .is_ok_and(|r| (r.entries, &r.root, r.state) == (before.entries, &before.root, before.state)),
-        };
-        if !right {
-            wrong.push(format!("{}: an outsider says {report:?}", case.what));
-        }
-        let start = built.start(&copy);
-        let right = match (&case.start, &start) {
-            (Bad(table, seq), Start::Bad(t, s)) => (*table, seq) == (t.as_str(), s),
-            (Refused(part), Start::Refused(text)) => text.contains(part),
-            (Serves, Start::Serves) => true,
-            _ => false,
-        };
-        if !right {
-            wrong.push(format!("{}: start-up says {start:?}", case.what));
-        }
-    }
+    // Most of a case is waiting for disks.
+    let (built, share) = (&built, cases.0.len().div_ceil(WORKERS));
+    let wrong: Vec<String> = thread::scope(|scope| {
+        let workers: Vec<_> = cases
+            .0
+            .chunks(share)
+            .map(|part| {
+                let known = (&before, file.as_slice());
+                scope.spawn(move || part.iter().flat_map(|case| try_one(built, case, known)).collect::<Vec<_>>())
+            })
+            .collect();
+        workers.into_iter().flat_map(|w| w.join().expect("a case that can be tried")).collect()
+    });
     assert!(wrong.is_empty(), "{} of {} changes:\n{}", wrong.len(), cases.0.len(), wrong.join("\n"));
+}
+
+/// Makes one change to a copy, and says what is not as expected.
+fn try_one(built: &Built, case: &Case, (before, file): (&Report, &[u8])) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let copy = built.database.copy();
+    let changed = copy.change(&case.sql);
+    if matches!(case.start, Impossible) {
+        wrong.extend(changed.is_ok().then(|| format!("{}: the schema takes it", case.what)));
+        return wrong;
+    }
+    changed.unwrap_or_else(|e| panic!("{}: {e}", case.what));
+    let report = match built.export(&copy) {
+        // The same file gets the same answer.
+        Ok(same) if same == file => Ok(before.clone()),
+        _ => built.verify(&copy),
+    };
+    let right = match &case.outsider {
+        Finds => report.is_err(),
+        SeesTheSame => {
+            report.as_ref().is_ok_and(|r| (r.entries, &r.root, r.state) == (before.entries, &before.root, before.state))
+        }
+    };
+    if !right {
+        wrong.push(format!("{}: an outsider says {report:?}", case.what));
+    }
+    let start = built.start(&copy);
+    let right = match (&case.start, &start) {
+        (Bad(table, seq), Start::Bad(t, s)) => (*table, seq) == (t.as_str(), s),
+        (Refused(part), Start::Refused(text)) => text.contains(part),
+        (Serves, Start::Serves) => true,
+        _ => false,
+    };
+    if !right {
+        wrong.push(format!("{}: start-up says {start:?}", case.what));
+    }
+    wrong
 }
 
 /// A column that a migration adds needs a case, or a reason.
