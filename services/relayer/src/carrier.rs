@@ -65,6 +65,8 @@ enum Next {
     Done,
     /// Look again at once.
     Again,
+    /// Look again, less and less often: somebody else's transaction is awaited, who may never let it happen.
+    Later,
 }
 
 /// Why one pass did not get to the end; the next may.
@@ -96,6 +98,7 @@ impl Carrier {
             match self.pass(id, min_seq, heard.take()).await {
                 Ok(Next::Done) => return,
                 Ok(Next::Again) => backoff.reset(),
+                Ok(Next::Later) => {}
                 Err(Stumble::Client(ClientError::Problem(p))) if p.status == 404 => return,
                 Err(stumble) => {
                     self.observed.count(Event::Retried);
@@ -153,7 +156,7 @@ impl Carrier {
         if let Some(foreign) = cargo.reported()
             && self.outlasts(&cargo, foreign).await?
         {
-            return Ok(Next::Again);
+            return self.finish(&cargo).await;
         }
         if !may_sign {
             return Ok(Next::Done);
@@ -174,12 +177,17 @@ impl Carrier {
         Ok(pending.remove(&cargo.authorisation.intent))
     }
 
-    /// Waits while somebody's transaction is pending; `false` when it is gone or stays too long.
+    /// Waits while somebody's transaction is pending; `true` when it has executed the intent, `false` when it has not,
+    /// is gone or stays too long. Whoever may report names any transaction at all, so that only what the chain says of
+    /// it counts, and one that does not pay out this very intent is not waited for.
     async fn outlasts(&self, cargo: &Cargo<'_>, transaction: Digest) -> Result<bool, Stumble> {
         let since = Instant::now();
-        while cargo.chain.knows(&transaction).await? {
+        while let Some(call) = cargo.chain.call_of(&transaction).await? {
             if let Some(receipt) = cargo.chain.receipt(&transaction).await? {
-                return Ok(receipt.success);
+                return Ok(receipt.success && cargo.executed().await?);
+            }
+            if !cargo.is_paid_by(&call) {
+                return Ok(false);
             }
             if since.elapsed() > cargo.chain.config.stuck_after() {
                 return Ok(false);
@@ -249,7 +257,7 @@ impl Carrier {
             Err(ChainError::AlreadyExecuted) => {
                 drop(slot);
                 tokio::time::sleep(cargo.chain.config.poll()).await;
-                return Ok(Next::Again);
+                return Ok(Next::Later);
             }
             Err(error) => return Err(error.into()),
         };
@@ -425,6 +433,13 @@ impl Cargo<'_> {
     fn reported(&self) -> Option<Digest> {
         let text = self.view.execution.as_ref()?.transaction.as_deref()?;
         text.strip_prefix("0x").unwrap_or(text).parse().ok()
+    }
+
+    /// Whether the call pays out exactly what was authorised, at this contract.
+    fn is_paid_by(&self, call: &Call) -> bool {
+        let domain = self.authorisation.domain;
+        call.contract == domain.contract
+            && escrow::decode_payout_calldata(domain, &call.data).is_ok_and(|(paid, _)| paid == self.authorisation)
     }
 
     fn says_included(&self, receipt: &Receipt) -> bool {

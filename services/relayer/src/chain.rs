@@ -4,6 +4,7 @@ use crate::{
     gas_account::{GasAccount, Sent},
 };
 use alloy::{
+    consensus::Transaction as _,
     network::TransactionBuilder,
     primitives::{Address as EvmAddress, B256, Bytes},
     providers::{Provider, RootProvider},
@@ -180,9 +181,11 @@ impl Chain {
         Ok(None)
     }
 
-    /// Whether the node knows the transaction, pending or included.
-    pub(crate) async fn knows(&self, transaction: &Digest) -> Result<bool, ChainError> {
-        Ok(self.provider.get_transaction_by_hash(word(transaction)).await?.is_some())
+    /// What a transaction calls, pending or included; `None` when the node does not know it. One that creates a
+    /// contract calls address zero here.
+    pub(crate) async fn call_of(&self, transaction: &Digest) -> Result<Option<Call>, ChainError> {
+        let found = self.provider.get_transaction_by_hash(word(transaction)).await?;
+        Ok(found.map(|t| Call { contract: Address(t.to().unwrap_or_default().into_array()), data: t.input().to_vec() }))
     }
 
     /// The transaction and block that executed the intent, whoever sent it.

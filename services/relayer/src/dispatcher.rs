@@ -20,7 +20,7 @@ use tokio::{
 use ucan::Ipld;
 
 /// A look at everything that is open, in case a wake-up was missed.
-const SWEEP: Duration = Duration::from_secs(60);
+const SWEEP: Duration = Duration::from_mins(1);
 /// What the control plane gives at most on one page.
 const PAGE: u32 = 200;
 /// Proposals carried at once, most of them waiting for blocks; the others wait in the log.

@@ -94,7 +94,7 @@ impl<C: Ciphersuite> Node<C> {
                         if sign.manner == Manner::Slow {
                             std::future::pending::<()>().await;
                         }
-                        let answer = |request| sign.sign(&request);
+                        let answer = |request| Ok(sign.sign(&request));
                         sign.answer(paths::SESSION_SIGN, &e, answer)
                     }),
                 );
@@ -110,7 +110,8 @@ impl<C: Ciphersuite> Node<C> {
         let made = self.pool.lock().unwrap().commit(&self.share, None, &mut OsRng).unwrap();
         let mut commitment = made.bytes;
         if self.manner == Manner::Repeating {
-            commitment = self.first.lock().unwrap().get_or_insert(commitment).clone();
+            let mut first = self.first.lock().unwrap();
+            commitment.clone_from(first.get_or_insert_with(|| commitment.clone()));
         }
         Ok(CommitReply {
             participant: self.share.id().get(),
@@ -121,7 +122,7 @@ impl<C: Ciphersuite> Node<C> {
         })
     }
 
-    fn sign(&self, request: &SignRequest) -> Result<SignReply, Refusal> {
+    fn sign(&self, request: &SignRequest) -> SignReply {
         let message = if self.manner == Manner::Differing { b"other".to_vec() } else { self.message.clone() };
         let entries = request.commitments.iter().map(|e| (pid(e.participant), &e.commitment.0));
         let set = CommitmentSet::new(self.share.group(), entries).unwrap();
@@ -132,7 +133,7 @@ impl<C: Ciphersuite> Node<C> {
             share[last] ^= 1;
         }
         let message = Digest::sha256(&message);
-        Ok(SignReply { participant: self.share.id().get(), share: Hex(share), message })
+        SignReply { participant: self.share.id().get(), share: Hex(share), message }
     }
 
     fn answer<Q: DeserializeOwned, A: Serialize>(

@@ -162,3 +162,28 @@ async fn a_stuck_transaction_is_replaced_under_the_same_nonce() {
     assert_eq!(scene.sent(0, BlockId::pending()).await, 1);
     assert_eq!(scene.anvil.paid().await, ETHER);
 }
+
+#[tokio::test]
+async fn a_report_of_an_unrelated_transaction_holds_nobody_up() {
+    let Some(scene) = Scene::set().await else { return };
+    // The deposit: included, successful, sent to the very contract.
+    let block = scene.anvil.rpc("eth_getBlockByNumber", json!(["latest", true])).await;
+    scene.plane.claim("included", block["transactions"][0]["hash"].as_str().unwrap());
+    let relayer = scene.relayer(0, 600);
+    until("the payout", || async { (scene.anvil.paid().await == ETHER).then_some(()) }).await;
+    relayer.abort();
+}
+
+#[tokio::test]
+async fn a_report_of_an_unrelated_pending_transaction_is_not_waited_for() {
+    let Some(scene) = Scene::set().await else { return };
+    scene.anvil.rpc("evm_setAutomine", json!([false])).await;
+    let own = scene.anvil.accounts[0];
+    let pending = scene.anvil.rpc("eth_sendTransaction", json!([{"from": own, "to": own}])).await;
+    scene.plane.claim("submitted", pending.as_str().unwrap());
+    let relayer = scene.relayer(0, 600);
+    until("a payout", || async { (scene.sent(0, BlockId::pending()).await == 1).then_some(()) }).await;
+    scene.mine().await;
+    assert_eq!(scene.anvil.paid().await, ETHER);
+    relayer.abort();
+}

@@ -37,7 +37,7 @@ use ucan::{Ipld, Limits, Token, container};
 
 pub const ETHER: u128 = 1_000_000_000_000_000_000;
 /// Long enough for a busy machine; nothing waits this long unless it fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Waits until `check` gives something.
 pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut check: impl FnMut() -> F) -> T {
@@ -169,6 +169,11 @@ impl Plane {
         (plane, url)
     }
 
+    /// Somebody reports that this transaction carries the proposal.
+    pub fn claim(&self, stage: &str, transaction: &str) {
+        *self.execution.lock().unwrap() = Some(json!({"stage": stage, "transaction": transaction, "block": 1}));
+    }
+
     pub fn has(&self, command: &str) -> bool {
         self.said.lock().unwrap().iter().any(|(c, _)| c == command)
     }
@@ -229,8 +234,8 @@ async fn take(State(p): State<Arc<Plane>>, body: Chunk) -> Result<Json<Value>, (
         return Err((StatusCode::SERVICE_UNAVAILABLE, serde_json::to_string(&problem).unwrap()));
     }
     let tokens = container::decode(&body, &Limits::default()).unwrap();
-    let opened = tokens.iter().map(|t| ucan::open(t).unwrap());
-    let statement = opened.filter_map(|t| if let Token::Invocation(i) = t { Some(i) } else { None }).next().unwrap();
+    let mut opened = tokens.iter().map(|t| ucan::open(t).unwrap());
+    let statement = opened.find_map(|t| if let Token::Invocation(i) = t { Some(i) } else { None }).unwrap();
     let Ipld::Map(args) = statement.args().clone() else { panic!("args") };
     let command = statement.command().to_string();
     let text = |field: &str| if let Some(Ipld::String(s)) = args.get(field) { s.clone() } else { String::new() };
