@@ -1,12 +1,15 @@
 //! Coordinates a key generation among running signers. It forwards what the nodes sign and learns no secret: it can
 //! stop a ceremony and not change it.
 
-use anyhow::{Context as _, bail, ensure};
+mod made;
+
+use anyhow::{Context as _, ensure};
 use client::{Ambient, Exchange, SignerClient};
-use domain::{Did, Digest};
+use domain::Digest;
 use futures_util::future::try_join_all;
 use keyfile::Identity;
-use ledger::{GroupKeys, GroupPackages, Participant, Quorum};
+use ledger::{Participant, Quorum};
+use made::Made;
 use messages::{
     DkgAccept, DkgAccepted, DkgBegin, DkgConfirm, DkgConfirmed, DkgEcho, DkgFinish, DkgParticipant, DkgRound1,
     DkgRound1Reply, DkgRound2, DkgRound2Reply, Envelope, Hex, SigningSubject, Suite, paths,
@@ -14,7 +17,7 @@ use messages::{
 use relayer::{Panel, Patience, gather};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{sync::Arc, time::Duration};
-use threshold::{Ciphersuite, Ed25519, GroupKey, ParticipantId, Secp256k1, dkg::test_message};
+use threshold::{Ciphersuite, GroupKey, ParticipantId, dkg::test_message};
 
 /// For one step of one node: it derives keys for everyone.
 const STEP: Duration = Duration::from_secs(30);
@@ -75,10 +78,11 @@ impl Ceremony<'_> {
         let _: Vec<Exchange<DkgAccepted>> = run.ask(paths::DKG_CONFIRM, &confirm).await?;
         progress("every signer holds its share of both keys and confirms the same public keys");
 
-        let made = &confirmed.first().context("a key generation has participants")?.reply;
+        let confirmed: Vec<&DkgConfirmed> = confirmed.iter().map(|c| &c.reply).collect();
+        let made = Made::agreed(&id, self.threshold, &self.participants, &confirmed)?;
         let (secp256k1, ed25519) = tokio::try_join!(
-            run.test::<Secp256k1>(Suite::Secp256k1, &made.packages.secp256k1),
-            run.test::<Ed25519>(Suite::Ed25519, &made.packages.ed25519),
+            run.test(Suite::Secp256k1, made.secp256k1.clone()),
+            run.test(Suite::Ed25519, made.ed25519.clone()),
         )?;
         let accept = DkgAccept { ceremony: id, secp256k1: Hex(secp256k1), ed25519: Hex(ed25519) };
         let accepted: Vec<Exchange<DkgAccepted>> = run.ask(paths::DKG_ACCEPT, &accept).await?;
@@ -87,19 +91,14 @@ impl Ceremony<'_> {
         self.quorum(made)
     }
 
-    fn quorum(&self, made: &DkgConfirmed) -> anyhow::Result<Quorum> {
-        let Ok(ed25519) = <[u8; 32]>::try_from(made.group_keys.ed25519.0.as_slice()) else {
-            bail!("the group's Ed25519 key does not have 32 bytes");
-        };
+    fn quorum(&self, made: Made) -> anyhow::Result<Quorum> {
+        let (keys, packages) = made.into_parts()?;
         Ok(Quorum {
             epoch: self.epoch,
             threshold: self.threshold,
             participants: self.participants.clone(),
-            keys: GroupKeys { secp256k1: made.group_keys.secp256k1.to_text(), ed25519: Did::from_key(ed25519) },
-            packages: GroupPackages {
-                secp256k1: made.packages.secp256k1.to_text(),
-                ed25519: made.packages.ed25519.to_text(),
-            },
+            keys,
+            packages,
         })
     }
 }
@@ -117,8 +116,7 @@ impl Run<'_> {
         try_join_all(asked).await
     }
 
-    async fn test<C: Ciphersuite>(&self, suite: Suite, package: &Hex) -> anyhow::Result<Vec<u8>> {
-        let group: GroupKey<C> = GroupKey::from_bytes(&package.0)?;
+    async fn test<C: Ciphersuite>(&self, suite: Suite, group: GroupKey<C>) -> anyhow::Result<Vec<u8>> {
         let message = test_message(&self.id, &group)?;
         let ids = self.ceremony.participants.iter().map(|p| ParticipantId::new(p.id));
         let ids = ids.collect::<Result<Vec<_>, _>>()?;
