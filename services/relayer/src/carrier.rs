@@ -1,8 +1,9 @@
 use crate::{
     backoff::Backoff,
-    chain::{Call, Chain, ChainError, Receipt},
+    chain::{self, Call, Called, Chain, ChainError, Receipt},
     gas_account::Sent,
     gather::{Early, Gathered, Patience, Unsigned, ask_early, gather_with},
+    hold_off::HoldOff,
     observability::{Event, Observability},
     quorum::{Quorum, QuorumError},
     reporter::Reporter,
@@ -32,6 +33,7 @@ pub(crate) struct Carrier {
     pub changed: Notify,
     pub quorum: RwLock<Option<Arc<Quorum>>>,
     pub tenants: RwLock<BTreeMap<(ChainId, Address), Tenant>>,
+    pub hold_off: HoldOff,
 }
 
 /// What is needed of a tenant.
@@ -167,6 +169,11 @@ impl Carrier {
     }
 
     fn may_sign(&self, cargo: &Cargo<'_>) -> bool {
+        self.is_live(cargo) && !self.hold_off.holds(&cargo.id, Instant::now())
+    }
+
+    /// Whether it could still be executed.
+    fn is_live(&self, cargo: &Cargo<'_>) -> bool {
         cargo.view.status != ProposalStatus::Cancelled && self.ambient.now() < cargo.authorisation.valid_until
     }
 
@@ -259,7 +266,12 @@ impl Carrier {
                 tokio::time::sleep(cargo.chain.config.poll()).await;
                 return Ok(Next::Later);
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                if matches!(error, ChainError::TooDear { .. }) {
+                    self.hold_off.failed(cargo.id, Instant::now());
+                }
+                return Err(error.into());
+            }
         };
         let sent = cargo.chain.submit(&call, gas).await?;
         drop(slot);
@@ -280,7 +292,7 @@ impl Carrier {
 
     /// The call of a transaction whose signature went with an earlier life; `None` when it may not be signed any more.
     async fn call_again(&self, cargo: &Cargo<'_>) -> Result<Option<(Call, u64)>, Stumble> {
-        if !self.may_sign(cargo) {
+        if !self.is_live(cargo) {
             return Ok(None);
         }
         let signature = self.sign(cargo, 0, None, None).await?;
@@ -337,6 +349,7 @@ impl Carrier {
         if cargo.executed().await? {
             return self.finish(cargo).await;
         }
+        self.hold_off.failed(cargo.id, Instant::now());
         self.reporter.reverted(cargo.tenant.did, cargo.id, receipt, "reverted in its block").await;
         Err(Stumble::Chain(ChainError::Reverted("reverted in its block".to_owned())))
     }
@@ -362,7 +375,11 @@ impl Carrier {
             tokio::time::sleep(chain.config.poll()).await;
         }
         let still = chain.receipt(&receipt.transaction).await?;
-        if still == Some(receipt) { Ok(Next::Done) } else { Ok(Next::Again) }
+        if still != Some(receipt) {
+            return Ok(Next::Again);
+        }
+        self.hold_off.forget(&cargo.id);
+        Ok(Next::Done)
     }
 
     async fn tenant(&self, chain: ChainId, contract: Address) -> Result<Tenant, Stumble> {
@@ -426,7 +443,8 @@ impl Cargo<'_> {
         let bytes = <[u8; 65]>::try_from(signature).map_err(|_| malformed())?;
         let layout = escrow::Signature::from_frost(&bytes).map_err(|_| malformed())?;
         let data = escrow::payout_calldata(&self.authorisation, &layout);
-        Ok(Call { contract: self.authorisation.domain.contract, data })
+        let ceiling = chain::gas_ceiling(self.authorisation.recipients.len());
+        Ok(Call { contract: self.authorisation.domain.contract, data, ceiling })
     }
 
     /// The transaction that the log knows of.
@@ -436,7 +454,7 @@ impl Cargo<'_> {
     }
 
     /// Whether the call pays out exactly what was authorised, at this contract.
-    fn is_paid_by(&self, call: &Call) -> bool {
+    fn is_paid_by(&self, call: &Called) -> bool {
         let domain = self.authorisation.domain;
         call.contract == domain.contract
             && escrow::decode_payout_calldata(domain, &call.data).is_ok_and(|(paid, _)| paid == self.authorisation)

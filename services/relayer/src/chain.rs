@@ -31,6 +31,11 @@ const LOG_WINDOW: u64 = 2_000;
 const LOG_WINDOWS: u64 = 22;
 /// An estimate is exact for one state; the next block's may cost a little more.
 const GAS_MARGIN_DIVISOR: u64 = 4;
+/// Gas of a payout apart from its recipients: the transaction, the signature's check and the bookkeeping, twice over.
+const PAYOUT_GAS: u64 = 200_000;
+/// Gas of one recipient: a token transfer to a fresh account, with room for tokens that do more than move units. A
+/// recipient's or token's own code decides how much is burnt, and the relayer pays it.
+const RECIPIENT_GAS: u64 = 120_000;
 
 /// One chain, by one RPC endpoint, with the gas account on it.
 pub(crate) struct Chain {
@@ -45,6 +50,21 @@ pub(crate) struct Chain {
 pub(crate) struct Call {
     pub contract: Address,
     pub data: Vec<u8>,
+    /// The most gas that an estimate may say, see [`gas_ceiling`].
+    pub ceiling: u64,
+}
+
+/// What a transaction that somebody sent calls.
+#[derive(Clone, Debug)]
+pub(crate) struct Called {
+    pub contract: Address,
+    pub data: Vec<u8>,
+}
+
+/// The most gas that is paid for a payout to so many recipients.
+pub(crate) fn gas_ceiling(recipients: usize) -> u64 {
+    let recipients = u64::try_from(recipients).unwrap_or(u64::MAX);
+    PAYOUT_GAS.saturating_add(RECIPIENT_GAS.saturating_mul(recipients))
 }
 
 /// What a block says of a transaction.
@@ -70,6 +90,9 @@ pub(crate) enum ChainError {
     /// The contract has executed the intent, or will with a transaction that is pending.
     #[error("the intent is executed already")]
     AlreadyExecuted,
+    /// It would cost more than a payout may.
+    #[error("will not pay for this: {gas} gas, at most {ceiling}")]
+    TooDear { gas: u64, ceiling: u64 },
 }
 
 type Transport = RpcError<TransportErrorKind>;
@@ -134,20 +157,23 @@ impl Chain {
 
     /// Whether the newest block's state has the intent executed.
     pub(crate) async fn executed(&self, contract: Address, intent: &Digest) -> Result<bool, ChainError> {
-        let call = Call { contract, data: read::executed_calldata(intent) };
-        let returned = self.provider.call(self.request(&call)).block(BlockId::latest()).await?;
+        let data = read::executed_calldata(intent);
+        let returned = self.provider.call(self.request(contract, data)).block(BlockId::latest()).await?;
         read::executed(&returned).map_err(|e| ChainError::Rpc(e.to_string()))
     }
 
     /// Runs the call on top of what is pending, and says how much gas to allow it.
     pub(crate) async fn simulate(&self, call: &Call) -> Result<u64, ChainError> {
-        self.provider.call(self.request(call)).block(BlockId::pending()).await?;
+        self.provider.call(self.pay(call)).block(BlockId::pending()).await?;
         self.gas(call, BlockId::pending()).await
     }
 
     /// How much gas to allow the call, as estimated on the state of a block.
     pub(crate) async fn gas(&self, call: &Call, block: BlockId) -> Result<u64, ChainError> {
-        let gas = self.provider.estimate_gas(self.request(call)).block(block).await?;
+        let gas = self.provider.estimate_gas(self.pay(call)).block(block).await?;
+        if gas > call.ceiling {
+            return Err(ChainError::TooDear { gas, ceiling: call.ceiling });
+        }
         Ok(gas.saturating_add(gas.div_euclid(GAS_MARGIN_DIVISOR)))
     }
 
@@ -183,9 +209,10 @@ impl Chain {
 
     /// What a transaction calls, pending or included; `None` when the node does not know it. One that creates a
     /// contract calls address zero here.
-    pub(crate) async fn call_of(&self, transaction: &Digest) -> Result<Option<Call>, ChainError> {
+    pub(crate) async fn call_of(&self, transaction: &Digest) -> Result<Option<Called>, ChainError> {
         let found = self.provider.get_transaction_by_hash(word(transaction)).await?;
-        Ok(found.map(|t| Call { contract: Address(t.to().unwrap_or_default().into_array()), data: t.input().to_vec() }))
+        Ok(found
+            .map(|t| Called { contract: Address(t.to().unwrap_or_default().into_array()), data: t.input().to_vec() }))
     }
 
     /// The transaction and block that executed the intent, whoever sent it.
@@ -215,21 +242,25 @@ impl Chain {
     /// Signs and sends the call with the account's next nonce.
     pub(crate) async fn submit(&self, call: &Call, gas: u64) -> Result<Sent, ChainError> {
         let fees = self.fees().await?;
-        self.account.send(&self.provider, self.request(call).with_gas_limit(gas), fees).await
+        self.account.send(&self.provider, self.pay(call).with_gas_limit(gas), fees).await
     }
 
     /// Sends the same call with the same nonce and higher fees; `None` when the limit does not allow more.
     pub(crate) async fn replace(&self, call: &Call, gas: u64, sent: &Sent) -> Result<Option<Sent>, ChainError> {
         let limit = u128::from(self.config.max_fee_per_gas);
         let Some(fees) = sent.fees.replacing(self.fees().await?, limit) else { return Ok(None) };
-        let request = self.request(call).with_gas_limit(gas);
+        let request = self.pay(call).with_gas_limit(gas);
         self.account.resend(&self.provider, request, fees, sent).await.map(Some)
     }
 
-    fn request(&self, call: &Call) -> TransactionRequest {
+    fn pay(&self, call: &Call) -> TransactionRequest {
+        self.request(call.contract, call.data.clone())
+    }
+
+    fn request(&self, contract: Address, data: Vec<u8>) -> TransactionRequest {
         TransactionRequest::default()
             .with_from(self.account.address())
-            .with_to(evm(call.contract))
-            .with_input(Bytes::from(call.data.clone()))
+            .with_to(evm(contract))
+            .with_input(Bytes::from(data))
     }
 }

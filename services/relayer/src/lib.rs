@@ -15,6 +15,7 @@ mod dispatcher;
 mod fees;
 mod gas_account;
 mod gather;
+mod hold_off;
 mod observability;
 mod quorum;
 mod reporter;

@@ -4,6 +4,7 @@ use crate::{
     config::Config,
     cosigner::Cosigner,
     dispatcher::Dispatcher,
+    hold_off::HoldOff,
     observability::{self, Observability},
     reporter::Reporter,
 };
@@ -71,6 +72,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> R
         changed: Notify::new(),
         quorum: RwLock::new(None),
         tenants: RwLock::new(BTreeMap::new()),
+        hold_off: HoldOff::default(),
     });
 
     let listener =

@@ -7,7 +7,7 @@ use crate::{
 };
 use alloy::{rpc::types::BlockId, signers::local::PrivateKeySigner};
 use client::{Ambient, Delegations};
-use domain::{ChainId, NodeUrl};
+use domain::{Address, ChainId, NodeUrl};
 use escrow::GroupKey;
 use messages::Hex;
 use rand::{SeedableRng as _, rngs::StdRng};
@@ -186,4 +186,26 @@ async fn a_report_of_an_unrelated_pending_transaction_is_not_waited_for() {
     scene.mine().await;
     assert_eq!(scene.anvil.paid().await, ETHER);
     relayer.abort();
+}
+
+#[tokio::test]
+async fn a_recipient_that_burns_gas_is_not_paid_for() {
+    let Some(scene) = Scene::set().await else { return };
+    // Whoever sends it coins fills so many storage slots, 22,100 gas each.
+    let burning = |slots: u8| {
+        let code: Vec<_> = (0..slots).map(|slot| format!("600160{slot:02x}55")).collect();
+        scene.anvil.rpc("anvil_setCode", json!([Address([5; 20]), format!("0x{}", code.concat())]))
+    };
+    burning(20).await;
+    let relayer = scene.relayer(0, 60);
+    until("three attempts", || async { (scene.shares_asked() >= 6).then_some(()) }).await;
+    relayer.abort();
+    assert_eq!(scene.sent(0, BlockId::pending()).await, 0);
+    assert_eq!(scene.anvil.paid().await, 0);
+
+    burning(5).await;
+    let relayer = scene.relayer(0, 60);
+    scene.until_included().await;
+    relayer.abort();
+    assert_eq!(scene.anvil.paid().await, ETHER);
 }
