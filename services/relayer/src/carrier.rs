@@ -1,19 +1,26 @@
+mod cargo;
+
 use crate::{
     backoff::Backoff,
-    chain::{self, Call, Called, Chain, ChainError, Receipt},
+    chain::{Call, Chain, ChainError, Receipt},
     gas_account::Sent,
     gather::{Early, Gathered, Patience, Unsigned, ask_early, gather_with},
     hold_off::HoldOff,
     observability::{Event, Observability},
+    places::{Place, Places},
     quorum::{Quorum, QuorumError},
     reporter::Reporter,
 };
 use alloy::rpc::types::BlockId;
+use cargo::Cargo;
 use client::{Ambient, ClientError, ControlPlane};
-use domain::{Address, ChainId, Cid, Did, Digest, PayoutAuthorisation};
+use domain::{Address, ChainId, Cid, Did, Digest};
 use keyfile::Identity;
-use messages::{ProposalStatus, ProposalView, SigningSubject, Stage};
-use std::{collections::BTreeMap, sync::Arc};
+use messages::{ProposalStatus, SigningSubject};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+};
 use tokio::{
     sync::{Notify, RwLock, Semaphore},
     time::Instant,
@@ -34,6 +41,9 @@ pub(crate) struct Carrier {
     pub quorum: RwLock<Option<Arc<Quorum>>>,
     pub tenants: RwLock<BTreeMap<(ChainId, Address), Tenant>>,
     pub hold_off: HoldOff,
+    pub places: Places,
+    /// Chains without an endpoint that proposals asked for, each told to the operator once.
+    pub unserved: Mutex<BTreeSet<ChainId>>,
 }
 
 /// What is needed of a tenant.
@@ -50,15 +60,6 @@ pub(crate) struct Heard {
     pub at: Instant,
     /// Whether it said that policy allows it outright.
     pub allowed: bool,
-}
-
-/// One approved proposal and where it goes.
-struct Cargo<'a> {
-    id: Cid,
-    view: ProposalView,
-    authorisation: PayoutAuthorisation,
-    tenant: Tenant,
-    chain: &'a Chain,
 }
 
 /// What to do after one pass.
@@ -84,8 +85,6 @@ enum Stumble {
     Unsigned(String),
     #[error("the log has no quorum")]
     NoQuorum,
-    #[error("no RPC endpoint for {0}")]
-    NoChain(ChainId),
     #[error("no tenant has this escrow contract")]
     NoTenant,
     #[error("the transaction vanished")]
@@ -96,8 +95,10 @@ impl Carrier {
     /// Carries one proposal until nothing is left to do: executed deep enough, or never to be executed.
     pub(crate) async fn carry(&self, id: Cid, min_seq: u64, mut heard: Option<Heard>) {
         let mut backoff = Backoff::new(self.ambient.clone());
+        // Kept from the first pass that learns the contract until the end.
+        let mut place = None;
         loop {
-            match self.pass(id, min_seq, heard.take()).await {
+            match self.pass(id, min_seq, heard.take(), &mut place).await {
                 Ok(Next::Done) => return,
                 Ok(Next::Again) => backoff.reset(),
                 Ok(Next::Later) => {}
@@ -115,7 +116,13 @@ impl Carrier {
         }
     }
 
-    async fn pass(&self, id: Cid, min_seq: u64, heard: Option<Heard>) -> Result<Next, Stumble> {
+    async fn pass(
+        &self,
+        id: Cid,
+        min_seq: u64,
+        heard: Option<Heard>,
+        place: &mut Option<Place>,
+    ) -> Result<Next, Stumble> {
         use ProposalStatus as Is;
         let early = self.early_commitments(id, min_seq, heard).await;
         let view = self.plane.proposal(&id).await?;
@@ -126,7 +133,17 @@ impl Carrier {
             return Ok(Next::Done);
         }
         let domain = authorisation.domain;
-        let chain = self.chains.get(&domain.chain).ok_or(Stumble::NoChain(domain.chain))?;
+        let Some(chain) = self.chains.get(&domain.chain) else {
+            self.note_unserved(domain.chain);
+            return Ok(Next::Done);
+        };
+        if place.is_none() {
+            *place = self.places.take(domain.chain, domain.contract);
+        }
+        if place.is_none() {
+            tracing::debug!(proposal = %id, "too many of this escrow contract at once; a later sweep finds it");
+            return Ok(Next::Done);
+        }
         let tenant = self.tenant(domain.chain, domain.contract).await?;
         let cargo = Cargo { id, view, authorisation, tenant, chain };
         let may_sign = self.may_sign(&cargo);
@@ -166,6 +183,13 @@ impl Carrier {
         let slot = self.slots.acquire().await;
         let gathered = self.sign(&cargo, min_seq, heard, early).await?;
         self.deliver(&cargo, gathered, slot).await
+    }
+
+    /// Another relayer may serve the chain; this one cannot before it is configured and started again.
+    fn note_unserved(&self, chain: ChainId) {
+        if self.unserved.lock().unwrap_or_else(PoisonError::into_inner).insert(chain) {
+            tracing::warn!(%chain, "no RPC endpoint; its proposals are left to other relayers");
+        }
     }
 
     fn may_sign(&self, cargo: &Cargo<'_>) -> bool {
@@ -430,39 +454,5 @@ impl Carrier {
     /// A new quorum is in the log; the next use reads it.
     pub(crate) async fn forget_quorum(&self) {
         *self.quorum.write().await = None;
-    }
-}
-
-impl Cargo<'_> {
-    async fn executed(&self) -> Result<bool, ChainError> {
-        self.chain.executed(self.authorisation.domain.contract, &self.authorisation.intent).await
-    }
-
-    fn call(&self, signature: &[u8]) -> Result<Call, Stumble> {
-        let malformed = || Stumble::Unsigned("not a signature that the contract takes".to_owned());
-        let bytes = <[u8; 65]>::try_from(signature).map_err(|_| malformed())?;
-        let layout = escrow::Signature::from_frost(&bytes).map_err(|_| malformed())?;
-        let data = escrow::payout_calldata(&self.authorisation, &layout);
-        let ceiling = chain::gas_ceiling(self.authorisation.recipients.len());
-        Ok(Call { contract: self.authorisation.domain.contract, data, ceiling })
-    }
-
-    /// The transaction that the log knows of.
-    fn reported(&self) -> Option<Digest> {
-        let text = self.view.execution.as_ref()?.transaction.as_deref()?;
-        text.strip_prefix("0x").unwrap_or(text).parse().ok()
-    }
-
-    /// Whether the call pays out exactly what was authorised, at this contract.
-    fn is_paid_by(&self, call: &Called) -> bool {
-        let domain = self.authorisation.domain;
-        call.contract == domain.contract
-            && escrow::decode_payout_calldata(domain, &call.data).is_ok_and(|(paid, _)| paid == self.authorisation)
-    }
-
-    fn says_included(&self, receipt: &Receipt) -> bool {
-        let execution = self.view.execution.as_ref();
-        self.reported() == Some(receipt.transaction)
-            && execution.is_some_and(|e| e.block == Some(receipt.block) && e.stage != Stage::Submitted)
     }
 }

@@ -5,10 +5,11 @@ use crate::{
 };
 use client::{ClientError, ControlPlane, FollowEvent, ProposalQuery};
 use domain::{Cid, Did, Time};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use messages::{LogEntryView, ProposalStatus};
 use std::{
     collections::{BTreeMap, VecDeque},
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::Duration,
 };
@@ -161,10 +162,7 @@ impl Dispatcher {
             self.carried.insert(id, None);
             self.observed.in_flight.inc();
             let carrier = self.carrier.clone();
-            self.jobs.spawn(async move {
-                carrier.carry(id, seq, heard).await;
-                id
-            });
+            self.jobs.spawn(async move { outlive(id, Box::pin(carrier.carry(id, seq, heard))).await });
         } else if self.waiting.len() < MAX_CARRIED {
             // Beyond this the next sweep finds it.
             self.waiting.push_back((id, seq));
@@ -172,8 +170,8 @@ impl Dispatcher {
     }
 
     fn done(&mut self, id: Option<Cid>) {
-        // A job that panicked cannot say which it was; it is found again after a restart.
-        let Some(id) = id else { return tracing::error!("carrying a proposal failed") };
+        // Only when the process ends.
+        let Some(id) = id else { return };
         self.observed.in_flight.dec();
         if let Some(Some(seq)) = self.carried.remove(&id) {
             self.wake(id, seq, None);
@@ -182,6 +180,14 @@ impl Dispatcher {
             self.wake_idle(next, seq);
         }
     }
+}
+
+/// Runs a job and says whose it was even when it panics, so that its place is free again.
+async fn outlive(id: Cid, job: impl Future<Output = ()>) -> Cid {
+    if AssertUnwindSafe(job).catch_unwind().await.is_err() {
+        tracing::error!(proposal = %id, "carrying a proposal failed");
+    }
+    id
 }
 
 /// Whether the outcome beside the statement is a decision that allows it. A hint: signers decide for themselves.
@@ -233,6 +239,12 @@ mod tests {
         let token = invoke(&key, new).unwrap();
         let tokens = vec![Base64(token.bytes().to_vec())];
         (LogEntryView { seq: 1, entry: Base64(vec![]), tokens }, token.cid())
+    }
+
+    #[tokio::test]
+    async fn a_job_that_panics_gives_its_place_back() {
+        let id = Cid::of(b"p");
+        assert_eq!(outlive(id, async { panic!("a defect") }).await, id);
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod gas_account;
 mod gather;
 mod hold_off;
 mod observability;
+mod places;
 mod quorum;
 mod reporter;
 mod service;

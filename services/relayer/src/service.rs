@@ -6,11 +6,18 @@ use crate::{
     dispatcher::Dispatcher,
     hold_off::HoldOff,
     observability::{self, Observability},
+    places::Places,
     reporter::Reporter,
 };
 use client::{ClientError, ControlPlane, ReadAccess, Speaker};
 use domain::ChainId;
-use std::{collections::BTreeMap, future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tokio::{
     net::TcpListener,
     sync::{Notify, RwLock, Semaphore, watch},
@@ -73,6 +80,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> R
         quorum: RwLock::new(None),
         tenants: RwLock::new(BTreeMap::new()),
         hold_off: HoldOff::default(),
+        places: Places::default(),
+        unserved: Mutex::default(),
     });
 
     let listener =
