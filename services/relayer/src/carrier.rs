@@ -352,11 +352,22 @@ impl Carrier {
                 if used > sent.nonce {
                     return chain.any_receipt(&sent.hashes).await?.ok_or(Stumble::Lost);
                 }
+                // It can only fail now; its nonce must be used all the same, and what it would have cost is saved.
+                if !self.is_live(cargo) {
+                    chain.cancel(&sent).await?;
+                    chain.fill_below(&sent).await?;
+                    return Err(Stumble::Lost);
+                }
                 if call.is_none() {
                     call = self.call_again(cargo).await?;
                 }
                 let Some((call, gas)) = &call else { return Err(Stumble::Lost) };
-                if let Some(replaced) = chain.replace(call, *gas, &sent).await? {
+                let replaced = chain.replace(call, *gas, &sent).await;
+                let filled = chain.fill_below(&sent).await?;
+                if filled > 0 {
+                    tracing::warn!(proposal = %cargo.id, filled, "the node had forgotten earlier transactions");
+                }
+                if let Some(replaced) = replaced? {
                     self.observed.count(Event::Replaced);
                     sent = replaced;
                 }

@@ -248,9 +248,39 @@ impl Chain {
     /// Sends the same call with the same nonce and higher fees; `None` when the limit does not allow more.
     pub(crate) async fn replace(&self, call: &Call, gas: u64, sent: &Sent) -> Result<Option<Sent>, ChainError> {
         let limit = u128::from(self.config.max_fee_per_gas);
-        let Some(fees) = sent.fees.replacing(self.fees().await?, limit) else { return Ok(None) };
+        let fees = match sent.fees.replacing(self.fees().await?, limit) {
+            Some(fees) => fees,
+            // No dearer, but the node may have forgotten it.
+            None if !self.knows(sent).await? => sent.fees,
+            None => return Ok(None),
+        };
         let request = self.pay(call).with_gas_limit(gas);
         self.account.resend(&self.provider, request, fees, sent).await.map(Some)
+    }
+
+    /// Takes `sent` back by a transaction under its nonce that does nothing, unless the limit does not allow it.
+    pub(crate) async fn cancel(&self, sent: &Sent) -> Result<(), ChainError> {
+        let limit = u128::from(self.config.max_fee_per_gas);
+        if let Some(fees) = sent.fees.replacing(self.fees().await?, limit) {
+            self.account.cancel(&self.provider, fees, sent).await?;
+        }
+        Ok(())
+    }
+
+    /// Fills the gap that keeps `sent` from being included, if there is one.
+    pub(crate) async fn fill_below(&self, sent: &Sent) -> Result<u64, ChainError> {
+        let fees = self.fees().await?.ample().within(u128::from(self.config.max_fee_per_gas));
+        self.account.fill(&self.provider, sent.nonce, fees).await
+    }
+
+    /// Whether the node still has one of the transactions.
+    async fn knows(&self, sent: &Sent) -> Result<bool, ChainError> {
+        for transaction in sent.hashes.iter().rev() {
+            if self.call_of(transaction).await?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn pay(&self, call: &Call) -> TransactionRequest {

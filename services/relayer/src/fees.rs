@@ -20,6 +20,11 @@ impl Fees {
         (max <= limit).then_some(Self { max, priority: priority.min(max) })
     }
 
+    /// Fees that still suffice when the market asks four times as much: what fills a gap is never replaced.
+    pub(crate) const fn ample(self) -> Self {
+        Self { max: self.max.saturating_mul(4), priority: self.priority }
+    }
+
     /// These fees, lowered to the limit.
     pub(crate) fn within(self, limit: u128) -> Self {
         let max = self.max.min(limit);

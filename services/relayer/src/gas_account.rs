@@ -4,7 +4,7 @@ use crate::{
 };
 use alloy::{
     network::{EthereumWallet, NetworkTransactionBuilder, TransactionBuilder, eip2718::Encodable2718},
-    primitives::{Address as EvmAddress, B256, U64, U128},
+    primitives::{Address as EvmAddress, B256, U64, U128, U256},
     providers::{Provider, RootProvider},
     rpc::types::{BlockId, TransactionRequest},
     signers::local::PrivateKeySigner,
@@ -13,6 +13,11 @@ use domain::{Address, ChainId, Digest, EscrowDomain};
 use serde::Deserialize;
 use std::{borrow::Cow, collections::BTreeMap};
 use tokio::sync::Mutex;
+
+/// Gas of a transfer without data. The chains that ask for more refuse it, and the gap is left to the operator.
+const TRANSFER_GAS: u64 = 21_000;
+/// Nonces filled in one go; a longer gap takes several.
+const FILLED_AT_ONCE: u64 = 16;
 
 /// The relayer's own account on one chain. Nonces are given out in order, one transaction at a time, and asked of the
 /// node again after every error: what the node thinks is true, what is remembered here is a shortcut.
@@ -142,6 +147,45 @@ impl GasAccount {
                 Some(_) => Err(error.into()),
             },
         }
+    }
+
+    /// Sends a transaction that does nothing in place of `sent`, so that its nonce is used and later ones can follow.
+    pub(crate) async fn cancel(&self, provider: &RootProvider, fees: Fees, sent: &Sent) -> Result<Sent, ChainError> {
+        self.resend(provider, self.nothing(), fees, sent).await
+    }
+
+    /// Uses up the nonces below `nonce` that the node does not have: it forgot their transactions, and nobody sends
+    /// them again. Every later one would wait for ever. Returns how many it filled.
+    pub(crate) async fn fill(&self, provider: &RootProvider, nonce: u64, fees: Fees) -> Result<u64, ChainError> {
+        let mut next = self.next.lock().await;
+        let mut filled = 0_u64;
+        let mut last = None;
+        while filled < FILLED_AT_ONCE {
+            // The pending count is the lowest nonce that is missing.
+            let missing = provider.get_transaction_count(self.address).block_id(BlockId::pending()).await?;
+            if missing > nonce {
+                break;
+            }
+            // What is remembered here is not what the node thinks.
+            *next = None;
+            if missing == nonce || last == Some(missing) {
+                break;
+            }
+            let (_, raw) = self.sign(self.nothing(), missing, fees).await?;
+            let _ = provider.send_raw_transaction(&raw).await?;
+            last = Some(missing);
+            filled = filled.saturating_add(1);
+        }
+        Ok(filled)
+    }
+
+    /// A transfer of nothing to the account itself.
+    fn nothing(&self) -> TransactionRequest {
+        TransactionRequest::default()
+            .with_from(self.address)
+            .with_to(self.address)
+            .with_value(U256::ZERO)
+            .with_gas_limit(TRANSFER_GAS)
     }
 
     /// How many of the account's transactions blocks have.

@@ -7,13 +7,19 @@ use crate::{
 };
 use alloy::{rpc::types::BlockId, signers::local::PrivateKeySigner};
 use client::{Ambient, Delegations};
-use domain::{Address, ChainId, NodeUrl};
+use domain::{Address, ChainId, NodeUrl, Time};
 use escrow::GroupKey;
 use messages::Hex;
-use rand::{SeedableRng as _, rngs::StdRng};
+use rand::{
+    RngCore as _, SeedableRng as _,
+    rngs::{OsRng, StdRng},
+};
 use relayer::{ChainConfig, Config, run};
 use serde_json::json;
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 use threshold::{KeyShare, Secp256k1};
 use tokio::task::JoinHandle;
 use ucan::issue::{NewDelegation, delegate};
@@ -29,6 +35,7 @@ struct Scene {
     plane: Arc<Plane>,
     url: NodeUrl,
     nodes: Vec<Arc<Node<Secp256k1>>>,
+    ambient: Ambient,
 }
 
 impl Scene {
@@ -54,7 +61,7 @@ impl Scene {
         let packages = json!({"secp256k1": Hex(secp.to_bytes().unwrap()), "ed25519": Hex(ed.to_bytes().unwrap())});
         let quorum = json!({"epoch": 1, "threshold": 2, "participants": members, "keys": group, "packages": packages});
         let (plane, url) = Plane::start(authorisation, quorum).await;
-        Some(Self { anvil, plane, url, nodes })
+        Some(Self { anvil, plane, url, nodes, ambient: Ambient::system() })
     }
 
     fn relayer(&self, wallet: usize, stuck_after: u64) -> JoinHandle<()> {
@@ -78,7 +85,7 @@ impl Scene {
             chains: vec![chain],
             listen: "127.0.0.1:0".parse().unwrap(),
             concurrency: 4,
-            ambient: Ambient::system(),
+            ambient: self.ambient.clone(),
         };
         tokio::spawn(async move { run(config, std::future::pending()).await.unwrap() })
     }
@@ -208,4 +215,47 @@ async fn a_recipient_that_burns_gas_is_not_paid_for() {
     scene.until_included().await;
     relayer.abort();
     assert_eq!(scene.anvil.paid().await, ETHER);
+}
+
+#[tokio::test]
+async fn a_nonce_that_the_node_forgot_is_filled() {
+    let Some(scene) = Scene::set().await else { return };
+    scene.anvil.rpc("evm_setAutomine", json!([false])).await;
+    let own = scene.anvil.accounts[1];
+    let earlier = scene.anvil.rpc("eth_sendTransaction", json!([{"from": own, "to": own}])).await;
+    let relayer = scene.relayer(0, 1);
+    until("the payout behind it", || async { (scene.sent(0, BlockId::pending()).await == 2).then_some(()) }).await;
+    scene.anvil.rpc("anvil_dropTransaction", json!([earlier])).await;
+    assert_eq!(scene.sent(0, BlockId::pending()).await, 0, "the payout waits for the missing nonce");
+    until("both to be pending", || async { (scene.sent(0, BlockId::pending()).await == 2).then_some(()) }).await;
+    scene.mine().await;
+    scene.until_included().await;
+    relayer.abort();
+    assert_eq!(scene.sent(0, BlockId::latest()).await, 2);
+    assert_eq!(scene.anvil.paid().await, ETHER);
+}
+
+#[tokio::test]
+async fn a_stuck_transaction_of_an_expired_intent_is_taken_back() {
+    let Some(mut scene) = Scene::set().await else { return };
+    scene.anvil.rpc("evm_setAutomine", json!([false])).await;
+    let late = Arc::new(AtomicBool::new(false));
+    let (system, is_late) = (Ambient::system(), late.clone());
+    let now = move || if is_late.load(Ordering::SeqCst) { Time::from_unix(4_000_000_001) } else { system.now() };
+    scene.ambient = Ambient::new(now, |bytes| {
+        OsRng.fill_bytes(bytes);
+        true
+    });
+    let relayer = scene.relayer(0, 1);
+    let pays = || async {
+        let block = scene.anvil.rpc("eth_getBlockByNumber", json!(["pending", true])).await;
+        block["transactions"].get(0).map(|t| t["input"] != "0x")
+    };
+    until("the payout", || async { pays().await.filter(|pays| *pays) }).await;
+    late.store(true, Ordering::SeqCst);
+    until("nothing in its place", || async { pays().await.filter(|pays| !*pays) }).await;
+    scene.mine().await;
+    relayer.abort();
+    assert_eq!(scene.sent(0, BlockId::latest()).await, 1);
+    assert_eq!(scene.anvil.paid().await, 0);
 }
