@@ -14,8 +14,8 @@ use serde::Deserialize;
 use std::{borrow::Cow, collections::BTreeMap};
 use tokio::sync::Mutex;
 
-/// Gas of a transfer without data. The chains that ask for more refuse it, and the gap is left to the operator.
-const TRANSFER_GAS: u64 = 21_000;
+/// The most gas for a transfer of nothing: 21,000 by the protocol, more where a rollup charges for its data as gas.
+const TRANSFER_GAS: u64 = 1_000_000;
 /// Nonces filled in one go; a longer gap takes several.
 const FILLED_AT_ONCE: u64 = 16;
 
@@ -151,7 +151,7 @@ impl GasAccount {
 
     /// Sends a transaction that does nothing in place of `sent`, so that its nonce is used and later ones can follow.
     pub(crate) async fn cancel(&self, provider: &RootProvider, fees: Fees, sent: &Sent) -> Result<Sent, ChainError> {
-        self.resend(provider, self.nothing(), fees, sent).await
+        self.resend(provider, self.nothing(provider).await?, fees, sent).await
     }
 
     /// Uses up the nonces below `nonce` that the node does not have: it forgot their transactions, and nobody sends
@@ -171,7 +171,7 @@ impl GasAccount {
             if missing == nonce || last == Some(missing) {
                 break;
             }
-            let (_, raw) = self.sign(self.nothing(), missing, fees).await?;
+            let (_, raw) = self.sign(self.nothing(provider).await?, missing, fees).await?;
             let _ = provider.send_raw_transaction(&raw).await?;
             last = Some(missing);
             filled = filled.saturating_add(1);
@@ -180,12 +180,11 @@ impl GasAccount {
     }
 
     /// A transfer of nothing to the account itself.
-    fn nothing(&self) -> TransactionRequest {
-        TransactionRequest::default()
-            .with_from(self.address)
-            .with_to(self.address)
-            .with_value(U256::ZERO)
-            .with_gas_limit(TRANSFER_GAS)
+    async fn nothing(&self, provider: &RootProvider) -> Result<TransactionRequest, ChainError> {
+        let request =
+            TransactionRequest::default().with_from(self.address).with_to(self.address).with_value(U256::ZERO);
+        let gas = provider.estimate_gas(request.clone()).block(BlockId::latest()).await?;
+        Ok(request.with_gas_limit(gas.min(TRANSFER_GAS)))
     }
 
     /// How many of the account's transactions blocks have.
