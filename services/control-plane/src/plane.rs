@@ -8,9 +8,13 @@ use ed25519_dalek::SigningKey;
 use log::NoteKey;
 use std::{
     collections::HashMap,
+    num::NonZero,
     sync::{Arc, Mutex, PoisonError},
 };
-use tokio::sync::{Semaphore, watch};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::{JoinError, spawn_blocking},
+};
 
 /// Everything that requests share.
 pub(crate) struct Plane {
@@ -29,9 +33,39 @@ pub(crate) struct Plane {
     pub metrics: Metrics,
     pub in_flight: Arc<Semaphore>,
     pub followers: Arc<Semaphore>,
+    pub simulations: Simulations,
     pub issuers: Issuers,
     pub readers: crate::http::auth::Readers,
     pub closing: watch::Receiver<bool>,
+}
+
+/// Simulations at once, one per core and never fewer than this: nothing limits how often somebody asks, and statements
+/// have to be decided, too.
+const FEWEST_SIMULATIONS: usize = 2;
+
+/// Bounds the decisions that are made for nothing but an answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Simulations(Arc<Semaphore>);
+
+impl Simulations {
+    pub fn new() -> Self {
+        let cores = std::thread::available_parallelism().map_or(FEWEST_SIMULATIONS, NonZero::get);
+        Self(Arc::new(Semaphore::new(cores.max(FEWEST_SIMULATIONS))))
+    }
+
+    /// Runs `decide` on a thread that may take its time; `None` when too many do so already. Who gives up on the answer
+    /// does not make room for another: the turn ends with the work.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        decide: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<Result<T, JoinError>> {
+        let turn = Arc::clone(&self.0).try_acquire_owned().ok()?;
+        let deciding = spawn_blocking(move || {
+            let _turn = turn;
+            decide()
+        });
+        Some(deciding.await)
+    }
 }
 
 /// How many statements of each issuer are in work.
@@ -89,3 +123,32 @@ impl Plane {
 
 /// Before the first entry names one, as in the ledger.
 const DEFAULT_TOLERANCE: u64 = 30;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    #[tokio::test]
+    async fn simulations_are_bounded_and_a_turn_ends_with_the_work() {
+        let simulations = Simulations(Arc::new(Semaphore::new(1)));
+        let (started, is_started) = channel();
+        let (release, released) = channel::<()>();
+        let running = simulations.clone();
+        let asked = tokio::spawn(async move {
+            let wait = move || {
+                started.send(()).unwrap();
+                released.recv().unwrap();
+            };
+            running.run(wait).await
+        });
+        spawn_blocking(move || is_started.recv().unwrap()).await.unwrap();
+        assert!(simulations.run(|| ()).await.is_none());
+        // Whoever asked hangs up; the work goes on and keeps its turn.
+        asked.abort();
+        assert!(asked.await.unwrap_err().is_cancelled());
+        assert!(simulations.run(|| ()).await.is_none());
+        release.send(()).unwrap();
+        let _turn = simulations.0.acquire().await.unwrap();
+    }
+}

@@ -9,7 +9,7 @@ use crate::{
     http,
     metrics::Metrics,
     opener::Opener,
-    plane::{Issuers, Plane},
+    plane::{Issuers, Plane, Simulations},
     sequencer::{self, Queue},
     start::{self, VerifyError},
 };
@@ -154,6 +154,7 @@ impl Server {
             metrics,
             in_flight: Arc::new(Semaphore::new(limits.in_flight)),
             followers: Arc::new(Semaphore::new(limits.followers)),
+            simulations: Simulations::new(),
             issuers: Issuers::default(),
             readers: http::auth::readers(),
             closing: closing.clone(),

@@ -49,6 +49,9 @@ pub enum VerifyError {
         "the log has checkpoints and the anchor file is missing; restore it, or accept the database as it is, once"
     )]
     AnchorMissing,
+    /// The anchor file is there and is told to be missing.
+    #[error("accept_missing_anchor is set and there is an anchor file; remove the setting")]
+    AnchorPresent,
     /// The log names other keys than the configuration.
     #[error("the log's {0} is not the configured one")]
     Key(&'static str),
@@ -79,6 +82,10 @@ pub(crate) struct Verified {
 /// Verifies the whole database against its entries, and both against the anchor file. Blocks for as long as that takes.
 pub(crate) fn verify(storage: &Storage, config: &Config) -> Result<Verified, VerifyError> {
     let anchor = Anchor::new(&config.anchor).read()?;
+    // Left on, the setting would let whoever removes the anchor file cut the log unseen.
+    if anchor.is_some() && config.accept_missing_anchor {
+        return Err(VerifyError::AnchorPresent);
+    }
     let mut notes = notes::Notes::new(storage, config.sequencer_did(), anchor);
     let (snapshot, tally) = replay::replay(storage, config.operator, &mut notes)?;
     let replica = &snapshot.replica;

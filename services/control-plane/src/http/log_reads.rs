@@ -250,7 +250,9 @@ pub(crate) async fn cosign(State(plane): State<Arc<Plane>>, Raw(body): Raw) -> R
             let detail = "not the stored checkpoint of this size: cosign the note of /v1/log/checkpoints/{size}";
             Err(Failure::new(Type::Conflict, detail).field("note"))
         }
-        Some(_) => {
+        // Told once: whoever sends a stored note again must not wake every follower again.
+        Some(CheckpointOutcome::Kept) => Ok(StatusCode::NO_CONTENT),
+        Some(CheckpointOutcome::Stored | CheckpointOutcome::Extended) => {
             publish(&plane, &Published { size, text });
             Ok(StatusCode::NO_CONTENT)
         }

@@ -35,11 +35,9 @@ async fn signed(plane: &Arc<Plane>, body: &[u8]) -> Reply {
     if !matches!(statement.act(), Act::ProposalPayout(_)) {
         return Err(Failure::new(Type::MalformedRequest, "only a proposal can be simulated").field("cmd"));
     }
-    // A decision may take milliseconds under a wide policy, which the threads that answer requests do not have.
     let mut replica = snapshot.replica.clone();
-    let deciding = tokio::task::spawn_blocking(move || replica.admit(&statement, clock::now()));
-    let failed = |e: tokio::task::JoinError| Failure::new(Type::Internal, e.to_string());
-    let admitted = deciding.await.map_err(failed)?.map_err(|error| match error {
+    let admitted = decide(plane, move || replica.admit(&statement, clock::now())).await?;
+    let admitted = admitted.map_err(|error| match error {
         AdmitError::Refused(refusal) => Failure::from(refusal),
         other => Failure::new(Type::Internal, other.to_string()),
     })?;
@@ -62,12 +60,21 @@ async fn draft(plane: &Arc<Plane>, headers: &HeaderMap, body: &[u8]) -> Reply {
     check_args(&draft)?;
     let snapshot = plane.now();
     let now = clock::now().max(snapshot.replica.state().at());
-    let decided = snapshot.replica.state().consider(&draft.tenant, &draft.installation, &draft.payout, now);
+    let seq = snapshot.replica.next_seq();
+    let consider = move || {
+        let SimulationDraft { tenant, installation, payout } = draft;
+        snapshot.replica.state().consider(&tenant, &installation, &payout, now)
+    };
+    let decided = decide(plane, consider).await?;
     let unknown = || Failure::new(Type::NotFound, "no such tenant or installation").field("installation");
-    Ok(Json(SimulationReply {
-        decision: outcome::decision(&decided.ok_or_else(unknown)?),
-        seq: snapshot.replica.next_seq(),
-    }))
+    Ok(Json(SimulationReply { decision: outcome::decision(&decided.ok_or_else(unknown)?), seq }))
+}
+
+/// A decision may take milliseconds under a wide policy, which the threads that answer requests do not have.
+async fn decide<T: Send + 'static>(plane: &Plane, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    let decided = plane.simulations.run(work).await;
+    let busy = || Failure::new(Type::Overloaded, "too many simulations are in work; try again");
+    decided.ok_or_else(busy)?.map_err(|e| Failure::new(Type::Internal, e.to_string()))
 }
 
 /// A draft's payout must be one that a proposal could carry.

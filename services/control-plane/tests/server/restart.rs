@@ -66,7 +66,9 @@ async fn a_log_without_its_anchor_is_accepted_only_when_told() {
     assert!(matches!(refused, Err(Error::Verify(VerifyError::AnchorMissing))), "{refused:?}");
     let mut accepting = config(&world, &folder);
     accepting.accept_missing_anchor = true;
-    Server::start(accepting).await.unwrap().stop().await.unwrap();
+    Server::start(accepting.clone()).await.unwrap().stop().await.unwrap();
+    let refused = Server::start(accepting).await;
+    assert!(matches!(refused, Err(Error::Verify(VerifyError::AnchorPresent))), "{refused:?}");
     Server::start(config(&world, &folder)).await.unwrap().stop().await.unwrap();
 }
 
