@@ -12,7 +12,8 @@ use zeroize::Zeroizing;
 const MAX_FILE: u64 = 98_304;
 /// Read and write for the owner, nothing for anyone else.
 const PRIVATE: u32 = 0o600;
-const OTHERS: u32 = 0o077;
+/// Permission bits of everyone but the owner.
+pub(crate) const OTHERS: u32 = 0o077;
 
 /// Writes `secret` (1 to [`MAX_SECRET`] bytes) to a new key file. The file appears whole and durable or not at all.
 pub fn create(
