@@ -64,19 +64,27 @@ impl Dev {
         if options.threshold < 2 || options.threshold > options.signers || options.signers > 32 {
             return Err(Usage("at least 2 signers sign together, of at most 32".to_owned()).into());
         }
+        let chain = match &options.rpc {
+            Some(rpc) => chain::local_id(rpc, START).await?,
+            None => chain::LOCAL,
+        };
         let folder = Folder::open(&options.folder)?;
         folder.end_leftovers(progress).await?;
         let ambient = Ambient::system();
         let passphrase = folder.passphrase(&ambient)?;
         let mut record = match Record::read(&folder)? {
             Some(record) => record,
-            None => people::make(&folder, &passphrase, options, progress)?,
+            None => people::make(&folder, &passphrase, options, chain, progress)?,
         };
         if let Some(rpc) = &options.rpc {
             record.chain.rpc = rpc.clone();
         }
+        if record.chain.id != chain {
+            let (before, now) = (record.chain.id.0, chain.0);
+            return Err(Usage(format!("this system is on a chain with id {before}; this one has id {now}")).into());
+        }
+        configs::write(&folder, &record, options)?;
         record.write(&folder)?;
-        configs::write(&folder, &record)?;
         let mut dev = Self { children: Children::new(folder.pids()), record, folder };
         dev.run(options, &ambient, progress).await?;
         Ok(dev)

@@ -83,6 +83,17 @@ fn every_mistake_of_a_configuration_is_named() {
 }
 
 #[test]
+fn a_line_that_is_not_toml_is_not_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("plane.toml");
+    fs::write(&file, "listen = \"127.0.0.1:1\"\ndatabase = \"postgres://u:hunter2@h/d\n").unwrap();
+    let output = run(&["control-plane", "--config", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("not TOML in line 2") && !text.contains("hunter2"), "{text}");
+}
+
+#[test]
 fn variables_override_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("relayer.toml");

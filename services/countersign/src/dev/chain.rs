@@ -18,6 +18,8 @@ use std::{
 
 /// The chain id of anvil and Hardhat, which wallets know as a local chain.
 pub const LOCAL: ChainId = ChainId(31_337);
+/// Chain ids of local chains: of anvil and Hardhat, and of Ganache and geth's developer mode.
+const LOCAL_CHAINS: [ChainId; 2] = [LOCAL, ChainId(1_337)];
 /// The first account of anvil's public mnemonic "test test … junk": everybody knows it, so it never holds anything.
 const FUNDER: Digest = Digest::from_bytes([
     0xac, 0x09, 0x74, 0xbe, 0xc3, 0x9a, 0x17, 0xe3, 0x6b, 0xa4, 0xa6, 0xb4, 0xd2, 0x38, 0xff, 0x94, 0x4b, 0xac, 0xb4,
@@ -75,6 +77,17 @@ pub async fn wait(rpc: &NodeUrl, patience: Duration) -> anyhow::Result<Chain> {
     let chain = Chain::connect(rpc)?;
     until(patience, async || Ok(chain.id().await.ok())).await?;
     Ok(chain)
+}
+
+/// The id of a chain that runs already. Only a local one will do: what is done here is signed with a key that everybody
+/// knows, and takes coins and contracts for toys.
+pub async fn local_id(rpc: &NodeUrl, patience: Duration) -> anyhow::Result<ChainId> {
+    let id = wait(rpc, patience).await?.id().await?;
+    if LOCAL_CHAINS.contains(&id) {
+        return Ok(id);
+    }
+    let said = format!("the chain at --rpc has id {}; only local chains are used, which have id 31337 or 1337", id.0);
+    Err(Usage(said).into())
 }
 
 const fn alloy_address(address: Address) -> alloy::primitives::Address {

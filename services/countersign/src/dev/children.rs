@@ -141,7 +141,7 @@ fn spawn(spec: &Spec) -> anyhow::Result<tokio::process::Child> {
     command.args(&spec.arguments).stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log);
     // Their own configuration says everything; the parent's variables would override it.
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("COUNTERSIGN_") {
+        if name == "DATABASE_URL" || name.to_string_lossy().starts_with("COUNTERSIGN_") {
             command.env_remove(&name);
         }
     }

@@ -1,7 +1,10 @@
-use super::{Folder, Record};
-use anyhow::Context as _;
+use super::{Folder, Options, Record, folder::write_private, record::public_database};
+use crate::failure::Usage;
 use domain::NodeUrl;
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 use toml::{Table, Value};
 
 /// The address a URL of this machine listens on.
@@ -21,13 +24,32 @@ fn list(items: impl IntoIterator<Item = String>) -> Value {
     Value::Array(items.into_iter().map(Value::String).collect())
 }
 
+/// The control plane's configuration, which alone holds the password of its database.
+fn control_plane_file(folder: &Folder) -> PathBuf {
+    folder.path().join("control-plane/config.toml")
+}
+
+/// The whole URL of the database that the record names: from the configuration of an earlier start, else as told now.
+fn database(folder: &Folder, record: &Record, options: &Options) -> anyhow::Result<String> {
+    let recorded = &record.control_plane.database;
+    let earlier = fs::read_to_string(control_plane_file(folder)).ok().and_then(|text| text.parse::<Table>().ok());
+    let earlier = earlier.and_then(|table| table.get("database")?.as_str().map(str::to_owned));
+    let is_it = |url: &String| public_database(url) == *recorded;
+    if let Some(url) = earlier.filter(is_it).or_else(|| options.database.clone().filter(is_it)) {
+        return Ok(url);
+    }
+    if recorded.starts_with("sqlite:") {
+        return Ok(recorded.clone());
+    }
+    Err(Usage(format!("this system's database is {recorded}: name it once more, with --database or DATABASE_URL"))
+        .into())
+}
+
 /// Writes everyone's configuration anew; it follows from the record.
-pub fn write(folder: &Folder, record: &Record) -> anyhow::Result<()> {
-    let put = |file: &Path, table: &Table| {
-        fs::write(file, toml::to_string(table)?).with_context(|| format!("cannot write {}", file.display()))
-    };
+pub fn write(folder: &Folder, record: &Record, options: &Options) -> anyhow::Result<()> {
+    let put = |file: &Path, table: &Table| write_private(file, toml::to_string(table)?.as_bytes());
     let home = folder.path();
-    put(&home.join("control-plane/config.toml"), &control_plane(folder, record))?;
+    put(&control_plane_file(folder), &control_plane(folder, record, database(folder, record, options)?))?;
     put(&home.join("relayer/config.toml"), &relayer(folder, record))?;
     for signer in &record.signers {
         let own = home.join(&signer.name);
@@ -49,10 +71,10 @@ pub fn write(folder: &Folder, record: &Record) -> anyhow::Result<()> {
     put(&record.client, &client(record))
 }
 
-fn control_plane(folder: &Folder, record: &Record) -> Table {
+fn control_plane(folder: &Folder, record: &Record, database: String) -> Table {
     table([
         ("listen", listen(&record.control_plane.url)),
-        ("database", record.control_plane.database.clone()),
+        ("database", database),
         ("operator", record.operator.to_string()),
         ("sequencer", path(&folder.key("sequencer"))),
         ("issuer", path(&folder.key("issuer"))),

@@ -1,10 +1,12 @@
 use super::{
-    Folder, Options, Progress, chain,
-    record::{ChainRecord, ControlPlaneRecord, Person, PluginRecord, Record, RelayerRecord, SignerRecord},
+    Folder, Options, Progress,
+    record::{
+        ChainRecord, ControlPlaneRecord, Person, PluginRecord, Record, RelayerRecord, SignerRecord, public_database,
+    },
 };
 use crate::commands::keygen::{self, KeyKind};
 use anyhow::Context as _;
-use domain::{Address, Did, Digest, NodeUrl};
+use domain::{Address, ChainId, Did, Digest, NodeUrl};
 use keyfile::{Hardness, Identity, Passphrase};
 use std::{collections::BTreeMap, fs::DirBuilder, net::TcpListener, os::unix::fs::DirBuilderExt as _, path::Path};
 
@@ -33,6 +35,7 @@ pub fn make(
     folder: &Folder,
     passphrase: &Passphrase,
     options: &Options,
+    chain: ChainId,
     progress: Progress<'_>,
 ) -> anyhow::Result<Record> {
     let names: Vec<String> = (1..=options.signers).map(|i| format!("signer-{i}")).collect();
@@ -66,12 +69,12 @@ pub fn make(
         url: url()?,
         sequencer: did("sequencer")?,
         issuer: did("issuer")?,
-        database,
+        database: public_database(&database),
         origin: "countersign.localhost/dev".to_owned(),
     };
     let relayer = RelayerRecord { url: url()?, node: did("relayer")?, wallet };
     let own = url()?;
-    let chain = ChainRecord { rpc: options.rpc.clone().unwrap_or(own), id: chain::LOCAL, escrow: None, token: None };
+    let chain = ChainRecord { rpc: options.rpc.clone().unwrap_or(own), id: chain, escrow: None, token: None };
     let signer =
         |(id, name): (u16, &String)| anyhow::Ok(SignerRecord { id, name: name.clone(), url: url()?, node: did(name)? });
     let signers = (1..).zip(&names).map(signer).collect::<Result<_, _>>()?;

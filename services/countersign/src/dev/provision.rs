@@ -173,7 +173,7 @@ async fn contracts(dev: &mut Dev, chain: &Chain, options: &Options) -> anyhow::R
     }
     chain.fund(dev.record.relayer.wallet, GAS).await?;
     // The relayer is told the chain's id, which may be another than that of a local chain.
-    super::configs::write(&dev.folder, &dev.record)
+    super::configs::write(&dev.folder, &dev.record, options)
 }
 
 fn assets(dev: &Dev) -> anyhow::Result<[Asset; 2]> {

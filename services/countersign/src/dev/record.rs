@@ -1,4 +1,4 @@
-use super::Folder;
+use super::{Folder, folder::write_private};
 use anyhow::Context as _;
 use domain::{AccountId, Address, AssetId, ChainId, Did, NodeUrl, OrderId, PluginId, Version};
 use serde::{Deserialize, Serialize};
@@ -46,7 +46,7 @@ pub struct ControlPlaneRecord {
     pub sequencer: Did,
     /// Passes grants on.
     pub issuer: Did,
-    /// Its database.
+    /// Its database, by [`public_database`]; the whole URL is in the control plane's configuration.
     pub database: String,
     /// The log's name.
     pub origin: String,
@@ -111,6 +111,17 @@ pub struct PluginRecord {
     pub installation: Did,
 }
 
+/// Where a database is, without what opens it: a URL loses its user, password and query.
+pub fn public_database(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://").filter(|(scheme, _)| *scheme != "sqlite") else {
+        return if url.starts_with("sqlite:") { url.to_owned() } else { "…".to_owned() };
+    };
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    // A password may hold a stray `@` or `/`, so everything up to the last `@` goes.
+    let place = rest.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{place}")
+}
+
 impl Record {
     /// Reads the folder's record; `None` before the first start.
     pub fn read(folder: &Folder) -> anyhow::Result<Option<Self>> {
@@ -126,7 +137,7 @@ impl Record {
     pub fn write(&self, folder: &Folder) -> anyhow::Result<()> {
         let file = folder.path().join("dev.json");
         let draft = folder.path().join("dev.json.draft");
-        fs::write(&draft, serde_json::to_vec_pretty(self)?).context("cannot write the record")?;
+        write_private(&draft, &serde_json::to_vec_pretty(self)?)?;
         fs::rename(&draft, &file).context("cannot write the record")
     }
 
@@ -139,5 +150,25 @@ impl Record {
     /// An account on the chain.
     pub const fn account(&self, address: Address) -> AccountId {
         AccountId { chain: self.chain.id, address }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_is_shown_without_its_password() {
+        for (url, shown) in [
+            ("sqlite:/a/log.db", "sqlite:/a/log.db"),
+            ("postgres://h/d", "postgres://h/d"),
+            ("postgres://u:hunter2@h:5432/d", "postgres://h:5432/d"),
+            ("postgresql://u:hun@ter/2@h/d?sslmode=disable", "postgresql://h/d"),
+            ("postgres://h/d?user=u&password=hunter2", "postgres://h/d"),
+            ("host=h password=hunter2", "…"),
+        ] {
+            assert_eq!(public_database(url), shown);
+            assert_eq!(public_database(shown), shown, "once is enough");
+        }
     }
 }

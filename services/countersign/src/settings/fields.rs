@@ -53,8 +53,13 @@ impl Fields {
             }
             Some(Err(e)) => return Err(wrong(format!("cannot be read: {e}"))),
         };
-        let table =
-            text.parse().map_err(|e: toml::de::Error| wrong(format!("not TOML: {}", e.to_string().trim_end())))?;
+        // The place and the reason alone: the line itself may hold a password.
+        let not_toml = |e: toml::de::Error| {
+            let before = e.span().and_then(|s| text.get(..s.start));
+            let line = before.map_or_else(String::new, |b| format!(" in line {}", b.split('\n').count()));
+            wrong(format!("not TOML{line}: {}", e.message()))
+        };
+        let table = text.parse().map_err(not_toml)?;
         Ok(Self { file: file.map(Path::to_owned), table, variables, known: BTreeSet::new(), mistakes: Vec::new() })
     }
 

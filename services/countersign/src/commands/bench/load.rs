@@ -107,7 +107,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_turn_is_counted_once() {
-        let plan = Plan { limit: Duration::from_secs(60), pace: None };
+        let plan = Plan { limit: Duration::from_mins(1), pace: None };
         let done = run(vec![Steps(5), Steps(7)], plan).await.unwrap();
         assert_eq!((done.count, done.latencies.len()), (12, 12));
         assert!(done.rate() > 0.0);

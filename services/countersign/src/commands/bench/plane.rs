@@ -14,7 +14,7 @@ use tokio::process::{Child, Command};
 use toml::{Table, Value};
 
 /// A control plane with an empty log is up in far less.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 /// The service itself gives its requests twenty seconds.
 const STOP: Duration = Duration::from_secs(30);
 /// Guards keys that live as long as the measurement.

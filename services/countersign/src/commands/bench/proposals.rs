@@ -165,7 +165,7 @@ pub async fn memory(settings: &Settings, figures: &mut Vec<Figure>) -> anyhow::R
         settings.progress(&format!("memory: {left} proposals to go"));
         let now = left.min(10_000);
         let supply = sign(&scene, usize::try_from(now)?, false)?;
-        ask(&plane, supply, 64, Plan { limit: Duration::from_secs(600), pace: None }).await?;
+        ask(&plane, supply, 64, Plan { limit: Duration::from_mins(10), pace: None }).await?;
         left = left.saturating_sub(now);
     }
     let after = plane.resident().unwrap_or(0);

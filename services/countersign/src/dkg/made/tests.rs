@@ -35,7 +35,7 @@ fn confirmed(seed: u64) -> Vec<DkgConfirmed> {
         packages.insert(id, package);
     }
     let echoed: BTreeMap<_, _> = states.into_iter().map(|(id, s)| (id, s.echo(&packages).unwrap())).collect();
-    let echoes = echoed.iter().map(|(id, (_, echo))| (*id, echo.clone())).collect();
+    let echoes = echoed.iter().map(|(id, (_, echo))| (*id, *echo)).collect();
     let sent: BTreeMap<_, _> = echoed.into_iter().map(|(id, (s, _))| (id, s.round2(&echoes).unwrap())).collect();
     let mut mail: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
     let mut waiting = Vec::new();
@@ -46,7 +46,7 @@ fn confirmed(seed: u64) -> Vec<DkgConfirmed> {
         waiting.push((from, state));
     }
     let finished: BTreeMap<_, _> = waiting.into_iter().map(|(id, s)| (id, s.finish(&mail[&id]).unwrap())).collect();
-    let confirmations = finished.iter().map(|(id, (_, c))| (*id, c.clone())).collect();
+    let confirmations = finished.iter().map(|(id, (_, c))| (*id, *c)).collect();
     let confirm = |(id, (state, _)): (ParticipantId, (dkg::Unconfirmed, _))| {
         let tested = state.confirm(&confirmations).unwrap();
         let groups = tested.groups();
