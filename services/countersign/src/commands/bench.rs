@@ -173,7 +173,7 @@ async fn measure(bench: Bench, settings: &Settings, command: &Command, figures: 
         Bench::Startup => ("startup", startup::startup(settings, figures).await),
         Bench::Append | Bench::Proposals => return on_both(bench, settings, command, figures).await,
     };
-    said(name, "all of it", measured, figures)
+    said(name, "all of it", &measured, figures)
 }
 
 async fn on_both(bench: Bench, settings: &Settings, command: &Command, figures: &mut Vec<Figure>) -> bool {
@@ -189,13 +189,13 @@ async fn on_both(bench: Bench, settings: &Settings, command: &Command, figures: 
             Bench::Append => append::append(settings, &server, figures).await,
             _ => proposals::rates(settings, &server, figures).await,
         };
-        complete &= said(name, engine, measured, figures);
+        complete &= said(name, engine, &measured, figures);
     }
     complete
 }
 
-fn said(name: &'static str, case: &str, measured: anyhow::Result<()>, figures: &mut Vec<Figure>) -> bool {
-    if let Err(error) = &measured {
+fn said(name: &'static str, case: &str, measured: &anyhow::Result<()>, figures: &mut Vec<Figure>) -> bool {
+    if let Err(error) = measured {
         figures.push(Figure::missing(name, case, format!("{error:#}")));
     }
     measured.is_ok()

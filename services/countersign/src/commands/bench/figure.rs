@@ -17,6 +17,7 @@ pub enum Aim {
 }
 
 /// One number.
+#[expect(clippy::struct_field_names, reason = "the JSON says `value` where the number is")]
 #[derive(Clone, Debug, Serialize)]
 pub struct Value {
     name: &'static str,
