@@ -6,7 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
     const PURE: &[&str] = &["domain"];
     const SERVICE: &[&str] = &[
-        "domain", "ucan", "log", "threshold", "policy", "escrow", "messages", "ledger", "replica", "storage", "client",
+        "domain",
+        "ucan",
+        "log",
+        "threshold",
+        "policy",
+        "escrow",
+        "messages",
+        "ledger",
+        "replica",
+        "storage",
+        "client",
         "keyfile",
     ];
     BTreeMap::from([
