@@ -6,6 +6,7 @@ use serde_json::Value;
 use std::{
     collections::BTreeMap,
     env, fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -107,7 +108,9 @@ pub async fn within<T>(patience: Duration, mut look: impl AsyncFnMut() -> Option
 impl System {
     /// Starts everything and waits until it is ready.
     pub async fn start() -> Self {
-        let folder = TempDir::new().unwrap();
+        // A system does not start in a folder that others may use.
+        let private = fs::Permissions::from_mode(0o700);
+        let folder = tempfile::Builder::new().permissions(private).tempdir().unwrap();
         let path = folder.path().to_str().unwrap();
         let errors = fs::File::create(folder.path().join("errors")).unwrap();
         let mut command = Command::new(program());

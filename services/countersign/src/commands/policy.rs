@@ -15,7 +15,10 @@ use std::{
 };
 
 /// The tests of the bundle that a tenant starts with.
-const DEFAULT_TESTS: &str = include_str!("../../../../policy/rego/payout/payout_test.rego");
+const DEFAULT_TESTS: [(&str, &str); 2] = [
+    ("payout/payout_test.rego", include_str!("../../../../policy/rego/payout/payout_test.rego")),
+    ("payout/recipients_test.rego", include_str!("../../../../policy/rego/payout/recipients_test.rego")),
+];
 /// No bundle nests deeper; a folder that does is not one.
 const MAX_DEPTH: usize = 8;
 
@@ -191,7 +194,7 @@ fn exit(ok: bool) -> ExitCode {
 impl Source {
     fn load(&self) -> Result<Loaded, Usage> {
         let Some(path) = &self.path else {
-            let tests = BTreeMap::from([("payout/payout_test.rego".to_owned(), DEFAULT_TESTS.to_owned())]);
+            let tests = DEFAULT_TESTS.map(|(path, source)| (path.to_owned(), source.to_owned())).into();
             return Ok(Loaded { bundle: Ok(Bundle::default_payout()), tests });
         };
         let mut found = BTreeMap::new();

@@ -75,7 +75,13 @@ struct Writer {
 }
 
 impl Writer {
-    fn open(url: &str) -> anyhow::Result<Self> {
+    /// Opens on a blocking thread: the PostgreSQL client drives a runtime of its own.
+    async fn open(url: &str) -> anyhow::Result<Self> {
+        let url = url.to_owned();
+        tokio::task::spawn_blocking(move || Self::open_blocking(&url)).await?
+    }
+
+    fn open_blocking(url: &str) -> anyhow::Result<Self> {
         let storage = Storage::open(url)?;
         let lease = storage.acquire("bench", Ambient::system().now(), LEASE)?.context("the lease is taken")?;
         Ok(Self { storage, epoch: lease.epoch })
@@ -181,7 +187,7 @@ pub async fn append(settings: &Settings, server: &Server, figures: &mut Vec<Figu
         settings.progress(&format!("append: {case}"));
         let (scene, at) = (Scene::new()?, Ambient::system().now());
         let sample = sample(&scene, at)?;
-        let writer = Writer::open(&database.url)?;
+        let writer = Writer::open(&database.url).await?;
         let mut plain = Plain { writer, chain: log::Chain::EMPTY, tree: log::Tree::new(), sample };
         let next = std::sync::atomic::AtomicU64::new(0);
         let supply = Arc::new(move || Some(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)));
@@ -194,12 +200,17 @@ pub async fn append(settings: &Settings, server: &Server, figures: &mut Vec<Figu
         let case = format!("{}, {waiting} waiting, proposals decided", database.engine);
         settings.progress(&format!("append: {case}"));
         let (scene, at) = (Scene::new()?, Ambient::system().now());
-        let writer = Writer::open(&database.url)?;
+        let writer = Writer::open(&database.url).await?;
         let (replica, held) = (Replica::new(scene.operator.did()), HashSet::new());
         let mut decided = Decided { writer, replica, held };
-        for said in scene.setup(at)? {
-            decided.commit(&[said.statement()?], at)?;
-        }
+        let setup = scene.setup(at)?;
+        let mut decided = tokio::task::spawn_blocking(move || {
+            for said in setup {
+                decided.commit(&[said.statement()?], at)?;
+            }
+            anyhow::Ok(decided)
+        })
+        .await??;
         let supply = Arc::new(proposals(&scene, at, waiting, settings.seconds)?);
         let done = measure::<Statement>(waiting, settings.seconds, supply, move |all| decided.commit(&all, at)).await?;
         figures.push(figure(case, &done, None));

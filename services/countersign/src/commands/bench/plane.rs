@@ -9,7 +9,7 @@ use crate::dev::until;
 use anyhow::{Context as _, ensure};
 use keyfile::{Hardness, Passphrase};
 use rand_core::OsRng;
-use std::{fs, net::SocketAddr, path::Path, process::Stdio, time::Duration};
+use std::{fs, io::Write, net::SocketAddr, os::unix::fs::OpenOptionsExt, path::Path, process::Stdio, time::Duration};
 use tokio::process::{Child, Command};
 use toml::{Table, Value};
 
@@ -91,7 +91,8 @@ fn configure(
     for (name, identity) in [("sequencer", &scene.sequencer), ("issuer", &scene.issuer)] {
         identity.save(Hardness::Testing, &folder.join(format!("{name}.key")), &passphrase, &mut OsRng)?;
     }
-    fs::write(folder.join("passphrase"), PASSPHRASE)?;
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(folder.join("passphrase"))?;
+    file.write_all(PASSPHRASE.as_bytes())?;
     let fields = [
         ("listen", address.to_string()),
         ("database", database.url.clone()),
