@@ -7,7 +7,6 @@ create table entries (
     leaf bytea not null,
     statement bytea not null,
     constraint entries_pkey primary key (seq),
-    constraint entries_statement_key unique (statement),
     constraint entries_seq_check check (seq >= 0),
     constraint entries_leaf_check check (octet_length(leaf) = 32),
     constraint entries_statement_check check (octet_length(statement) = 32)
@@ -23,16 +22,16 @@ create table tokens (
     seq bigint not null,
     ordinal bigint not null,
     bytes bytea not null,
-    constraint tokens_pkey primary key (cid),
-    constraint tokens_seq_ordinal_key unique (seq, ordinal),
+    constraint tokens_pkey primary key (seq, ordinal),
+    constraint tokens_cid_key unique (cid),
     constraint tokens_seq_fkey foreign key (seq) references entries (seq),
     constraint tokens_cid_check check (octet_length(cid) = 32),
     constraint tokens_ordinal_check check (ordinal >= 0)
 );
 
-comment on column tokens.cid is 'SHA-256 digest in the CID of bytes';
+comment on column tokens.cid is 'SHA-256 digest in the CID of bytes; unique, so that a statement has one place';
 comment on column tokens.seq is 'entry that introduced the token';
-comment on column tokens.ordinal is 'place among the tokens of that entry; 0 is the statement itself if it is new';
+comment on column tokens.ordinal is 'place among the tokens of that entry; 0 is the statement itself';
 comment on column tokens.bytes is 'the token, a canonical DAG-CBOR UCAN envelope';
 
 create table tiles (

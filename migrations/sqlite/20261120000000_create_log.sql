@@ -7,23 +7,22 @@ create table entries (
     leaf      blob    not null, -- RFC 6962 leaf hash of bytes
     statement blob    not null, -- SHA-256 digest in the CID of the statement that the entry places
     constraint entries_pkey primary key (seq),
-    constraint entries_statement_key unique (statement),
     constraint entries_seq_check check (seq >= 0),
     constraint entries_leaf_check check (length(leaf) = 32),
     constraint entries_statement_check check (length(statement) = 32)
 ) strict;
 
 create table tokens (
-    cid     blob    not null, -- SHA-256 digest in the CID of bytes
+    cid     blob    not null, -- SHA-256 digest in the CID of bytes; unique, so that a statement has one place
     seq     integer not null, -- entry that introduced the token
-    ordinal integer not null, -- place among the tokens of that entry; 0 is the statement itself if it is new
+    ordinal integer not null, -- place among the tokens of that entry; 0 is the statement itself
     bytes   blob    not null, -- the token, a canonical DAG-CBOR UCAN envelope
-    constraint tokens_pkey primary key (cid),
-    constraint tokens_seq_ordinal_key unique (seq, ordinal),
+    constraint tokens_pkey primary key (seq, ordinal),
+    constraint tokens_cid_key unique (cid),
     constraint tokens_seq_fkey foreign key (seq) references entries (seq),
     constraint tokens_cid_check check (length(cid) = 32),
     constraint tokens_ordinal_check check (ordinal >= 0)
-) strict;
+) strict, without rowid;
 
 create table tiles (
     level      integer not null, -- height of the tile in the tree of tiles, 0 at the leaves

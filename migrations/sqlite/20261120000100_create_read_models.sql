@@ -16,8 +16,8 @@ create table proposals (
     total        integer not null, -- amount in the asset's minor unit
     status       text    not null, -- state of the proposal after entry `updated`
     updated      integer not null, -- entry that last changed the row
-    constraint proposals_pkey primary key (id),
-    constraint proposals_seq_key unique (seq),
+    constraint proposals_pkey primary key (seq),
+    constraint proposals_id_key unique (id),
     constraint proposals_id_check check (length(id) = 32),
     constraint proposals_at_check check (at >= 0),
     constraint proposals_kind_check check (length(kind) between 1 and 64),

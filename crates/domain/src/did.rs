@@ -1,18 +1,31 @@
-use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
+use serde::{Deserialize, Serialize, Serializer};
+use std::{
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+    str::FromStr,
+};
 
 /// multicodec `ed25519-pub` as an unsigned varint.
 const ED25519_PUB: [u8; 2] = [0xed, 0x01];
-/// `z` + base58btc of 34 bytes that begin `ed 01` is always 48 characters; the bound stops quadratic base58 work.
+/// What every `did:key` in base58btc begins with.
+const PREFIX: &str = "did:key:z";
+/// base58btc of 34 bytes that begin `ed 01` is always 47 characters; the bound stops quadratic base58 work.
 const KEY_TEXT_LEN: usize = 47;
+/// The whole text.
+const TEXT_LEN: usize = PREFIX.len() + KEY_TEXT_LEN;
 
 /// An Ed25519 `did:key`. Equality is equality of keys: one key has exactly one accepted spelling.
 ///
 /// Holding a `Did` says that the text was well-formed, not that the bytes are a point on the curve; `ucan` checks that
 /// when it verifies a signature.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Did([u8; 32]);
+#[derive(Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Did {
+    key: [u8; 32],
+    /// Kept beside the key, because base58 costs more than all else that is done with most DIDs.
+    text: [u8; TEXT_LEN],
+}
 
 /// A text is not a canonical Ed25519 `did:key`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,20 +34,66 @@ pub struct ParseDidError;
 
 impl Did {
     /// The DID of an Ed25519 public key.
-    pub const fn from_key(key: [u8; 32]) -> Self {
-        Self(key)
+    pub fn from_key(key: [u8; 32]) -> Self {
+        let mut bytes = [0; ED25519_PUB.len() + 32];
+        bytes[..2].copy_from_slice(&ED25519_PUB);
+        bytes[2..].copy_from_slice(&key);
+        let mut text = [0; TEXT_LEN];
+        let (prefix, encoded) = text.split_at_mut(PREFIX.len());
+        prefix.copy_from_slice(PREFIX.as_bytes());
+        // The bytes have one length and one beginning, so the text has one length.
+        let written = bs58::encode(bytes).onto(encoded);
+        debug_assert_eq!(written, Ok(KEY_TEXT_LEN), "34 bytes that begin ed 01");
+        Self { key, text }
     }
 
     /// The Ed25519 public key.
     pub const fn key(&self) -> &[u8; 32] {
-        &self.0
+        &self.key
+    }
+
+    /// The text: `did:key:z6Mk…`.
+    pub fn as_str(&self) -> &str {
+        // Only base58 is ever written to it.
+        std::str::from_utf8(&self.text).unwrap_or_default()
+    }
+}
+
+impl PartialEq for Did {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for Did {}
+
+impl PartialOrd for Did {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Did {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key.cmp(&other.key)
+    }
+}
+
+impl Hash for Did {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key.hash(state);
+    }
+}
+
+impl Serialize for Did {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 
 impl fmt::Display for Did {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = [ED25519_PUB.as_slice(), &self.0].concat();
-        write!(f, "did:key:z{}", bs58::encode(bytes).into_string())
+        f.pad(self.as_str())
     }
 }
 
@@ -48,10 +107,15 @@ impl FromStr for Did {
     type Err = ParseDidError;
 
     fn from_str(s: &str) -> Result<Self, Self::Err> {
-        let text = s.strip_prefix("did:key:z").filter(|t| t.len() == KEY_TEXT_LEN).ok_or(ParseDidError)?;
-        let bytes = bs58::decode(text).into_vec().map_err(|_| ParseDidError)?;
+        let text: [u8; TEXT_LEN] = s.as_bytes().try_into().map_err(|_| ParseDidError)?;
+        let encoded = s.strip_prefix(PREFIX).ok_or(ParseDidError)?;
+        let mut bytes = [0; ED25519_PUB.len() + 32];
+        // Text of this length that decodes to these many bytes is the only text that does.
+        if bs58::decode(encoded).onto(&mut bytes) != Ok(bytes.len()) {
+            return Err(ParseDidError);
+        }
         let key = bytes.strip_prefix(&ED25519_PUB).ok_or(ParseDidError)?;
-        key.try_into().map(Self).map_err(|_| ParseDidError)
+        Ok(Self { key: key.try_into().map_err(|_| ParseDidError)?, text })
     }
 }
 
@@ -65,6 +129,6 @@ impl TryFrom<String> for Did {
 
 impl From<Did> for String {
     fn from(d: Did) -> Self {
-        d.to_string()
+        d.as_str().to_owned()
     }
 }

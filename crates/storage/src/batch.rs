@@ -27,9 +27,9 @@ pub struct NewEntry {
     pub bytes: Vec<u8>,
     /// RFC 6962 leaf hash of `bytes`.
     pub leaf: Digest,
-    /// The statement that the entry places. A statement has one place: a second is a duplicate.
+    /// The statement that the entry places, the first of its tokens.
     pub statement: Cid,
-    /// Tokens that the log did not hold before, the statement first.
+    /// Tokens that the log did not hold before, the statement first: a token has one place, and so has a statement.
     pub tokens: Vec<NewToken>,
 }
 

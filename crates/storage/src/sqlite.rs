@@ -1,5 +1,6 @@
 //! SQLite: one connection that writes, a few that read, in write-ahead mode.
 
+mod backfill;
 mod checkpoint;
 mod lease;
 mod log;
@@ -17,6 +18,7 @@ use crate::{
     pool::{Pool, lock},
     value::corrupt,
 };
+use backfill::Backfill;
 use domain::{Cid, Digest, Time};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, ffi};
 use std::{
@@ -33,16 +35,17 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Durability and safety of every connection.
 ///
-/// `synchronous = full` syncs the write-ahead log at each commit. The log is checkpointed every 4000 pages (16 MiB),
-/// four times the default, because each checkpoint syncs both files; below `journal_size_limit` its file is then
-/// overwritten in place, which needs no change of metadata and so syncs faster than a file that grows.
+/// `synchronous = full` syncs the write-ahead log at each commit. A thread of its own carries pages from there to the
+/// database; only when it cannot keep up, and the log has 16,000 pages (64 MiB), does a commit help. Below
+/// `journal_size_limit` the log's file is overwritten in place, which needs no change of metadata and so syncs faster
+/// than a file that grows.
 /// `recursive_triggers` makes `insert or replace` fire the triggers that refuse deletion.
 const PRAGMAS: &str = "
 pragma synchronous = full;
 pragma foreign_keys = on;
 pragma recursive_triggers = on;
 pragma trusted_schema = off;
-pragma wal_autocheckpoint = 4000;
+pragma wal_autocheckpoint = 16000;
 pragma journal_size_limit = 67108864;
 pragma cache_size = -16384;
 pragma temp_store = memory;
@@ -53,6 +56,7 @@ pub(crate) struct Sqlite {
     path: PathBuf,
     writer: Mutex<Connection>,
     readers: Pool<Connection>,
+    backfill: Backfill,
 }
 
 impl Sqlite {
@@ -65,7 +69,8 @@ impl Sqlite {
             return Err(corrupt("database", "this file system has no write-ahead mode").into());
         }
         schema::migrate(&mut writer)?;
-        Ok(Self { path: path.to_owned(), writer: Mutex::new(writer), readers: Pool::new(READERS) })
+        let backfill = Backfill::start(connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?);
+        Ok(Self { path: path.to_owned(), writer: Mutex::new(writer), readers: Pool::new(READERS), backfill })
     }
 
     fn read<T>(&self, read: impl FnOnce(&Transaction<'_>) -> Result<T, Error>) -> Result<T, Error> {
@@ -155,7 +160,9 @@ impl Backend for Sqlite {
         self.read(lease::newest)
     }
     fn append(&self, batch: &Batch) -> Result<(), AppendError> {
-        self.write(|t| log::append(t, batch))
+        self.write(|t| log::append(t, batch))?;
+        self.backfill.note(batch);
+        Ok(())
     }
     fn entries(&self, from: u64, limit: u32) -> Result<Vec<StoredEntry>, Error> {
         self.read(|t| log::entries(t, from, limit))

@@ -217,6 +217,10 @@ fn check(batch: &Batch) -> Result<(), AppendError> {
     if !batch.mentions.iter().all(|m| is_new(m.seq)) || !batch.proposals.iter().all(|p| is_new(p.updated)) {
         return refuse("mentions and changed proposals belong to entries of the batch");
     }
+    let begins_with_statement = |e: &crate::NewEntry| e.tokens.first().is_some_and(|t| t.cid == e.statement);
+    if !batch.entries.iter().all(begins_with_statement) {
+        return refuse("the first token of an entry is its statement");
+    }
     if batch.tiles.iter().any(|t| t.hashes.len() != TILE_BYTES) {
         return refuse("only full tiles are stored");
     }

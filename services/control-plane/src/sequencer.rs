@@ -1,34 +1,34 @@
-//! One thread gives statements their place: it owns the replica and the writing side of the database, takes what waits,
-//! decides it, commits it as one transaction and only then answers.
+//! Two threads give statements their place. The decider takes what waits and decides it on top of what it decided last;
+//! the committer writes one batch after the other, each as one transaction, and only then publishes and answers. So one
+//! batch is decided while the one before it waits for the disk.
+//!
+//! **Invariant:** nothing is answered, published or seen by a read before it is durable. A batch that was decided on top
+//! of one that the database did not take is decided again.
 
 mod batch;
+mod committer;
 
 use crate::{
     clock,
-    feed::{Event, Feed, Lines},
+    feed::Feed,
     health::{Health, Standing},
     metrics::Metrics,
     snapshot::Snapshot,
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
 use batch::{Draft, Held, PrepareError};
-use domain::Digest;
+use committer::{Committer, Work};
 use ledger::{Outcome, Refusal, Statement};
 use std::{
     sync::{
         Arc,
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
 };
-use storage::{AppendError, Head, Lease, Storage};
+use storage::{Lease, Storage};
 use tokio::sync::oneshot;
-
-/// How often an idle sequencer looks after its lease and the database.
-const IDLE: Duration = Duration::from_millis(250);
-/// How long to wait between two looks at a database that does not say whether it has committed.
-const RECHECK: Duration = Duration::from_millis(100);
 
 /// A statement that waits for its place, and who waits for it.
 pub(crate) struct Job {
@@ -115,26 +115,32 @@ pub(crate) struct Parts {
     pub batch: usize,
 }
 
-struct Sequencer {
-    parts: Parts,
-    jobs: Receiver<Job>,
-    snapshot: Snapshot,
-    held: Held,
-    renew_at: Instant,
-}
-
-/// Starts the thread. It ends when every [`Queue`] is gone and what waited is committed, and gives its lease back to
+/// Starts the threads. They end when every [`Queue`] is gone and what waited is committed, and give the lease back to
 /// the caller.
 pub(crate) fn start(parts: Parts) -> std::io::Result<(Queue, JoinHandle<Lease>)> {
     let (sender, jobs) = sync_channel(parts.queue);
     let queue = Queue { jobs: Arc::new(ArcSwapOption::from_pointee(sender)), metrics: parts.metrics.clone() };
-    let snapshot = Snapshot::clone(&parts.snapshot.load());
-    let sequencer = Sequencer { parts, jobs, snapshot, held: Held::new(), renew_at: clock::instant() };
-    let thread = thread::Builder::new().name("sequencer".to_owned()).spawn(move || sequencer.run())?;
+    // Without room in between: while one batch is committed one is decided, and all else waits where batches grow.
+    let (drafts, work) = sync_channel(0);
+    let decider = Decider {
+        jobs,
+        drafts,
+        tip: Snapshot::clone(&parts.snapshot.load()),
+        held: Held::new(),
+        lost: Arc::new(AtomicBool::new(false)),
+        storage: Arc::clone(&parts.storage),
+        health: Arc::clone(&parts.health),
+        metrics: parts.metrics.clone(),
+        epoch: parts.lease.epoch,
+        batch: parts.batch,
+    };
+    let committer = Committer::new(parts, work, Arc::clone(&decider.lost));
+    thread::Builder::new().name("decider".to_owned()).spawn(move || decider.run())?;
+    let thread = thread::Builder::new().name("committer".to_owned()).spawn(move || committer.run())?;
     Ok((queue, thread))
 }
 
-/// Says so when the thread does not end as it should.
+/// Says so when a thread does not end as it should.
 struct Farewell(Arc<Health>);
 
 impl Drop for Farewell {
@@ -145,183 +151,67 @@ impl Drop for Farewell {
     }
 }
 
-impl Sequencer {
-    fn run(mut self) -> Lease {
-        let _farewell = Farewell(Arc::clone(&self.parts.health));
-        loop {
-            let first = match self.jobs.recv_timeout(IDLE) {
-                Ok(job) => Some(job),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => break,
-            };
-            self.keep_lease();
-            match first {
-                None => self.recover(),
-                Some(job) => {
-                    let more = self.jobs.try_iter().take(self.parts.batch.saturating_sub(1));
-                    let jobs: Vec<Job> = std::iter::once(job).chain(more).collect();
-                    self.parts.metrics.queue.sub(i64::try_from(jobs.len()).unwrap_or(i64::MAX));
-                    self.place(jobs);
-                }
-            }
-        }
-        self.parts.lease
-    }
+struct Decider {
+    jobs: Receiver<Job>,
+    drafts: SyncSender<Work>,
+    /// The log as it will be when all that was decided is committed.
+    tip: Snapshot,
+    held: Held,
+    /// A batch was not committed, and what was decided on top of it has no ground.
+    lost: Arc<AtomicBool>,
+    storage: Arc<Storage>,
+    health: Arc<Health>,
+    metrics: Metrics,
+    epoch: u64,
+    batch: usize,
+}
 
-    fn keep_lease(&mut self) {
-        let now = clock::instant();
-        if now < self.renew_at || self.parts.health.standing() == Standing::Stopped {
-            return;
-        }
-        // A third of the lease leaves two more tries before another process may take over.
-        let third = Duration::from_secs(self.parts.lease_seconds).checked_div(3).unwrap_or(IDLE);
-        self.renew_at = now.checked_add(third).unwrap_or(now);
-        match self.parts.storage.renew(&self.parts.lease, clock::now(), self.parts.lease_seconds) {
-            Ok(Some(lease)) => {
-                self.parts.health.set_lease(lease.expires_at);
-                self.parts.lease = lease;
-            }
-            Ok(None) => self.stop("another process has taken the lease"),
-            Err(error) => {
-                tracing::warn!(%error, "the lease could not be renewed");
-                self.parts.health.set(Standing::Degraded);
-            }
+impl Decider {
+    fn run(mut self) {
+        let _farewell = Farewell(Arc::clone(&self.health));
+        while let Ok(first) = self.jobs.recv() {
+            let more = self.jobs.try_iter().take(self.batch.saturating_sub(1));
+            let jobs: Vec<Job> = std::iter::once(first).chain(more).collect();
+            self.metrics.queue.sub(i64::try_from(jobs.len()).unwrap_or(i64::MAX));
+            self.place(jobs);
         }
     }
 
-    /// A degraded sequencer is well again when the database answers and says what it said last.
-    fn recover(&mut self) {
-        if self.parts.health.standing() != Standing::Degraded {
-            return;
-        }
-        match self.parts.storage.head() {
-            Ok(head) if self.is_own(head.as_ref()) => self.parts.health.set(Standing::Leading),
-            Ok(_) => self.stop("another process has moved the head"),
-            Err(_) => {}
-        }
-    }
-
-    fn is_own(&self, head: Option<&Head>) -> bool {
-        let own = self.snapshot.replica.head().map(|h| (h.seq, Digest::from_bytes(*h.leaf.as_bytes())));
-        own == head.map(|h| (h.seq, h.leaf))
-    }
-
-    fn stop(&self, why: &str) {
-        tracing::error!(why, "the sequencer stops");
-        self.parts.health.set(Standing::Stopped);
-    }
-
-    /// Decides `jobs`, commits them together and answers each.
+    /// Decides `jobs` and hands them on to be committed.
     fn place(&mut self, jobs: Vec<Job>) {
-        if self.parts.health.standing() == Standing::Stopped {
+        if self.health.standing() == Standing::Stopped || !self.find_ground() {
             return answer_all(jobs, &Rejected::Stopped);
         }
         // Whoever has gone away before the statement was looked at has not submitted it.
         let jobs: Vec<Job> = jobs.into_iter().filter(|j| !j.reply.is_closed()).collect();
-        let timer = self.parts.metrics.decide_seconds.start_timer();
-        let prepared = Draft::prepare(
-            &self.snapshot,
-            &mut self.held,
-            &self.parts.storage,
-            self.parts.lease.epoch,
-            jobs,
-            clock::now(),
-        );
+        let timer = self.metrics.decide_seconds.start_timer();
+        let prepared = Draft::prepare(&self.tip, &mut self.held, &self.storage, self.epoch, jobs, clock::now());
         timer.observe_duration();
         match prepared {
-            Ok(draft) => self.commit(draft),
+            Ok(draft) => {
+                self.tip = draft.snapshot().clone();
+                // Without a committer the answers are dropped, which says that nothing is known of the statements.
+                let _ = self.drafts.send(Work::Commit(Box::new(draft)));
+            }
             Err(PrepareError { jobs, error }) => {
                 tracing::warn!(%error, "the database does not answer");
-                self.parts.health.set(Standing::Degraded);
+                self.health.set(Standing::Degraded);
                 answer_all(jobs, &Rejected::Unavailable);
             }
         }
     }
 
-    fn commit(&mut self, draft: Draft) {
-        if draft.is_empty() {
-            return;
+    /// After a batch was lost, waits until the committer has nothing in hand and goes on from what is committed.
+    fn find_ground(&mut self) -> bool {
+        if !self.lost.load(Ordering::Acquire) {
+            return true;
         }
-        let timer = self.parts.metrics.commit_seconds.start_timer();
-        let result = self.parts.storage.append(draft.batch());
-        timer.observe_duration();
-        match result {
-            Ok(()) => self.publish(draft),
-            Err(error) => self.fail(draft, &error),
-        }
-    }
-
-    fn publish(&mut self, draft: Draft) {
-        let metrics = &self.parts.metrics;
-        metrics.batch.observe(f64::from(u32::try_from(draft.len()).unwrap_or(u32::MAX)));
-        metrics.accepted.inc_by(u64::try_from(draft.len()).unwrap_or(u64::MAX));
-        let (snapshot, committed, answers) = draft.settle(&mut self.held);
-        self.snapshot = snapshot;
-        metrics.head.set(self.snapshot.replica.head().map_or(-1, |h| i64::try_from(h.seq).unwrap_or(i64::MAX)));
-        self.parts.snapshot.store(Arc::new(self.snapshot.clone()));
-        self.parts.feed.publish(Event::Entries(Arc::new(Lines::new(committed))));
-        for (reply, placed) in answers {
-            // Nobody may be waiting any more; the entry stands all the same.
-            let _ = reply.send(Ok(placed));
-        }
-        self.parts.health.set(Standing::Leading);
-    }
-
-    fn fail(&mut self, draft: Draft, error: &AppendError) {
-        tracing::warn!(%error, entries = draft.len(), "a commit failed");
-        let failures = &self.parts.metrics.commit_failures;
-        match error {
-            AppendError::Fenced => {
-                failures.with_label_values(&["fenced"]).inc();
-                self.stop("another process leads");
-                answer_all(draft.into_jobs(), &Rejected::Stopped);
-            }
-            AppendError::Unknown(_) => {
-                failures.with_label_values(&["unknown"]).inc();
-                self.parts.health.set(Standing::Degraded);
-                self.find_out(draft);
-            }
-            AppendError::Unavailable(_) => {
-                failures.with_label_values(&["unavailable"]).inc();
-                self.parts.health.set(Standing::Degraded);
-                answer_all(draft.into_jobs(), &Rejected::Unavailable);
-            }
-            AppendError::Duplicate { .. } | AppendError::Refused { .. } | AppendError::Corrupt { .. } => {
-                failures.with_label_values(&["rejected"]).inc();
-                self.retry_singly(draft.into_jobs());
-            }
-        }
-    }
-
-    /// One statement that the database will not have must not take the others with it.
-    fn retry_singly(&mut self, mut jobs: Vec<Job>) {
-        if jobs.len() <= 1 {
-            return answer_all(jobs, &Rejected::Internal);
-        }
-        while !jobs.is_empty() {
-            self.place(vec![jobs.remove(0)]);
-        }
-    }
-
-    /// Asks until the database says whether it has committed.
-    fn find_out(&mut self, draft: Draft) {
-        loop {
-            match self.parts.storage.head() {
-                Ok(head) if draft.is_committed(head.as_ref()) => return self.publish(draft),
-                Ok(head) if self.is_own(head.as_ref()) => {
-                    return answer_all(draft.into_jobs(), &Rejected::Unavailable);
-                }
-                Ok(_) => {
-                    self.stop("another process has moved the head");
-                    return answer_all(draft.into_jobs(), &Rejected::Unknown);
-                }
-                Err(_) if self.parts.health.is_closing() => {
-                    self.stop("the database did not answer before shutdown");
-                    return answer_all(draft.into_jobs(), &Rejected::Unknown);
-                }
-                Err(_) => thread::park_timeout(RECHECK),
-            }
-        }
+        let (reply, ground) = sync_channel(1);
+        let asked = self.drafts.send(Work::Ground(reply)).is_ok();
+        let Some(tip) = asked.then(|| ground.recv().ok()).flatten() else { return false };
+        self.tip = tip;
+        self.held = Held::new();
+        true
     }
 }
 

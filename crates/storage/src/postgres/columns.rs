@@ -52,8 +52,8 @@ pub(super) struct Proposals<'a> {
     pub id: Vec<&'a [u8]>,
     pub seq: Vec<i64>,
     pub at: Vec<i64>,
-    pub tenant: Vec<String>,
-    pub installation: Vec<String>,
+    pub tenant: Vec<&'a str>,
+    pub installation: Vec<&'a str>,
     pub plugin: Vec<&'a str>,
     pub kind: Vec<&'a str>,
     pub order: Vec<&'a str>,
@@ -135,8 +135,8 @@ impl<'a> Proposals<'a> {
         self.id.push(key(&p.id));
         self.seq.push(int(p.seq)?);
         self.at.push(int(p.at.unix())?);
-        self.tenant.push(p.tenant.to_string());
-        self.installation.push(p.installation.to_string());
+        self.tenant.push(p.tenant.as_str());
+        self.installation.push(p.installation.as_str());
         self.plugin.push(p.plugin.as_str());
         self.kind.push(&p.kind);
         self.order.push(p.order.as_str());

@@ -114,9 +114,9 @@ fn parse_tokens(rows: &[postgres::Row]) -> Result<Vec<StoredToken>, Error> {
 
 pub(super) fn seq_of_statement(run: &mut impl Run, statement: &Cid) -> Result<Option<u64>, Error> {
     let sql = "-- seq_of_statement
-        select seq from entries where statement = $1";
-    let rows = run.rows("entries", sql, &[&key(statement)])?;
-    rows.first().map(|row| unsigned("entries", column("entries", row, 0)?)).transpose()
+        select seq from tokens where cid = $1 and ordinal = 0";
+    let rows = run.rows("tokens", sql, &[&key(statement)])?;
+    rows.first().map(|row| unsigned("tokens", column("tokens", row, 0)?)).transpose()
 }
 
 pub(super) fn tile(run: &mut impl Run, level: u8, index: u64) -> Result<Option<Vec<u8>>, Error> {

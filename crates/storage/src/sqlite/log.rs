@@ -19,9 +19,7 @@ pub(super) fn head(t: &Transaction<'_>) -> Result<Option<Head>, Error> {
 
 pub(super) fn append(t: &Transaction<'_>, batch: &Batch) -> Result<(), AppendError> {
     move_head(t, batch)?;
-    for entry in &batch.entries {
-        insert_entry(t, entry)?;
-    }
+    insert_entries(t, &batch.entries)?;
     for tile in &batch.tiles {
         let params = (tile.level, int(tile.index)?, &tile.hashes);
         t.prepare_cached(
@@ -48,21 +46,27 @@ fn move_head(t: &Transaction<'_>, batch: &Batch) -> Result<(), AppendError> {
     if moved == 1 { Ok(()) } else { Err(AppendError::Fenced) }
 }
 
-fn insert_entry(t: &Transaction<'_>, entry: &NewEntry) -> Result<(), Error> {
-    let seq = int(entry.seq)?;
-    t.prepare_cached(
-        "-- insert_entry
-         insert into entries (seq, bytes, leaf, statement) values (?1, ?2, ?3, ?4)",
-    )
-    .and_then(|mut s| s.execute((seq, &entry.bytes, entry.leaf.as_bytes(), key(&entry.statement))))
-    .map_err(|e| error("entries", e))?;
-    for (ordinal, token) in (0_i64..).zip(&entry.tokens) {
-        t.prepare_cached(
+fn insert_entries(t: &Transaction<'_>, entries: &[NewEntry]) -> Result<(), Error> {
+    let mut insert_entry = t
+        .prepare_cached(
+            "-- insert_entry
+             insert into entries (seq, bytes, leaf, statement) values (?1, ?2, ?3, ?4)",
+        )
+        .map_err(|e| error("entries", e))?;
+    let mut insert_token = t
+        .prepare_cached(
             "-- insert_token
              insert into tokens (cid, seq, ordinal, bytes) values (?1, ?2, ?3, ?4)",
         )
-        .and_then(|mut s| s.execute((key(&token.cid), seq, ordinal, &token.bytes)))
         .map_err(|e| error("tokens", e))?;
+    for entry in entries {
+        let seq = int(entry.seq)?;
+        let params = (seq, &entry.bytes, entry.leaf.as_bytes(), key(&entry.statement));
+        insert_entry.execute(params).map_err(|e| error("entries", e))?;
+        for (ordinal, token) in (0_i64..).zip(&entry.tokens) {
+            let params = (key(&token.cid), seq, ordinal, &token.bytes);
+            insert_token.execute(params).map_err(|e| error("tokens", e))?;
+        }
     }
     Ok(())
 }
@@ -115,11 +119,11 @@ pub(super) fn seq_of_statement(t: &Transaction<'_>, statement: &Cid) -> Result<O
     let row: Option<i64> = t
         .prepare_cached(
             "-- seq_of_statement
-             select seq from entries where statement = ?1",
+             select seq from tokens where cid = ?1 and ordinal = 0",
         )
         .and_then(|mut s| s.query_row([key(statement)], |r| r.get(0)).optional())
-        .map_err(|e| error("entries", e))?;
-    row.map(|seq| unsigned("entries", seq)).transpose()
+        .map_err(|e| error("tokens", e))?;
+    row.map(|seq| unsigned("tokens", seq)).transpose()
 }
 
 pub(super) fn tile(t: &Transaction<'_>, level: u8, index: u64) -> Result<Option<Vec<u8>>, Error> {

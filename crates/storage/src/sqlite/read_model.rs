@@ -11,9 +11,7 @@ const SELECT_PROPOSALS: &str = "-- proposals
 select id, seq, at, tenant, installation, plugin, kind, order_id, asset, total, status, updated from proposals";
 
 pub(super) fn write(t: &Transaction<'_>, batch: &Batch) -> Result<(), Error> {
-    for p in &batch.proposals {
-        upsert(t, p)?;
-    }
+    upsert(t, &batch.proposals)?;
     for m in &batch.mentions {
         let params = (key(&m.cid), int(m.seq)?, m.kind);
         t.prepare_cached(
@@ -26,30 +24,33 @@ pub(super) fn write(t: &Transaction<'_>, batch: &Batch) -> Result<(), Error> {
     Ok(())
 }
 
-fn upsert(t: &Transaction<'_>, p: &ProposalRow) -> Result<(), Error> {
-    let params = (
-        key(&p.id),
-        int(p.seq)?,
-        int(p.at.unix())?,
-        p.tenant.to_string(),
-        p.installation.to_string(),
-        p.plugin.as_str(),
-        &p.kind,
-        p.order.as_str(),
-        p.asset.to_string(),
-        int(p.total.get())?,
-        &p.status,
-        int(p.updated)?,
-    );
-    t.prepare_cached(
-        "-- upsert_proposal
-         insert into proposals
-             (id, seq, at, tenant, installation, plugin, kind, order_id, asset, total, status, updated)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
-         on conflict (id) do update set status = excluded.status, updated = excluded.updated",
-    )
-    .and_then(|mut s| s.execute(params))
-    .map_err(|e| error("proposals", e))?;
+fn upsert(t: &Transaction<'_>, proposals: &[ProposalRow]) -> Result<(), Error> {
+    let mut upsert = t
+        .prepare_cached(
+            "-- upsert_proposal
+             insert into proposals
+                 (id, seq, at, tenant, installation, plugin, kind, order_id, asset, total, status, updated)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+             on conflict (id) do update set status = excluded.status, updated = excluded.updated",
+        )
+        .map_err(|e| error("proposals", e))?;
+    for p in proposals {
+        let params = (
+            key(&p.id),
+            int(p.seq)?,
+            int(p.at.unix())?,
+            p.tenant.as_str(),
+            p.installation.as_str(),
+            p.plugin.as_str(),
+            &p.kind,
+            p.order.as_str(),
+            p.asset.to_string(),
+            int(p.total.get())?,
+            &p.status,
+            int(p.updated)?,
+        );
+        upsert.execute(params).map_err(|e| error("proposals", e))?;
+    }
     Ok(())
 }
 

@@ -26,8 +26,8 @@ pub fn what_was_appended_is_read_back(db: &Database) {
     let epoch = lead(s);
     let mut first = batch(epoch, None, 2);
     first.tiles = vec![tile(0, 0), tile(1, 3)];
-    // An entry may bring no token at all, when the log holds its statement's proofs and the statement itself.
-    first.entries[1].tokens.clear();
+    // An entry brings its statement alone when the log holds the proofs.
+    first.entries[1].tokens.pop();
     s.append(&first).unwrap();
     s.append(&batch(epoch, Some(1), 1)).unwrap();
 
@@ -50,7 +50,7 @@ pub fn what_was_appended_is_read_back(db: &Database) {
     assert_eq!(s.tile(1, 3).unwrap(), Some(tile(1, 3).hashes));
     assert_eq!(s.tile(3, 1).unwrap(), None);
     let counts = s.counts().unwrap();
-    assert_eq!((counts.entries, counts.tokens, counts.tiles), (3, 4, 2));
+    assert_eq!((counts.entries, counts.tokens, counts.tiles), (3, 5, 2));
     assert_eq!(db.another().head().unwrap(), Some(head), "another process sees it");
 }
 
@@ -76,10 +76,11 @@ pub fn a_batch_that_contradicts_itself_is_refused(db: &Database) {
     let epoch = lead(s);
     s.append(&batch(epoch, None, 1)).unwrap();
     let good = || batch(epoch, Some(0), 2);
-    let broken: [fn(&mut Batch); 8] = [
+    let broken: [fn(&mut Batch); 9] = [
         |b| b.entries.clear(),
         |b| b.entries[1].seq = 5,
         |b| b.entries.swap(0, 1),
+        |b| b.entries[1].tokens.swap(0, 1),
         |b| b.old_head = None,
         |b| b.tiles = vec![storage::NewTile { hashes: vec![0; 32], ..tile(0, 0) }],
         |b| b.tiles = vec![tile(64, 0)],
@@ -124,7 +125,10 @@ pub fn a_duplicate_names_its_table_and_leaves_nothing(db: &Database) {
     s.append(&first).unwrap();
     let before = s.counts().unwrap();
     let cases: [(&str, Repeat); 6] = [
-        ("entries", |b| b.entries[1].statement = cid("statement 0")),
+        ("tokens", |b| {
+            b.entries[1].statement = cid("statement 0");
+            b.entries[1].tokens[0] = token("statement 0");
+        }),
         ("tokens", |b| b.entries[1].tokens.push(token("proof 0"))),
         ("tokens", |b| b.entries[1].tokens.push(token("proof 1"))),
         ("tiles", |b| b.tiles = vec![tile(0, 0)]),

@@ -6,6 +6,7 @@ use crate::{
 };
 use domain::{Cid, Digest, Time};
 use ledger::Refusal;
+use log::Head;
 use quick_cache::unsync::Cache;
 use replica::{AdmitError, Admitted};
 use std::{
@@ -13,8 +14,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
-use storage::{Batch, Error, Head, NewEntry, NewTile, NewToken, Storage};
-use tokio::sync::oneshot;
+use storage::{Batch, Error, NewEntry, NewTile, NewToken, Storage};
 
 /// How many delegations are remembered as being in the log; for others the database is asked.
 const REMEMBERED: usize = 131_072;
@@ -43,16 +43,16 @@ impl Held {
 
 struct Pending {
     job: Job,
-    placed: Placed,
+    verdict: Verdict,
 }
 
-/// What one commit will make of the log.
+/// What one commit will make of the log, and what is answered when it is durable. Refusals wait, too: they may rest on a
+/// batch that is not committed yet.
 pub(super) struct Draft {
     snapshot: Snapshot,
     batch: Batch,
     pending: Vec<Pending>,
-    introduced: HashSet<Cid>,
-    first: u64,
+    base: Option<Head>,
 }
 
 /// The database did not answer before anything was decided.
@@ -62,7 +62,7 @@ pub(super) struct PrepareError {
 }
 
 impl Draft {
-    /// Decides `jobs` one after the other on top of `base`. Refusals are answered here.
+    /// Decides `jobs` one after the other on top of `base`. What they bring into the log is held from then on.
     pub fn prepare(
         base: &Snapshot,
         held: &mut Held,
@@ -79,8 +79,7 @@ impl Draft {
             snapshot: base.clone(),
             batch: Batch { epoch, old_head, ..Batch::default() },
             pending: Vec::with_capacity(jobs.len()),
-            introduced: HashSet::new(),
-            first: base.replica.next_seq(),
+            base: base.replica.head().copied(),
         };
         for job in jobs {
             draft.decide(job, held, at);
@@ -101,7 +100,7 @@ impl Draft {
                 tracing::error!(seq = admitted.seq, "a decision has no rows");
                 Rejected::Internal
             }
-            Ok(Err(AdmitError::Refused(Refusal::AlreadyKnown { seq }))) if seq >= self.first => {
+            Ok(Err(AdmitError::Refused(Refusal::AlreadyKnown { seq }))) if self.holds(seq) => {
                 return self.repeat(job, seq);
             }
             Ok(Err(AdmitError::Refused(refusal))) => Rejected::Refused(refusal),
@@ -115,15 +114,16 @@ impl Draft {
             }
         };
         self.snapshot = before;
-        let _ = job.reply.send(Err(rejected));
+        self.pending.push(Pending { job, verdict: Err(rejected) });
     }
 
-    fn take(&mut self, job: Job, held: &Held, admitted: Admitted, rows: Rows) {
+    fn take(&mut self, job: Job, held: &mut Held, admitted: Admitted, rows: Rows) {
         let statement = &job.statement;
         let mut tokens = vec![NewToken { cid: statement.cid(), bytes: statement.invocation().bytes().to_vec() }];
         for proof in statement.proofs() {
             let cid = proof.cid();
-            if held.0.get(&cid).is_none() && self.introduced.insert(cid) {
+            if held.0.get(&cid).is_none() {
+                held.0.insert(cid, ());
                 tokens.push(NewToken { cid, bytes: proof.bytes().to_vec() });
             }
         }
@@ -141,19 +141,30 @@ impl Draft {
         self.batch.mentions.extend(rows.mentions);
         let outcome = Arc::new(admitted.outcome);
         let placed = Placed { seq: admitted.seq, outcome, repeated: false };
-        self.pending.push(Pending { job, placed });
+        self.pending.push(Pending { job, verdict: Ok(placed) });
     }
 
-    /// The same bytes are in this very batch: they get the same answer, when it is durable.
+    /// Whether `seq` is one of this batch's own positions.
+    fn holds(&self, seq: u64) -> bool {
+        self.batch.entries.first().is_some_and(|first| first.seq <= seq)
+    }
+
+    /// The same bytes are in this very batch: they get the same answer.
     fn repeat(&mut self, job: Job, seq: u64) {
-        if let Some(first) = self.pending.iter().find(|p| p.placed.seq == seq) {
-            let placed = Placed { repeated: true, ..first.placed.clone() };
-            self.pending.push(Pending { job, placed });
+        let placed = self.pending.iter().filter_map(|p| p.verdict.as_ref().ok());
+        if let Some(first) = placed.into_iter().find(|placed| placed.seq == seq) {
+            let verdict = Ok(Placed { repeated: true, ..first.clone() });
+            self.pending.push(Pending { job, verdict });
         }
     }
 
     pub const fn batch(&self) -> &Batch {
         &self.batch
+    }
+
+    /// The log as it is when this is committed.
+    pub const fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
     }
 
     pub const fn is_empty(&self) -> bool {
@@ -165,25 +176,34 @@ impl Draft {
         self.batch.entries.len()
     }
 
+    /// Whether this was decided on top of `committed`.
+    pub fn continues(&self, committed: &Snapshot) -> bool {
+        self.base == committed.replica.head().copied()
+    }
+
     /// Whether `head` is where this batch leads.
-    pub fn is_committed(&self, head: Option<&Head>) -> bool {
+    pub fn is_committed(&self, head: Option<&storage::Head>) -> bool {
         let last = self.batch.entries.last().map(|e| (e.seq, e.leaf));
         last.is_some() && last == head.map(|h| (h.seq, h.leaf))
     }
 
-    /// What is true now that the batch is durable: the new snapshot, the entries, and the answers.
-    pub fn settle(self, held: &mut Held) -> (Snapshot, Vec<Committed>, Vec<Answer>) {
-        for cid in self.introduced {
-            held.0.insert(cid, ());
-        }
-        let committed = self.batch.entries.into_iter().map(|entry| Committed {
+    /// The entries of a batch that is durable, for followers.
+    pub fn take_entries(&mut self) -> Vec<Committed> {
+        let entries = std::mem::take(&mut self.batch.entries).into_iter();
+        let committed = entries.map(|entry| Committed {
             seq: entry.seq,
             entry: entry.bytes,
             tokens: entry.tokens.into_iter().map(|t| t.bytes).collect(),
         });
-        let committed = committed.collect();
-        let answers = self.pending.into_iter().map(|p| (p.job.reply, p.placed)).collect();
-        (self.snapshot, committed, answers)
+        committed.collect()
+    }
+
+    /// Gives everybody the answer that is true now.
+    pub fn answer(self) {
+        for Pending { job, verdict } in self.pending {
+            // Nobody may be waiting any more; the entry stands all the same.
+            let _ = job.reply.send(verdict);
+        }
     }
 
     /// The statements of a batch that was not committed, to be answered or tried again.
@@ -191,5 +211,3 @@ impl Draft {
         self.pending.into_iter().map(|p| p.job).collect()
     }
 }
-
-type Answer = (oneshot::Sender<Verdict>, Placed);
