@@ -6,11 +6,53 @@ use crate::input::{
 };
 use domain::{AccountId, Time};
 use regorus::Value;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
-fn object<const N: usize>(fields: [(&str, Value); N]) -> Value {
-    Value::from(fields.into_iter().map(|(key, value)| (Value::from(key), value)).collect::<BTreeMap<_, _>>())
+/// The keys of one kind of object. They are made once: a decision would otherwise allocate each of them, some seventy.
+type Keys<const N: usize> = LazyLock<[Value; N]>;
+
+fn keys<const N: usize>(names: [&str; N]) -> [Value; N] {
+    names.map(Value::from)
 }
+
+fn object<const N: usize>(keys: &[Value; N], values: [Value; N]) -> Value {
+    Value::from(keys.iter().cloned().zip(values).collect::<BTreeMap<_, _>>())
+}
+
+static ASSET: Keys<3> = LazyLock::new(|| keys(["decimals", "id", "symbol"]));
+static BUDGET: Keys<2> = LazyLock::new(|| keys(["reserved", "spent"]));
+static INPUT: Keys<16> = LazyLock::new(|| {
+    keys([
+        "action",
+        "asset",
+        "budget",
+        "frozen",
+        "installation",
+        "limits",
+        "line_items",
+        "now",
+        "order",
+        "plugin",
+        "proposal",
+        "recipients",
+        "splits",
+        "tenant",
+        "token",
+        "total",
+    ])
+});
+static INSTALLATION: Keys<6> =
+    LazyLock::new(|| keys(["capabilities", "expires_at", "frozen", "granted_at", "id", "state"]));
+static LIMITS: Keys<2> = LazyLock::new(|| keys(["daily_total", "max_per_payout"]));
+static LINE_ITEM: Keys<2> = LazyLock::new(|| keys(["amount", "description"]));
+static ORDER: Keys<6> = LazyLock::new(|| keys(["amount", "asset", "available", "id", "royalties", "state"]));
+static PLUGIN: Keys<4> = LazyLock::new(|| keys(["frozen", "id", "state", "version"]));
+static PROPOSAL: Keys<3> = LazyLock::new(|| keys(["asset", "order", "valid_until"]));
+static RECIPIENT: Keys<4> = LazyLock::new(|| keys(["kyc_level", "provider", "sanctioned", "valid_until"]));
+static ROYALTY: Keys<2> = LazyLock::new(|| keys(["bps", "recipient"]));
+static SPLIT: Keys<3> = LazyLock::new(|| keys(["amount", "bps", "recipient"]));
+static TENANT: Keys<2> = LazyLock::new(|| keys(["frozen", "id"]));
+static TOKEN: Keys<2> = LazyLock::new(|| keys(["expires_at", "lifetime_left"]));
 
 fn list<T>(items: &[T], value: fn(&T) -> Value) -> Value {
     Value::from(items.iter().map(value).collect::<Vec<_>>())
@@ -29,11 +71,7 @@ fn or_null<T>(item: Option<&T>, value: fn(&T) -> Value) -> Value {
 }
 
 fn asset(asset: &Asset) -> Value {
-    object([
-        ("decimals", Value::from(u64::from(asset.decimals))),
-        ("id", text(&asset.id)),
-        ("symbol", Value::from(asset.symbol.as_str())),
-    ])
+    object(&ASSET, [Value::from(u64::from(asset.decimals)), text(&asset.id), Value::from(asset.symbol.as_str())])
 }
 
 fn installation(installation: &Installation) -> Value {
@@ -43,18 +81,21 @@ fn installation(installation: &Installation) -> Value {
         InstallationState::Removed => "removed",
     };
     let capabilities: Vec<Value> = installation.capabilities.iter().map(|c| Value::from(c.as_str())).collect();
-    object([
-        ("capabilities", Value::from(capabilities)),
-        ("expires_at", time(installation.expires_at)),
-        ("frozen", Value::from(installation.frozen)),
-        ("granted_at", time(installation.granted_at)),
-        ("id", text(&installation.id)),
-        ("state", Value::from(state)),
-    ])
+    object(
+        &INSTALLATION,
+        [
+            Value::from(capabilities),
+            time(installation.expires_at),
+            Value::from(installation.frozen),
+            time(installation.granted_at),
+            Value::from(installation.id.as_str()),
+            Value::from(state),
+        ],
+    )
 }
 
 fn line_item(item: &LineItem) -> Value {
-    object([("amount", Value::from(item.amount)), ("description", Value::from(item.description.as_str()))])
+    object(&LINE_ITEM, [Value::from(item.amount), Value::from(item.description.as_str())])
 }
 
 fn order(order: &Order) -> Value {
@@ -62,14 +103,17 @@ fn order(order: &Order) -> Value {
         OrderState::Open => "open",
         OrderState::Closed => "closed",
     };
-    object([
-        ("amount", Value::from(order.amount)),
-        ("asset", text(&order.asset)),
-        ("available", Value::from(order.available)),
-        ("id", Value::from(order.id.as_str())),
-        ("royalties", list(&order.royalties, royalty)),
-        ("state", Value::from(state)),
-    ])
+    object(
+        &ORDER,
+        [
+            Value::from(order.amount),
+            text(&order.asset),
+            Value::from(order.available),
+            Value::from(order.id.as_str()),
+            list(&order.royalties, royalty),
+            Value::from(state),
+        ],
+    )
 }
 
 fn plugin(plugin: &Plugin) -> Value {
@@ -78,75 +122,67 @@ fn plugin(plugin: &Plugin) -> Value {
         PluginState::Suspended => "suspended",
         PluginState::Withdrawn => "withdrawn",
     };
-    object([
-        ("frozen", Value::from(plugin.frozen)),
-        ("id", Value::from(plugin.id.as_str())),
-        ("state", Value::from(state)),
-        ("version", Value::from(plugin.version.as_str())),
-    ])
+    object(
+        &PLUGIN,
+        [
+            Value::from(plugin.frozen),
+            Value::from(plugin.id.as_str()),
+            Value::from(state),
+            Value::from(plugin.version.as_str()),
+        ],
+    )
 }
 
 fn recipient((account, fact): (&AccountId, &Recipient)) -> (Value, Value) {
-    let fact = object([
-        ("kyc_level", Value::from(u64::from(fact.kyc_level))),
-        ("provider", text(&fact.provider)),
-        ("sanctioned", Value::from(fact.sanctioned)),
-        ("valid_until", time(fact.valid_until)),
-    ]);
+    let fact = object(
+        &RECIPIENT,
+        [
+            Value::from(u64::from(fact.kyc_level)),
+            Value::from(fact.provider.as_str()),
+            Value::from(fact.sanctioned),
+            time(fact.valid_until),
+        ],
+    );
     (text(account), fact)
 }
 
 fn royalty(royalty: &Royalty) -> Value {
-    object([("bps", Value::from(u64::from(royalty.bps.get()))), ("recipient", text(&royalty.recipient))])
+    object(&ROYALTY, [Value::from(u64::from(royalty.bps.get())), text(&royalty.recipient)])
 }
 
 fn split(split: &Split) -> Value {
-    object([
-        ("amount", Value::from(split.amount)),
-        ("bps", Value::from(u64::from(split.bps.get()))),
-        ("recipient", text(&split.recipient)),
-    ])
+    object(&SPLIT, [Value::from(split.amount), Value::from(u64::from(split.bps.get())), text(&split.recipient)])
 }
 
 /// The engine's value of `input`; equal to what parsing [`Input::canonical_json`] gives.
 pub(crate) fn of(input: &Input) -> Value {
     let Action::Payout = input.action;
     let limits = or_null(input.limits.as_ref(), |limits| {
-        object([
-            ("daily_total", Value::from(limits.daily_total)),
-            ("max_per_payout", Value::from(limits.max_per_payout)),
-        ])
+        object(&LIMITS, [Value::from(limits.daily_total), Value::from(limits.max_per_payout)])
     });
-    let proposal = object([
-        ("asset", text(&input.proposal.asset)),
-        ("order", Value::from(input.proposal.order.as_str())),
-        ("valid_until", time(input.proposal.valid_until)),
-    ]);
-    object([
-        ("action", Value::from("payout")),
-        ("asset", or_null(input.asset.as_ref(), asset)),
-        (
-            "budget",
-            object([("reserved", Value::from(input.budget.reserved)), ("spent", Value::from(input.budget.spent))]),
-        ),
-        ("frozen", Value::from(input.frozen)),
-        ("installation", installation(&input.installation)),
-        ("limits", limits),
-        ("line_items", list(&input.line_items, line_item)),
-        ("now", time(input.now)),
-        ("order", or_null(input.order.as_ref(), order)),
-        ("plugin", plugin(&input.plugin)),
-        ("proposal", proposal),
-        ("recipients", Value::from(input.recipients.iter().map(recipient).collect::<BTreeMap<_, _>>())),
-        ("splits", list(&input.splits, split)),
-        ("tenant", object([("frozen", Value::from(input.tenant.frozen)), ("id", text(&input.tenant.id))])),
-        (
-            "token",
-            object([
-                ("expires_at", time(input.token.expires_at)),
-                ("lifetime_left", Value::from(input.token.lifetime_left)),
-            ]),
-        ),
-        ("total", Value::from(input.total)),
-    ])
+    let proposal = object(
+        &PROPOSAL,
+        [text(&input.proposal.asset), Value::from(input.proposal.order.as_str()), time(input.proposal.valid_until)],
+    );
+    object(
+        &INPUT,
+        [
+            Value::from("payout"),
+            or_null(input.asset.as_ref(), asset),
+            object(&BUDGET, [Value::from(input.budget.reserved), Value::from(input.budget.spent)]),
+            Value::from(input.frozen),
+            installation(&input.installation),
+            limits,
+            list(&input.line_items, line_item),
+            time(input.now),
+            or_null(input.order.as_ref(), order),
+            plugin(&input.plugin),
+            proposal,
+            Value::from(input.recipients.iter().map(recipient).collect::<BTreeMap<_, _>>()),
+            list(&input.splits, split),
+            object(&TENANT, [Value::from(input.tenant.frozen), Value::from(input.tenant.id.as_str())]),
+            object(&TOKEN, [time(input.token.expires_at), Value::from(input.token.lifetime_left)]),
+            Value::from(input.total),
+        ],
+    )
 }

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 fn default_bundle_keeps_its_address() {
     assert_eq!(
         Bundle::default_payout().id().to_string(),
-        "10dd619ff4dcd079a796b2ed8cf9fec9eb7bea34b7ab1bd8d7d025b351cd84cc"
+        "2868c6f32e6fae026d50f3d0e4532d6073560a8d716f95bf1fe404d6223016bf"
     );
 }
 
@@ -137,23 +137,23 @@ fn decisions_keep_their_bytes() {
 const DECISIONS: [(&str, &str); 8] = [
     (
         "allowed",
-        r#"{"effect":"allow","violations":[],"approvals":0,"bundle":"10dd619ff4dcd079a796b2ed8cf9fec9eb7bea34b7ab1bd8d7d025b351cd84cc","input":"075337e0ee81bf1458bbf28661efee205cac076a43d826f3071f65da51e71513","engine":"regorus-0.14.1"}"#,
+        r#"{"effect":"allow","violations":[],"approvals":0,"bundle":"2868c6f32e6fae026d50f3d0e4532d6073560a8d716f95bf1fe404d6223016bf","input":"075337e0ee81bf1458bbf28661efee205cac076a43d826f3071f65da51e71513","engine":"regorus-0.14.1"}"#,
     ),
     (
         "reviewed",
-        r#"{"effect":"review","violations":[],"approvals":1,"bundle":"10dd619ff4dcd079a796b2ed8cf9fec9eb7bea34b7ab1bd8d7d025b351cd84cc","input":"9cff7c79e87b821ce74e1acbd03053b9a3eb9374ff296c75965abcc52be78bea","engine":"regorus-0.14.1"}"#,
+        r#"{"effect":"review","violations":[],"approvals":1,"bundle":"2868c6f32e6fae026d50f3d0e4532d6073560a8d716f95bf1fe404d6223016bf","input":"9cff7c79e87b821ce74e1acbd03053b9a3eb9374ff296c75965abcc52be78bea","engine":"regorus-0.14.1"}"#,
     ),
     (
         "bare",
-        r#"{"effect":"deny","violations":[{"code":"unknown_order","msg":"order order-1 is not known"},{"code":"unknown_asset","msg":"asset eip155:1/erc20:0xa0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0 is not in the tenant's asset table"},{"code":"asset_not_allowed","msg":"the grant of installation did:key:z6Mkef1w29eU7SP9XmbDzTwbiisHZ3uTS5JpNEuu1R6pADkW does not allow eip155:1/erc20:0xa0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0"},{"code":"splits_sum","msg":"the shares sum to 0 basis points, not 10000"},{"code":"splits_amount","msg":"the parts sum to 0 minor units of the asset, the total is 100000000"}],"approvals":0,"bundle":"10dd619ff4dcd079a796b2ed8cf9fec9eb7bea34b7ab1bd8d7d025b351cd84cc","input":"f07dd25c0f4f7338c3e2cd581717ac374d7b1f7796b765fc9e726d75c1cb0eec","engine":"regorus-0.14.1"}"#,
+        r#"{"effect":"deny","violations":[{"code":"unknown_order","msg":"order order-1 is not known"},{"code":"unknown_asset","msg":"asset eip155:1/erc20:0xa0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0 is not in the tenant's asset table"},{"code":"asset_not_allowed","msg":"the grant of installation did:key:z6Mkef1w29eU7SP9XmbDzTwbiisHZ3uTS5JpNEuu1R6pADkW does not allow eip155:1/erc20:0xa0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0"},{"code":"splits_sum","msg":"the shares sum to 0 basis points, not 10000"},{"code":"splits_amount","msg":"the parts sum to 0 minor units of the asset, the total is 100000000"}],"approvals":0,"bundle":"2868c6f32e6fae026d50f3d0e4532d6073560a8d716f95bf1fe404d6223016bf","input":"f07dd25c0f4f7338c3e2cd581717ac374d7b1f7796b765fc9e726d75c1cb0eec","engine":"regorus-0.14.1"}"#,
     ),
     (
         "many",
-        r#"{"effect":"deny","violations":[{"code":"frozen","msg":"tenant did:key:z6MkeXBLjYiSvqnhFb6D7sHm8yKm4jV45wwBFRaatf1cfZ76 is frozen"},{"code":"installation_inactive","msg":"installation did:key:z6Mkef1w29eU7SP9XmbDzTwbiisHZ3uTS5JpNEuu1R6pADkW is suspended"},{"code":"token_lifetime","msg":"the invocation is valid for another 901 seconds, at most 900 are allowed"},{"code":"daily_limit","msg":"the payout of 100000001 takes the day to 36893488147519103231 minor units of USDC (18446744073709551615 spent, 18446744073709551615 reserved), the daily limit is 5000000000"},{"code":"splits_amount","msg":"the parts sum to 100000000 minor units of USDC, the total is 100000001"},{"code":"duplicate_recipient","msg":"eip155:1:0x0101010101010101010101010101010101010101 appears 2 times"},{"code":"recipient_sanctioned","msg":"eip155:1:0x0101010101010101010101010101010101010101 is on a sanctions list, says did:key:z6MkeiwEAT7UhjgNfrqjRmGX1be3oD7f78zdveaZ4o9QuZ5D"},{"code":"royalty_unpaid","msg":"eip155:1:0x0202020202020202020202020202020202020202 gets 0 basis points, order order-1 owes it at least 500"},{"code":"line_items_sum","msg":"the line items sum to 100000000 minor units of USDC, the total is 100000001"}],"approvals":0,"bundle":"10dd619ff4dcd079a796b2ed8cf9fec9eb7bea34b7ab1bd8d7d025b351cd84cc","input":"41a0b84bedd0789993938c76633b31b71878541de25d3ba0b847b72d643138af","engine":"regorus-0.14.1"}"#,
+        r#"{"effect":"deny","violations":[{"code":"frozen","msg":"tenant did:key:z6MkeXBLjYiSvqnhFb6D7sHm8yKm4jV45wwBFRaatf1cfZ76 is frozen"},{"code":"installation_inactive","msg":"installation did:key:z6Mkef1w29eU7SP9XmbDzTwbiisHZ3uTS5JpNEuu1R6pADkW is suspended"},{"code":"token_lifetime","msg":"the invocation is valid for another 901 seconds, at most 900 are allowed"},{"code":"daily_limit","msg":"the payout of 100000001 takes the day to 36893488147519103231 minor units of USDC (18446744073709551615 spent, 18446744073709551615 reserved), the daily limit is 5000000000"},{"code":"splits_amount","msg":"the parts sum to 100000000 minor units of USDC, the total is 100000001"},{"code":"duplicate_recipient","msg":"eip155:1:0x0101010101010101010101010101010101010101 appears 2 times"},{"code":"recipient_sanctioned","msg":"eip155:1:0x0101010101010101010101010101010101010101 is on a sanctions list, says did:key:z6MkeiwEAT7UhjgNfrqjRmGX1be3oD7f78zdveaZ4o9QuZ5D"},{"code":"royalty_unpaid","msg":"eip155:1:0x0202020202020202020202020202020202020202 gets 0 basis points, order order-1 owes it at least 500"},{"code":"line_items_sum","msg":"the line items sum to 100000000 minor units of USDC, the total is 100000001"}],"approvals":0,"bundle":"2868c6f32e6fae026d50f3d0e4532d6073560a8d716f95bf1fe404d6223016bf","input":"41a0b84bedd0789993938c76633b31b71878541de25d3ba0b847b72d643138af","engine":"regorus-0.14.1"}"#,
     ),
     (
         "unbounded",
-        r#"{"effect":"deny","violations":[{"code":"policy_error","msg":"the policy does not decide within 25000 instructions"}],"approvals":0,"bundle":"10dd619ff4dcd079a796b2ed8cf9fec9eb7bea34b7ab1bd8d7d025b351cd84cc","input":"7f81f67214d1fd90e9ea20a1787dba6fc20738ada5bd6f1639a2b4801251f529","engine":"regorus-0.14.1"}"#,
+        r#"{"effect":"deny","violations":[{"code":"policy_error","msg":"the policy does not decide within 25000 instructions"}],"approvals":0,"bundle":"2868c6f32e6fae026d50f3d0e4532d6073560a8d716f95bf1fe404d6223016bf","input":"7f81f67214d1fd90e9ea20a1787dba6fc20738ada5bd6f1639a2b4801251f529","engine":"regorus-0.14.1"}"#,
     ),
     (
         "failing builtin",
@@ -175,7 +175,7 @@ fn widest_decision_keeps_its_digest() {
     let bytes = serde_json::to_vec(&engine.decide(&probe::widest().unwrap())).unwrap();
     assert_eq!(
         domain::Digest::sha256(&bytes).to_string(),
-        "6da9c674e4c389acead003077db7be585a5e9781e724df19958ec874a82627d0"
+        "8e2f9ee67b0f432ff3434f9d14c3e35a984a809e0949a900affb6936099a0e79"
     );
 }
 

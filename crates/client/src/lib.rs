@@ -21,4 +21,4 @@ pub use delegations::{Delegations, DelegationsError};
 pub use error::ClientError;
 pub use follow::{FollowEvent, FollowStream};
 pub use signer::{Exchange, SignerClient};
-pub use speaker::{SpeakError, Speaker, Statement};
+pub use speaker::{NoDelegation, SpeakError, Speaker, Statement};

@@ -33,19 +33,24 @@ pub struct Statement {
     pub expires_at: Time,
 }
 
+/// Who lacks which delegation.
+#[derive(Debug, thiserror::Error)]
+#[error("{audience} holds no delegation of {command} by {subject}")]
+pub struct NoDelegation {
+    /// Who wants to speak.
+    pub audience: Did,
+    /// What it wants to say.
+    pub command: Command,
+    /// In whose realm.
+    pub subject: Did,
+}
+
 /// A statement could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum SpeakError {
     /// No chain of delegations leads from the subject to this identity.
-    #[error("{audience} holds no delegation of {command} by {subject}")]
-    NoDelegation {
-        /// Who wants to speak.
-        audience: Did,
-        /// What it wants to say.
-        command: Command,
-        /// In whose realm.
-        subject: Did,
-    },
+    #[error(transparent)]
+    NoDelegation(Box<NoDelegation>),
     /// Not a command.
     #[error("not a command: {0}")]
     Command(String),
@@ -130,7 +135,9 @@ impl Speaker {
     pub(crate) fn chain(&self, command: &Command, subject: Did) -> Result<Vec<Verified<Delegation>>, SpeakError> {
         let audience = self.identity.did();
         let chain = self.delegations.chain(audience, command, subject, self.ambient.now());
-        chain.ok_or_else(|| SpeakError::NoDelegation { audience, command: command.clone(), subject })
+        chain.ok_or_else(|| {
+            SpeakError::NoDelegation(Box::new(NoDelegation { audience, command: command.clone(), subject }))
+        })
     }
 }
 
@@ -192,7 +199,7 @@ mod tests {
 
         assert!(speaker.may("/execution/reverted", tenant.did()));
         let refused = speaker.say("/freeze/set", tenant.did(), &Args { block: 1, reason: None });
-        assert!(matches!(refused, Err(SpeakError::NoDelegation { .. })));
+        assert!(matches!(refused, Err(SpeakError::NoDelegation(_))));
     }
 
     #[test]

@@ -29,22 +29,20 @@ effect := "review" if {
 # description: How many people must approve a payout that is reviewed.
 default approvals := 0
 
-approvals := _config.approvals_required if effect == "review"
-
-_config := data.config.payout
+approvals := data.config.payout.approvals_required if effect == "review"
 
 _configured if {
-	is_number(_config.approvals_required)
-	is_number(_config.max_line_items)
-	is_number(_config.max_splits)
-	is_number(_config.max_token_lifetime)
-	is_number(_config.max_validity_seconds)
-	is_number(_config.min_kyc_level)
-	is_number(_config.review_above["*"])
+	is_number(data.config.payout.approvals_required)
+	is_number(data.config.payout.max_line_items)
+	is_number(data.config.payout.max_splits)
+	is_number(data.config.payout.max_token_lifetime)
+	is_number(data.config.payout.max_validity_seconds)
+	is_number(data.config.payout.min_kyc_level)
+	is_number(data.config.payout.review_above["*"])
 	is_number(_review_above)
 }
 
-_review_above := object.get(_config.review_above, input.proposal.asset, _config.review_above["*"])
+_review_above := object.get(data.config.payout.review_above, input.proposal.asset, data.config.payout.review_above["*"])
 
 # The largest integer that every JSON reader keeps exactly: 2^53 - 1.
 _max_amount := 9007199254740991
@@ -145,10 +143,10 @@ violation contains {
 	"code": "token_lifetime",
 	"msg": sprintf(
 		"the invocation is valid for another %d seconds, at most %d are allowed",
-		[input.token.lifetime_left, _config.max_token_lifetime],
+		[input.token.lifetime_left, data.config.payout.max_token_lifetime],
 	),
 } if {
-	input.token.lifetime_left > _config.max_token_lifetime
+	input.token.lifetime_left > data.config.payout.max_token_lifetime
 }
 
 # METADATA
@@ -168,10 +166,10 @@ violation contains {
 	"code": "proposal_validity",
 	"msg": sprintf(
 		"the proposal is valid for another %d seconds, at most %d are allowed",
-		[input.proposal.valid_until - input.now, _config.max_validity_seconds],
+		[input.proposal.valid_until - input.now, data.config.payout.max_validity_seconds],
 	),
 } if {
-	input.proposal.valid_until - input.now > _config.max_validity_seconds
+	input.proposal.valid_until - input.now > data.config.payout.max_validity_seconds
 }
 
 # METADATA
@@ -345,9 +343,9 @@ violation contains {
 # description: More recipients than one payout may have.
 violation contains {
 	"code": "splits_count",
-	"msg": sprintf("%d recipients, at most %d are allowed", [count(input.splits), _config.max_splits]),
+	"msg": sprintf("%d recipients, at most %d are allowed", [count(input.splits), data.config.payout.max_splits]),
 } if {
-	count(input.splits) > _config.max_splits
+	count(input.splits) > data.config.payout.max_splits
 }
 
 # METADATA
@@ -379,11 +377,11 @@ violation contains {
 # description: The recipient's KYC level is too low.
 violation contains {
 	"code": "recipient_kyc_level",
-	"msg": sprintf("%s has KYC level %d, at least %d is required", [s.recipient, level, _config.min_kyc_level]),
+	"msg": sprintf("%s has KYC level %d, at least %d is required", [s.recipient, level, data.config.payout.min_kyc_level]),
 } if {
 	some s in input.splits
 	level := input.recipients[s.recipient].kyc_level
-	level < _config.min_kyc_level
+	level < data.config.payout.min_kyc_level
 }
 
 # METADATA
@@ -442,7 +440,7 @@ violation contains {
 # description: More line items than one payout may have.
 violation contains {
 	"code": "line_items_count",
-	"msg": sprintf("%d line items, at most %d are allowed", [count(input.line_items), _config.max_line_items]),
+	"msg": sprintf("%d line items, at most %d are allowed", [count(input.line_items), data.config.payout.max_line_items]),
 } if {
-	count(input.line_items) > _config.max_line_items
+	count(input.line_items) > data.config.payout.max_line_items
 }

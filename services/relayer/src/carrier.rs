@@ -20,11 +20,16 @@ use messages::{ProposalStatus, SigningSubject};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 use tokio::{
     sync::{Notify, RwLock, Semaphore},
     time::Instant,
 };
+
+/// When the chain is first asked for a transaction that was just submitted; pauses double from there to the tenant's
+/// interval, because a chain that is quick should not be waited for.
+const FIRST_LOOK: Duration = Duration::from_millis(2);
 
 /// Carries proposals, one call of [`Carrier::carry`] each. Holds caches and connections, nothing that matters.
 pub(crate) struct Carrier {
@@ -335,6 +340,7 @@ impl Carrier {
         let chain = cargo.chain;
         let mut since = Instant::now();
         let mut backoff = Backoff::new(self.ambient.clone());
+        let mut pause = FIRST_LOOK;
         loop {
             match chain.any_receipt(&sent.hashes).await {
                 Ok(Some(receipt)) => return Ok(receipt),
@@ -372,7 +378,9 @@ impl Carrier {
                     sent = replaced;
                 }
             }
-            tokio::time::sleep(chain.config.poll()).await;
+            pause = pause.min(chain.config.poll());
+            tokio::time::sleep(pause).await;
+            pause = pause.saturating_mul(2);
         }
     }
 

@@ -5,8 +5,11 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-/// Seconds from an approval to its signature; the target is 5 ms.
-const BUCKETS: [f64; 11] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0];
+/// Seconds from an approval to its signature; the target is 5 ms, and steps are finest around it.
+const BUCKETS: [f64; 20] = [
+    0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.007, 0.008, 0.01, 0.012, 0.015, 0.02, 0.025, 0.035, 0.05, 0.1, 0.5,
+    1.0, 5.0, 15.0,
+];
 
 /// What the relayer counts, and whether it can work.
 pub(crate) struct Observability {

@@ -88,7 +88,7 @@ impl Reporter {
     async fn say<A: Serialize + Sync>(&self, command: &str, subject: Did, args: &A) {
         let statement = match self.speaker.say(command, subject, args) {
             Ok(statement) => statement,
-            Err(error @ SpeakError::NoDelegation { .. }) => return tracing::debug!(%error, "not reported"),
+            Err(error @ SpeakError::NoDelegation(_)) => return tracing::debug!(%error, "not reported"),
             Err(error) => return tracing::error!(%error, command, "cannot report"),
         };
         let mut backoff = Backoff::new(self.speaker.ambient().clone());
