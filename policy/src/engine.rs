@@ -55,7 +55,7 @@ impl Engine {
         lint::program(&program)?;
         let engine =
             Self { bundle: bundle.id(), program, data: bundle.data().to_owned(), idle: Mutex::new(Vec::new()) };
-        lint::probe(&engine, &anchor)?;
+        lint::probe(&engine, bundle, &anchor)?;
         Ok(engine)
     }
 
@@ -104,8 +104,8 @@ impl Engine {
         vm.load_program(Arc::clone(&self.program));
         vm.set_data(Value::from_json_str(&self.data).map_err(|e| fault(&e))?).map_err(|e| fault(&e))?;
         vm.set_max_instructions(MAX_INSTRUCTIONS);
-        // A builtin that fails ends the body of the rule that calls it, which then gives nothing. Bundles must not count
-        // on a failure to deny.
+        // A builtin that fails ends the body of the rule that calls it, which then gives nothing. Loading refuses bundles
+        // in which it does so on a probe.
         vm.set_strict_builtin_errors(true);
         Ok(vm)
     }

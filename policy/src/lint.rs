@@ -7,8 +7,8 @@ mod rule;
 
 use crate::{
     Bundle, Engine, Finding, LoadError,
-    engine::{Fault, first_line},
-    probe,
+    engine::{ENTRY_RULE, Fault, first_line, interpreter},
+    probe, value,
 };
 use regorus::rvm::program::Program;
 
@@ -94,8 +94,11 @@ pub(crate) fn program(program: &Program) -> Result<(), LoadError> {
     if findings.is_empty() { Ok(()) } else { Err(LoadError::new(findings)) }
 }
 
-/// Tries the compiled bundle on inputs at the edges of what it can meet.
-pub(crate) fn probe(engine: &Engine, anchor: &Finding) -> Result<(), LoadError> {
+/// Tries the compiled bundle on inputs at the edges of what it can meet. Then the engine's interpreter tries it as well:
+/// a builtin or an operator that is given what it cannot take silently ends the body of its rule in the machine, and a
+/// rule that denies would be lost.
+pub(crate) fn probe(engine: &Engine, bundle: &Bundle, anchor: &Finding) -> Result<(), LoadError> {
+    let mut interpreter = interpreter(bundle)?;
     for (name, input) in probe::all() {
         if let Err(fault) = engine.evaluate(&input) {
             let hint = match fault {
@@ -105,12 +108,22 @@ pub(crate) fn probe(engine: &Engine, anchor: &Finding) -> Result<(), LoadError> 
             let reason = format!("on the {name} input: {fault}{hint}");
             return Err(LoadError::new(vec![Finding { reason, ..anchor.clone() }]));
         }
+        interpreter.set_input(value::of(&input));
+        if let Err(error) = interpreter.eval_rule(ENTRY_RULE.to_owned()) {
+            let mut finding = finding(&error.to_string(), bundle);
+            finding.reason = format!("on the {name} input: {}", finding.reason);
+            return Err(LoadError::new(vec![finding]));
+        }
     }
     Ok(())
 }
 
 /// The place that an engine's message names, `--> file:line:column`.
 pub(crate) fn located(message: &str, bundle: &Bundle) -> LoadError {
+    LoadError::new(vec![finding(message, bundle)])
+}
+
+fn finding(message: &str, bundle: &Bundle) -> Finding {
     let reason = first_line(message);
     let place = message.lines().find_map(|line| {
         let mut parts = line.strip_prefix("--> ")?.rsplitn(3, ':');
@@ -119,7 +132,7 @@ pub(crate) fn located(message: &str, bundle: &Bundle) -> LoadError {
         let file = parts.next().filter(|file| bundle.modules().contains_key(*file))?;
         Some(Finding { file: file.to_owned(), line, column, reason: reason.clone() })
     });
-    LoadError::new(vec![place.unwrap_or_else(|| Finding::whole("bundle", reason))])
+    place.unwrap_or_else(|| Finding::whole("bundle", reason))
 }
 
 fn not_allowed(name: &str) -> String {

@@ -313,6 +313,22 @@ fn wrong_result_is_found_before_it_is_needed() {
 }
 
 #[test]
+fn ill_typed_use_is_refused_where_it_stands() {
+    let denied = "violation contains {\"code\": \"frozen\", \"msg\": \"x\"} if ";
+    for (condition, reason) in [
+        ("abs(input.order.id) > 3", "`abs` expects numeric"),
+        ("startswith(input.total, \"x\")", "startswith"),
+        ("sum(input.splits) > 3", "sum"),
+        ("input.order.id * 2 > 3", "`mul` expects numeric"),
+        ("some s in input.splits\n max(s.recipient) > 1", "max"),
+    ] {
+        let findings = refused(&format!("{HEAD}{DENY}{denied}{{ {condition} }}\n"));
+        let told = findings.iter().any(|f| f.contains(reason) && f.starts_with("payout/payout.rego:"));
+        assert!(told, "{condition}: expected {reason}, got {findings:#?}");
+    }
+}
+
+#[test]
 fn hostile_data_is_refused() {
     let default = Bundle::default_payout();
     let with = |data: &str| check(&Bundle::new(default.modules().clone(), data.to_owned()).unwrap());
