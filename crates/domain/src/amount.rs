@@ -75,6 +75,11 @@ impl Total {
         self.0
     }
 
+    /// This total in the chain's smallest unit. Never overflows, as [`Amount::to_chain`].
+    pub const fn to_chain(self, scale: Scale) -> ChainAmount {
+        ChainAmount((self.0 as u128).saturating_mul(scale.factor()))
+    }
+
     /// This total and `amount` together; `None` above [`MAX_AMOUNT`].
     #[must_use]
     pub const fn plus(self, amount: Amount) -> Option<Self> {

@@ -36,3 +36,40 @@ pub struct PayoutAuthorisation {
     /// The epoch of the group key that signs it.
     pub epoch: u64,
 }
+
+/// What the quorum signs to administer an escrow contract: the fields of one of the contract's EIP-712 structs `Thaw`
+/// and `SetCap`.
+///
+/// It is plain data. That the ledger allows it is said by the ledger's `AdministrationPermit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdministrationAuthorisation {
+    /// The contract that may execute it.
+    pub domain: EscrowDomain,
+    /// What changes.
+    pub measure: ContractMeasure,
+    /// The contract's `nonce()` at execution, which uses it up.
+    pub nonce: u64,
+    /// The contract refuses it after this moment.
+    pub valid_until: Time,
+    /// The epoch of the group key that signs it.
+    pub epoch: u64,
+}
+
+/// A change of an escrow contract, in the contract's terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ContractMeasure {
+    /// Lifts the contract's freeze.
+    Thaw {
+        /// Who may freeze from then on; not the zero address.
+        guardian: Address,
+    },
+    /// Changes an asset's daily cap.
+    SetCap {
+        /// Token address, or zero for the native coin.
+        asset: Address,
+        /// The most that may be paid out in one UTC day, in chain units; zero stops the asset.
+        cap: ChainAmount,
+    },
+}

@@ -16,7 +16,7 @@ mod time;
 
 pub use account::{AccountId, Address, AssetId, AssetKind, ChainId, ParseAccountError};
 pub use amount::{Amount, ChainAmount, MAX_AMOUNT, ParseAmountError, Scale, Total};
-pub use authorisation::{EscrowDomain, PayoutAuthorisation};
+pub use authorisation::{AdministrationAuthorisation, ContractMeasure, EscrowDomain, PayoutAuthorisation};
 pub use cid::{Cid, ParseCidError};
 pub use did::{Did, ParseDidError};
 pub use digest::{Digest, ParseDigestError};

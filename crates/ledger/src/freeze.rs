@@ -70,10 +70,14 @@ impl Freezes {
 
     /// The tenant as a whole is frozen.
     pub(crate) fn covers_tenant(&self, t: &Target<'_>) -> bool {
-        self.has(t.operator, Scope::All)
-            || self.has(t.operator, Scope::Tenant(t.tenant))
-            || self.has(t.tenant, Scope::All)
-            || self.has(t.tenant, Scope::Tenant(t.tenant))
+        self.covers_realm(t.operator, t.tenant)
+    }
+
+    /// As [`Self::covers_tenant`], for what no intent asks for.
+    pub(crate) fn covers_realm(&self, operator: Did, tenant: Did) -> bool {
+        [operator, tenant]
+            .into_iter()
+            .any(|realm| self.has(realm, Scope::All) || self.has(realm, Scope::Tenant(tenant)))
     }
 
     pub(crate) fn covers_plugin(&self, t: &Target<'_>) -> bool {

@@ -7,6 +7,7 @@
 //! **Invariant:** no clock, no randomness, no I/O, no floats, no hash-order iteration: the same state, statement and
 //! moment give the same outcome bytes on every machine.
 
+mod administration;
 mod authority;
 mod budget;
 mod facts;
@@ -20,6 +21,7 @@ mod statement;
 mod statements;
 mod tenant;
 
+pub use administration::{Administration, AdministrationPermit, Administrations, CHAIN_LAG, Measure};
 pub use authority::{Authority, Hop};
 pub use budget::{Budget, Budgets, Reservation, Window};
 pub use freeze::{Freeze, Freezes, Scope};
@@ -35,6 +37,7 @@ pub use tenant::{Asset, Installation, InstallationState, Order, Royalty, Tenant,
 /// The args of every command, one type per statement kind.
 pub mod args {
     pub use crate::statements::approval::{Give, Refuse, Withdraw};
+    pub use crate::statements::escrow::Administer;
     pub use crate::statements::execution::{Attest, Included, Reverted, Submitted};
     pub use crate::statements::freeze::{Lift, Set};
     pub use crate::statements::installation::{Grant, GrantLimit, Remove, Resume, Suspend};

@@ -17,6 +17,9 @@ pub enum Hold {
     /// Not an open proposal: never proposed, denied, or settled.
     #[error("no open proposal has this id")]
     Unknown,
+    /// Nobody has asked for this change of an escrow contract, or it has expired.
+    #[error("no open administration has this id")]
+    UnknownAdministration,
     /// People must approve it first.
     #[error("people must approve it first")]
     InReview,
@@ -51,6 +54,7 @@ impl Hold {
     pub const fn code(self) -> &'static str {
         match self {
             Self::Unknown => "unknown_proposal",
+            Self::UnknownAdministration => "unknown_administration",
             Self::InReview => "not_approved",
             Self::Cancelled => "cancelled",
             Self::Frozen => "frozen",

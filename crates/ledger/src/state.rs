@@ -1,5 +1,5 @@
 use crate::{
-    Change, Changes, Freezes, Outcome, Proposal, Quorum, Refusal, Statement, Status, Tenant,
+    Administrations, Change, Changes, Freezes, Outcome, Proposal, Quorum, Refusal, Statement, Status, Tenant,
     authority::Revocations,
     statement::{Act, Context},
 };
@@ -21,6 +21,9 @@ pub struct State {
     freezes: Freezes,
     revocations: Revocations,
     proposals: OrdMap<Cid, Arc<Proposal>>,
+    /// Absent while empty: the state of a log that never had one has the hash that it always had.
+    #[serde(skip_serializing_if = "Administrations::is_empty")]
+    administrations: Administrations,
     /// Proposals in review by the moment after which they can no longer be approved.
     deadlines: OrdSet<(Time, Cid)>,
     /// Statements that have not expired, by CID, with their place.
@@ -120,6 +123,7 @@ impl State {
             freezes: Freezes::default(),
             revocations: Revocations::default(),
             proposals: OrdMap::new(),
+            administrations: Administrations::default(),
             deadlines: OrdSet::new(),
             seen: OrdMap::new(),
             seen_until: OrdSet::new(),
@@ -155,7 +159,7 @@ impl State {
         Digest::sha256(&serde_ipld_dagcbor::to_vec(self).unwrap_or_default())
     }
 
-    /// Moves time forward: forgets statements that have expired and gives up reviews whose time has passed.
+    /// Moves time forward: forgets statements and administrations that have expired and gives up reviews whose time has passed.
     fn advance(&mut self, at: Time) -> Changes {
         if self.at.day() < at.day() {
             // Yesterday stays: it is what people ask about in the first hours of a day.
@@ -166,6 +170,7 @@ impl State {
             self.seen_until.remove(&(until, cid));
             self.seen.remove(&cid);
         }
+        self.administrations.forget_ended(at);
         let mut changes = Changes::new();
         while let Some((until, id)) = self.deadlines.get_min().copied().filter(|(until, _)| *until < at) {
             self.deadlines.remove(&(until, id));
@@ -246,6 +251,10 @@ impl State {
         &mut self.freezes
     }
 
+    pub(crate) const fn administrations_mut(&mut self) -> &mut Administrations {
+        &mut self.administrations
+    }
+
     pub(crate) const fn revocations_mut(&mut self) -> &mut Revocations {
         &mut self.revocations
     }
@@ -301,6 +310,11 @@ impl State {
     /// All freezes in force.
     pub const fn freezes(&self) -> &Freezes {
         &self.freezes
+    }
+
+    /// Changes of escrow contracts that admins have asked for and that have not expired.
+    pub const fn administrations(&self) -> &Administrations {
+        &self.administrations
     }
 
     /// An open proposal: in review or approved.

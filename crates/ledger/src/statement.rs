@@ -1,8 +1,8 @@
 use crate::{
     Authority, Changes, Outcome, Refusal, State,
     statements::{
-        approval, execution, freeze, installation, log, order, plugin, policy, proposal, publisher, quorum, recipient,
-        signer, tenant, ucan as revocation,
+        approval, escrow, execution, freeze, installation, log, order, plugin, policy, proposal, publisher, quorum,
+        recipient, signer, tenant, ucan as revocation,
     },
 };
 use domain::{Cid, Did, Payout, Time};
@@ -122,6 +122,8 @@ acts! {
     TenantCreate(tenant::Create) = "/tenant/create",
     /// Makes an epoch of the quorum active.
     QuorumSet(quorum::SetQuorum) = "/quorum/set",
+    /// Asks for a change of an escrow contract.
+    EscrowAdminister(escrow::Administer) = "/escrow/administer",
     /// Makes a publisher known.
     PublisherRegister(publisher::Register) = "/publisher/register",
     /// Publishes a plugin version.

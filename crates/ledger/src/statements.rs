@@ -1,6 +1,7 @@
 //! One module per noun: the args of its commands and what they do.
 
 pub mod approval;
+pub mod escrow;
 pub mod execution;
 pub mod freeze;
 pub mod installation;

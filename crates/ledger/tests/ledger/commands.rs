@@ -1,7 +1,7 @@
 //! Every command with args that are good on one prepared stage.
 
 use crate::stage::{MAX_PER_PAYOUT, SMALL, Stage, map, quorum, reason, strict_policy};
-use countersign_ledger::{Act, Outcome, Scope, Verdict, args};
+use countersign_ledger::{Act, Measure, Outcome, Scope, Verdict, args};
 use countersign_tests::{Person, Signed, asset, recipient};
 use domain::{Address, ChainId, Cid, Did, Digest, EscrowDomain};
 use ipld_core::ipld::Ipld;
@@ -147,6 +147,17 @@ pub fn create_with(tenant: Did, contract: u8, delegation: &Verified<Delegation>)
     }
 }
 
+/// `/escrow/administer`: a higher cap under nonce 3, for an hour.
+pub fn administer(stage: &Stage) -> args::Administer {
+    args::Administer {
+        tenant: stage.world.tenant.did,
+        measure: Measure::SetCap { asset: asset(), cap: 5_000_000.try_into().unwrap() },
+        nonce: 3,
+        valid_until: stage.at.plus(3_600),
+        reason: reason(),
+    }
+}
+
 pub fn publish(stage: &Stage, version: &str) -> args::Publish {
     args::Publish {
         plugin: stage.world.plugin(),
@@ -204,6 +215,7 @@ fn operators(stage: &Stage) -> Vec<Case> {
         by(clerk.clone(), "/log/genesis", &genesis(stage)),
         by(clerk.clone(), "/tenant/create", &create(stage, &Person::named("tenant-2"), 0xef)),
         by(clerk.clone(), "/quorum/set", &quorum(2)),
+        by(clerk.clone(), "/escrow/administer", &administer(stage)),
         by(clerk.clone(), "/publisher/register", &register),
         by(world.publisher.clone(), "/plugin/publish", &publish(stage, "1.1.0")),
         by(clerk, "/signer/evidence", &evidence),

@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod administrations;
 mod approvals;
 mod args;
 mod budgets;

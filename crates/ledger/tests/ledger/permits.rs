@@ -189,6 +189,7 @@ fn without_a_quorum_there_is_nothing_to_sign_with() {
 fn codes_are_stable_and_distinct() {
     let all = [
         (Hold::Unknown, "unknown_proposal"),
+        (Hold::UnknownAdministration, "unknown_administration"),
         (Hold::InReview, "not_approved"),
         (Hold::Cancelled, "cancelled"),
         (Hold::Frozen, "frozen"),
