@@ -1,6 +1,6 @@
 use crate::{
-    AppendError, Batch, CheckpointOutcome, Counts, Error, Evidence, Head, Lease, Lock, LockOutcome, ProposalFilter,
-    ProposalRow, ScannedEntry, StoredCheckpoint, StoredEntry, StoredMention, StoredToken,
+    AppendError, Batch, CheckpointOutcome, Counts, Error, Evidence, Head, Lease, Lock, LockOutcome, NonceLock,
+    ProposalFilter, ProposalRow, ScannedEntry, StoredCheckpoint, StoredEntry, StoredMention, StoredToken,
 };
 use domain::{Cid, Digest, Time};
 
@@ -31,6 +31,13 @@ pub(crate) trait Backend: Send + Sync {
 
     fn lock_intent(&self, intent: &Digest, lock: &Lock) -> Result<LockOutcome, Error>;
     fn lock(&self, intent: &Digest) -> Result<Option<Lock>, Error>;
+    fn lock_nonce(
+        &self,
+        contract: &Digest,
+        nonce: u64,
+        lock: &NonceLock,
+        ended: Time,
+    ) -> Result<LockOutcome<NonceLock>, Error>;
     fn put_evidence(&self, evidence: &Evidence) -> Result<(), Error>;
     fn evidence(&self, from: u64, limit: u32) -> Result<Vec<Evidence>, Error>;
     fn counts(&self) -> Result<Counts, Error>;

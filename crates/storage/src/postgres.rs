@@ -10,8 +10,8 @@ mod session;
 mod signer_record;
 
 use crate::{
-    AppendError, Batch, CheckpointOutcome, Counts, Error, Evidence, Head, Lease, Lock, LockOutcome, OpenError,
-    ProposalFilter, ProposalRow, ScannedEntry, StoredCheckpoint, StoredEntry, StoredMention, StoredToken,
+    AppendError, Batch, CheckpointOutcome, Counts, Error, Evidence, Head, Lease, Lock, LockOutcome, NonceLock,
+    OpenError, ProposalFilter, ProposalRow, ScannedEntry, StoredCheckpoint, StoredEntry, StoredMention, StoredToken,
     backend::Backend,
     pool::{Pool, lock},
 };
@@ -157,6 +157,15 @@ impl Backend for Postgres {
     }
     fn lock(&self, intent: &Digest) -> Result<Option<Lock>, Error> {
         self.read(|s| signer_record::lock(s, intent))
+    }
+    fn lock_nonce(
+        &self,
+        contract: &Digest,
+        nonce: u64,
+        wanted: &NonceLock,
+        ended: Time,
+    ) -> Result<LockOutcome<NonceLock>, Error> {
+        self.write(|w| signer_record::lock_nonce(w, contract, nonce, wanted, ended))
     }
     fn put_evidence(&self, evidence: &Evidence) -> Result<(), Error> {
         self.write(|w| signer_record::put_evidence(w, evidence))

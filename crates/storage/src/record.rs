@@ -125,15 +125,24 @@ pub struct Lock {
     pub epoch: u64,
 }
 
+/// The digest to which a contract's nonce is bound until the contract refuses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NonceLock {
+    /// The only digest that may be signed until then.
+    pub digest: Digest,
+    /// The contract refuses it after this moment.
+    pub valid_until: Time,
+}
+
 /// What became of a lock that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LockOutcome {
-    /// The intent was free and is now locked to the digest.
+pub enum LockOutcome<L = Lock> {
+    /// It was free and is now locked to the digest.
     Fresh,
-    /// It was already locked to this digest in this epoch.
+    /// It was already locked in just this way.
     Same,
     /// It is locked to this other digest, or in another epoch. Nothing was written.
-    Conflict(Lock),
+    Conflict(L),
 }
 
 /// A record of something that must not have happened.
@@ -164,6 +173,8 @@ pub struct Counts {
     pub mentions: u64,
     /// Rows of `locks`.
     pub locks: u64,
+    /// Rows of `nonce_locks`.
+    pub nonce_locks: u64,
     /// Rows of `evidence`.
     pub evidence: u64,
 }

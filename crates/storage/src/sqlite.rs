@@ -12,8 +12,8 @@ mod signer_record;
 mod tests;
 
 use crate::{
-    AppendError, Batch, CheckpointOutcome, Counts, Error, Evidence, Head, Lease, Lock, LockOutcome, OpenError,
-    ProposalFilter, ProposalRow, ScannedEntry, StoredCheckpoint, StoredEntry, StoredMention, StoredToken,
+    AppendError, Batch, CheckpointOutcome, Counts, Error, Evidence, Head, Lease, Lock, LockOutcome, NonceLock,
+    OpenError, ProposalFilter, ProposalRow, ScannedEntry, StoredCheckpoint, StoredEntry, StoredMention, StoredToken,
     backend::Backend,
     pool::{Pool, lock},
     value::corrupt,
@@ -205,6 +205,15 @@ impl Backend for Sqlite {
     }
     fn lock(&self, intent: &Digest) -> Result<Option<Lock>, Error> {
         self.read(|t| signer_record::lock(t, intent))
+    }
+    fn lock_nonce(
+        &self,
+        contract: &Digest,
+        nonce: u64,
+        wanted: &NonceLock,
+        ended: Time,
+    ) -> Result<LockOutcome<NonceLock>, Error> {
+        self.write(|t| signer_record::lock_nonce(t, contract, nonce, wanted, ended))
     }
     fn put_evidence(&self, evidence: &Evidence) -> Result<(), Error> {
         self.write(|t| signer_record::put_evidence(t, evidence))

@@ -1,6 +1,6 @@
 use crate::{
-    AppendError, Batch, CheckpointOutcome, Counts, Engine, Error, Evidence, Head, Lease, Lock, LockOutcome, OpenError,
-    ProposalFilter, ProposalRow, ScannedEntry, StoredCheckpoint, StoredEntry, StoredMention, StoredToken,
+    AppendError, Batch, CheckpointOutcome, Counts, Engine, Error, Evidence, Head, Lease, Lock, LockOutcome, NonceLock,
+    OpenError, ProposalFilter, ProposalRow, ScannedEntry, StoredCheckpoint, StoredEntry, StoredMention, StoredToken,
     backend::Backend, postgres::Postgres, sqlite::Sqlite,
 };
 use domain::{Cid, Digest, Time};
@@ -180,6 +180,18 @@ impl Storage {
     /// The lock on an intent.
     pub fn lock(&self, intent: &Digest) -> Result<Option<Lock>, Error> {
         self.backend.lock(intent)
+    }
+
+    /// Binds a contract's nonce to the only digest that may be signed for it; durable when it returns. Another digest
+    /// is locked only when the last one was valid until before `ended`. After [`Error::Unknown`] ask again.
+    pub fn lock_nonce(
+        &self,
+        contract: &Digest,
+        nonce: u64,
+        wanted: &NonceLock,
+        ended: Time,
+    ) -> Result<LockOutcome<NonceLock>, Error> {
+        self.backend.lock_nonce(contract, nonce, wanted, ended)
     }
 
     /// Records evidence; durable when it returns. The same evidence twice is one row.

@@ -1,6 +1,6 @@
 //! Between column values and domain values. Reading never trusts, writing never wraps.
 
-use crate::{CheckpointOutcome, Counts, Error, Head, Lease, Lock, LockOutcome, ProposalFilter, ProposalRow};
+use crate::{CheckpointOutcome, Counts, Error, Head, Lease, Lock, LockOutcome, NonceLock, ProposalFilter, ProposalRow};
 use domain::{Amount, Cid, Digest, Time};
 use std::{collections::BTreeMap, fmt::Display, str::FromStr};
 
@@ -82,6 +82,21 @@ pub(crate) fn compare_locks(stored: Lock, wanted: &Lock) -> LockOutcome {
     if stored == *wanted { LockOutcome::Same } else { LockOutcome::Conflict(stored) }
 }
 
+/// What asking for `wanted` under a nonce means when `last` is its newest lock and others have ended that were valid
+/// until before `ended`: an outcome, or the attempt that is to be written.
+pub(crate) fn next_attempt(
+    last: Option<(u64, NonceLock)>,
+    wanted: &NonceLock,
+    ended: Time,
+) -> Result<u64, LockOutcome<NonceLock>> {
+    match last {
+        None => Ok(0),
+        Some((_, lock)) if lock == *wanted => Err(LockOutcome::Same),
+        Some((attempt, lock)) if lock.valid_until < ended => Ok(attempt.saturating_add(1)),
+        Some((_, lock)) => Err(LockOutcome::Conflict(lock)),
+    }
+}
+
 /// The columns of `proposals` as read.
 pub(crate) struct ProposalColumns {
     pub id: Vec<u8>,
@@ -141,8 +156,8 @@ pub(crate) fn by_seq<T>(rows: Vec<T>, seq: impl Fn(&T) -> u64) -> BTreeMap<u64, 
 }
 
 /// Counts in the order of the fields.
-pub(crate) fn counts_of(columns: [i64; 8]) -> Result<Counts, Error> {
-    let [entries, tokens, tiles, checkpoints, proposals, mentions, locks, evidence] = columns;
+pub(crate) fn counts_of(columns: [i64; 9]) -> Result<Counts, Error> {
+    let [entries, tokens, tiles, checkpoints, proposals, mentions, locks, nonce_locks, evidence] = columns;
     let n = |count| unsigned("schema", count);
     Ok(Counts {
         entries: n(entries)?,
@@ -152,6 +167,7 @@ pub(crate) fn counts_of(columns: [i64; 8]) -> Result<Counts, Error> {
         proposals: n(proposals)?,
         mentions: n(mentions)?,
         locks: n(locks)?,
+        nonce_locks: n(nonce_locks)?,
         evidence: n(evidence)?,
     })
 }

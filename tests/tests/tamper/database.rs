@@ -8,7 +8,7 @@ use std::{
 };
 
 /// The control plane's tables.
-pub const TABLES: [&str; 11] = [
+pub const TABLES: [&str; 12] = [
     "entries",
     "tokens",
     "tiles",
@@ -18,6 +18,7 @@ pub const TABLES: [&str; 11] = [
     "proposals",
     "mentions",
     "locks",
+    "nonce_locks",
     "evidence",
     "migrations",
 ];

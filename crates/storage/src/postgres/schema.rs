@@ -81,9 +81,10 @@ pub(super) fn counts(work: &mut Work<'_>) -> Result<Counts, Error> {
     let sql = "-- counts
         select (select count(*) from entries), (select count(*) from tokens), (select count(*) from tiles),
                (select count(*) from checkpoints), (select count(*) from proposals),
-               (select count(*) from mentions), (select count(*) from locks), (select count(*) from evidence)";
+               (select count(*) from mentions), (select count(*) from locks), (select count(*) from nonce_locks),
+               (select count(*) from evidence)";
     let rows = work.rows("schema", sql, &[])?;
-    let mut columns = [0; 8];
+    let mut columns = [0; 9];
     for (index, count) in columns.iter_mut().enumerate() {
         if let Some(row) = rows.first() {
             *count = column("schema", row, index)?;

@@ -1,9 +1,11 @@
 use super::session::{Failure, Run, Work, column};
 use crate::{
-    Error, Evidence, Lock, LockOutcome,
-    value::{bound, compare_locks, corrupt, digest, int, unsigned},
+    Error, Evidence, Lock, LockOutcome, NonceLock,
+    value::{bound, compare_locks, corrupt, digest, int, next_attempt, unsigned},
 };
-use domain::Digest;
+use domain::{Digest, Time};
+
+const T: &str = "nonce_locks";
 
 pub(super) fn lock_intent(work: &mut Work<'_>, intent: &Digest, wanted: &Lock) -> Result<LockOutcome, Failure> {
     let sql = "-- lock_intent
@@ -23,6 +25,42 @@ pub(super) fn lock(run: &mut impl Run, intent: &Digest) -> Result<Option<Lock>, 
     let Some(row) = rows.first() else { return Ok(None) };
     let digest = digest("locks", column("locks", row, 0)?)?;
     Ok(Some(Lock { digest, epoch: unsigned("locks", column("locks", row, 1)?)? }))
+}
+
+pub(super) fn lock_nonce(
+    work: &mut Work<'_>,
+    contract: &Digest,
+    nonce: u64,
+    wanted: &NonceLock,
+    ended: Time,
+) -> Result<LockOutcome<NonceLock>, Failure> {
+    let sql = "-- lock_nonce
+        insert into nonce_locks (contract, nonce, attempt, digest, valid_until) values ($1, $2, $3, $4, $5)
+        on conflict (contract, nonce, attempt) do nothing returning attempt";
+    let attempt = match next_attempt(nonce_lock(work, contract, nonce)?, wanted, ended) {
+        Ok(attempt) => attempt,
+        Err(outcome) => return Ok(outcome),
+    };
+    let (contract_bytes, digest): (&[u8], &[u8]) = (contract.as_bytes(), wanted.digest.as_bytes());
+    let (number, attempt, valid_until) = (int(nonce)?, int(attempt)?, int(wanted.valid_until.unix())?);
+    if !work.rows(T, sql, &[&contract_bytes, &number, &attempt, &digest, &valid_until])?.is_empty() {
+        return Ok(LockOutcome::Fresh);
+    }
+    // Somebody took this attempt meanwhile, and theirs has not ended.
+    let (_, lock) = nonce_lock(work, contract, nonce)?.ok_or_else(|| corrupt(T, "a lock has vanished"))?;
+    Ok(if lock == *wanted { LockOutcome::Same } else { LockOutcome::Conflict(lock) })
+}
+
+/// The newest lock on a nonce, with its attempt.
+fn nonce_lock(run: &mut impl Run, contract: &Digest, nonce: u64) -> Result<Option<(u64, NonceLock)>, Error> {
+    let sql = "-- nonce_lock
+        select attempt, digest, valid_until from nonce_locks where contract = $1 and nonce = $2
+        order by attempt desc limit 1";
+    let rows = run.rows(T, sql, &[&contract.as_bytes().as_slice(), &bound(nonce)])?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let valid_until = Time::from_unix(unsigned(T, column(T, row, 2)?)?);
+    let lock = NonceLock { digest: digest(T, column(T, row, 1)?)?, valid_until };
+    Ok(Some((unsigned(T, column(T, row, 0)?)?, lock)))
 }
 
 pub(super) fn put_evidence(work: &mut Work<'_>, evidence: &Evidence) -> Result<(), Failure> {

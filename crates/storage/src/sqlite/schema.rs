@@ -48,16 +48,21 @@ fn applied(transaction: &Transaction<'_>) -> rusqlite::Result<Vec<Applied>> {
 }
 
 pub(super) fn counts(transaction: &Transaction<'_>) -> Result<Counts, Error> {
-    let row: [i64; 8] = transaction
+    let row: [i64; 9] = transaction
         .prepare_cached(
             "-- counts
              select (select count(*) from entries), (select count(*) from tokens), (select count(*) from tiles),
                     (select count(*) from checkpoints), (select count(*) from proposals),
-                    (select count(*) from mentions), (select count(*) from locks), (select count(*) from evidence)",
+                    (select count(*) from mentions), (select count(*) from locks), (select count(*) from nonce_locks),
+                    (select count(*) from evidence)",
         )
         .and_then(|mut s| {
             s.query_row([], |r| {
-                Ok([r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?, r.get(7)?])
+                let mut columns = [0; 9];
+                for (index, count) in columns.iter_mut().enumerate() {
+                    *count = r.get(index)?;
+                }
+                Ok(columns)
             })
         })
         .map_err(|e| error("schema", e))?;

@@ -1,9 +1,9 @@
 use super::error;
 use crate::{
-    Error, Evidence, Lock, LockOutcome,
-    value::{bound, compare_locks, digest, int, unsigned},
+    Error, Evidence, Lock, LockOutcome, NonceLock,
+    value::{bound, compare_locks, digest, int, next_attempt, unsigned},
 };
-use domain::Digest;
+use domain::{Digest, Time};
 use rusqlite::{OptionalExtension, Transaction};
 
 pub(super) fn lock_intent(t: &Transaction<'_>, intent: &Digest, wanted: &Lock) -> Result<LockOutcome, Error> {
@@ -30,6 +30,46 @@ pub(super) fn lock(t: &Transaction<'_>, intent: &Digest) -> Result<Option<Lock>,
         .map_err(|e| error("locks", e))?;
     row.map(|(bytes, epoch)| Ok(Lock { digest: digest("locks", &bytes)?, epoch: unsigned("locks", epoch)? }))
         .transpose()
+}
+
+pub(super) fn lock_nonce(
+    t: &Transaction<'_>,
+    contract: &Digest,
+    nonce: u64,
+    wanted: &NonceLock,
+    ended: Time,
+) -> Result<LockOutcome<NonceLock>, Error> {
+    let attempt = match next_attempt(nonce_lock(t, contract, nonce)?, wanted, ended) {
+        Ok(attempt) => attempt,
+        Err(outcome) => return Ok(outcome),
+    };
+    let valid_until = int(wanted.valid_until.unix())?;
+    let params = (contract.as_bytes(), int(nonce)?, int(attempt)?, wanted.digest.as_bytes(), valid_until);
+    t.prepare_cached(
+        "-- lock_nonce
+         insert into nonce_locks (contract, nonce, attempt, digest, valid_until) values (?1, ?2, ?3, ?4, ?5)",
+    )
+    .and_then(|mut s| s.execute(params))
+    .map_err(|e| error("nonce_locks", e))?;
+    Ok(LockOutcome::Fresh)
+}
+
+/// The newest lock on a nonce, with its attempt.
+fn nonce_lock(t: &Transaction<'_>, contract: &Digest, nonce: u64) -> Result<Option<(u64, NonceLock)>, Error> {
+    const T: &str = "nonce_locks";
+    let row: Option<(i64, Vec<u8>, i64)> = t
+        .prepare_cached(
+            "-- nonce_lock
+             select attempt, digest, valid_until from nonce_locks where contract = ?1 and nonce = ?2
+             order by attempt desc limit 1",
+        )
+        .and_then(|mut s| s.query_row((contract.as_bytes(), bound(nonce)), |r| r.try_into()).optional())
+        .map_err(|e| error(T, e))?;
+    row.map(|(attempt, bytes, until)| {
+        let valid_until = Time::from_unix(unsigned(T, until)?);
+        Ok((unsigned(T, attempt)?, NonceLock { digest: digest(T, &bytes)?, valid_until }))
+    })
+    .transpose()
 }
 
 pub(super) fn put_evidence(t: &Transaction<'_>, evidence: &Evidence) -> Result<(), Error> {

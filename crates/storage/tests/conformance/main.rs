@@ -68,6 +68,8 @@ on_both_engines! {
     signer_record:
         an_intent_is_locked_once,
         one_of_many_digests_is_locked,
+        a_nonce_is_locked_to_one_digest_until_that_has_ended,
+        one_of_many_digests_is_locked_to_a_nonce,
         evidence_is_kept_once_in_order;
     schema:
         insert_only_tables_refuse_update_and_delete,

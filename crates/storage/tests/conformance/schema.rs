@@ -2,7 +2,8 @@ use crate::{
     database::Database,
     samples::{batch, cid, digest, lead, proposal, tile},
 };
-use storage::{Batch, Error, Evidence, Mention, OpenError, Storage};
+use domain::Time;
+use storage::{Batch, Error, Evidence, Mention, NonceLock, OpenError, Storage};
 
 /// A database with a row in every table.
 fn fill(db: &Database) {
@@ -14,6 +15,8 @@ fn fill(db: &Database) {
     s.append(&first).unwrap();
     s.put_checkpoint(2, "note\n").unwrap();
     s.lock_intent(&digest("intent"), &digest("a"), 1).unwrap();
+    let lock = NonceLock { digest: digest("a"), valid_until: Time::from_unix(9) };
+    s.lock_nonce(&digest("contract"), 1, &lock, Time::ZERO).unwrap();
     s.put_evidence(&Evidence { seq: 1, kind: "fork".into(), body: vec![1] }).unwrap();
 }
 
@@ -26,6 +29,7 @@ pub fn insert_only_tables_refuse_update_and_delete(db: &Database) {
         ("tiles", "hashes = hashes"),
         ("mentions", "kind = 'other'"),
         ("locks", "epoch = 2"),
+        ("nonce_locks", "nonce = 2"),
         ("evidence", "kind = 'other'"),
     ];
     for (table, change) in tables {
@@ -146,7 +150,7 @@ pub fn hostile_rows_are_errors_not_panics(db: &Database) {
     corrupt(s.head().map(|h| format!("{h:?}")), "head");
     let trigger = if db.is_sqlite() { "drop trigger head_refuse_delete;" } else { "" };
     db.raw(&format!("{trigger} delete from head")).unwrap();
-    assert!(s.head().is_err() && s.acquire("x", domain::Time::from_unix(1), 1).is_err());
+    assert!(s.head().is_err() && s.acquire("x", Time::from_unix(1), 1).is_err());
     assert!(!s.database_is_reachable());
 }
 

@@ -1,5 +1,6 @@
 use crate::{database::Database, samples::digest};
-use storage::{Evidence, Lock, LockOutcome};
+use domain::Time;
+use storage::{Evidence, Lock, LockOutcome, NonceLock};
 
 pub fn an_intent_is_locked_once(db: &Database) {
     let s = db.storage();
@@ -29,6 +30,42 @@ pub fn one_of_many_digests_is_locked(db: &Database) {
     let lock = db.storage().lock(&intent).unwrap().unwrap();
     assert_eq!(outcomes.iter().filter(|o| **o == LockOutcome::Fresh).count(), 1);
     assert_eq!(outcomes.iter().filter(|o| **o == LockOutcome::Conflict(lock)).count(), 5);
+}
+
+pub fn a_nonce_is_locked_to_one_digest_until_that_has_ended(db: &Database) {
+    let s = db.storage();
+    let lock = |name: &str, until| NonceLock { digest: digest(name), valid_until: Time::from_unix(until) };
+    let (contract, a, b) = (digest("contract"), lock("a", 100), lock("b", 200));
+    let ask = |wanted: &NonceLock, ended| s.lock_nonce(&contract, 7, wanted, Time::from_unix(ended)).unwrap();
+    assert_eq!(ask(&a, 50), LockOutcome::Fresh);
+    assert_eq!(ask(&a, 50), LockOutcome::Same);
+    assert_eq!(ask(&b, 50), LockOutcome::Conflict(a));
+    assert_eq!(ask(&b, 100), LockOutcome::Conflict(a), "the last second is valid");
+    assert_eq!(ask(&b, 101), LockOutcome::Fresh);
+    assert_eq!(ask(&b, 101), LockOutcome::Same);
+    assert_eq!(ask(&a, 101), LockOutcome::Conflict(b), "what has ended does not come back");
+    let elsewhere = |contract: &str, nonce| s.lock_nonce(&digest(contract), nonce, &a, Time::from_unix(101)).unwrap();
+    assert_eq!(elsewhere("contract", 8), LockOutcome::Fresh);
+    assert_eq!(elsewhere("other", 7), LockOutcome::Fresh);
+    let again = db.another().lock_nonce(&contract, 7, &a, Time::from_unix(101)).unwrap();
+    assert_eq!(again, LockOutcome::Conflict(b), "and it is durable");
+    assert_eq!(s.counts().unwrap().nonce_locks, 4);
+}
+
+pub fn one_of_many_digests_is_locked_to_a_nonce(db: &Database) {
+    let others: Vec<_> = (0..6).map(|_| db.another()).collect();
+    let contract = digest("contract");
+    let wanted = |n: usize| NonceLock { digest: digest(&n.to_string()), valid_until: Time::from_unix(100) };
+    let outcomes = std::thread::scope(|scope| {
+        let lock = |(n, s): (usize, _)| {
+            let s: &storage::Storage = s;
+            scope.spawn(move || s.lock_nonce(&contract, 7, &wanted(n), Time::from_unix(50)).unwrap())
+        };
+        let threads: Vec<_> = others.iter().enumerate().map(lock).collect();
+        threads.into_iter().map(|t| t.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert_eq!(outcomes.iter().filter(|o| **o == LockOutcome::Fresh).count(), 1);
+    assert_eq!(db.storage().counts().unwrap().nonce_locks, 1);
 }
 
 pub fn evidence_is_kept_once_in_order(db: &Database) {
