@@ -1,9 +1,9 @@
 use crate::abi::{self, Escrow};
-use crate::convert::{address, uint};
+use crate::convert::{address, amount, uint};
 use crate::digest::signing_hash;
-use crate::{GroupKey, Signature};
+use crate::{DecodeError, GroupKey, Signature};
 use alloy_sol_types::SolCall;
-use domain::{Address, ChainAmount, EscrowDomain, Time};
+use domain::{Address, AdministrationAuthorisation, ChainAmount, ContractMeasure, EscrowDomain, Time};
 
 /// The quorum's order to change an asset's daily cap: the contract's struct `SetCap`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,4 +109,69 @@ pub fn thaw_calldata(thaw: &Thaw, signature: &Signature) -> Vec<u8> {
 /// Call data of `rotate`: `signature` is the old key's, `proof` the new key's, over the same digest.
 pub fn rotate_calldata(rotation: &Rotation, signature: &Signature, proof: &Signature) -> Vec<u8> {
     Escrow::rotateCall { r: rotation.to_abi(), s: signature.to_abi(), proof: proof.to_abi() }.abi_encode()
+}
+
+/// One of the contract's structs, from what the quorum signs.
+enum Order {
+    Thaw(Thaw),
+    SetCap(CapChange),
+}
+
+impl Order {
+    fn of(a: &AdministrationAuthorisation) -> Self {
+        let AdministrationAuthorisation { nonce, valid_until, epoch, .. } = *a;
+        match a.measure {
+            ContractMeasure::Thaw { guardian } => Self::Thaw(Thaw { guardian, nonce, valid_until, epoch }),
+            ContractMeasure::SetCap { asset, cap } => Self::SetCap(CapChange { asset, cap, nonce, valid_until, epoch }),
+        }
+    }
+}
+
+/// The message that the quorum signs to administer a contract: the EIP-712 digest of the struct that says it.
+pub fn administration_digest(authorisation: &AdministrationAuthorisation) -> [u8; 32] {
+    match Order::of(authorisation) {
+        Order::Thaw(thaw) => thaw_digest(&authorisation.domain, &thaw),
+        Order::SetCap(change) => set_cap_digest(&authorisation.domain, &change),
+    }
+}
+
+/// Call data of `thaw` or `setCap`. The transaction goes to `authorisation.domain.contract` and carries no value.
+pub fn administration_calldata(authorisation: &AdministrationAuthorisation, signature: &Signature) -> Vec<u8> {
+    match Order::of(authorisation) {
+        Order::Thaw(thaw) => thaw_calldata(&thaw, signature),
+        Order::SetCap(change) => set_cap_calldata(&change, signature),
+    }
+}
+
+/// Reads call data of `thaw` or `setCap` back. Call data does not name the contract, so `domain` says where it was
+/// sent. Only the exact bytes that [`administration_calldata`] writes are taken.
+pub fn decode_administration_calldata(
+    domain: EscrowDomain,
+    calldata: &[u8],
+) -> Result<(AdministrationAuthorisation, Signature), DecodeError> {
+    let (authorisation, signature) = if calldata.starts_with(&Escrow::thawCall::SELECTOR) {
+        let call = Escrow::thawCall::abi_decode_validate(calldata).map_err(|e| DecodeError::Abi("thaw", e))?;
+        let measure = ContractMeasure::Thaw { guardian: Address(call.t.guardian.into_array()) };
+        (placed(domain, measure, call.t.nonce, call.t.validUntil, call.t.epoch), call.s)
+    } else {
+        let call = Escrow::setCapCall::abi_decode_validate(calldata).map_err(|e| DecodeError::Abi("setCap", e))?;
+        let cap = amount(call.c.cap).ok_or(DecodeError::Amount)?;
+        let measure = ContractMeasure::SetCap { asset: Address(call.c.asset.into_array()), cap };
+        (placed(domain, measure, call.c.nonce, call.c.validUntil, call.c.epoch), call.s)
+    };
+    let signature = Signature::from_abi(&signature).map_err(DecodeError::Curve)?;
+    if administration_calldata(&authorisation, &signature) != calldata {
+        return Err(DecodeError::NonCanonical("thaw or setCap"));
+    }
+    Ok((authorisation, signature))
+}
+
+const fn placed(
+    domain: EscrowDomain,
+    measure: ContractMeasure,
+    nonce: u64,
+    valid_until: u64,
+    epoch: u64,
+) -> AdministrationAuthorisation {
+    AdministrationAuthorisation { domain, measure, nonce, valid_until: Time::from_unix(valid_until), epoch }
 }

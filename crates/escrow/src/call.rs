@@ -103,6 +103,16 @@ pub mod read {
         decode::<Escrow::nonceCall>(returned, "nonce")
     }
 
+    /// Call data of `guardian()`.
+    pub fn guardian_calldata() -> Vec<u8> {
+        Escrow::guardianCall {}.abi_encode()
+    }
+
+    /// Who may freeze, from what `guardian()` returned.
+    pub fn guardian(returned: &[u8]) -> Result<Address, DecodeError> {
+        Ok(Address(decode::<Escrow::guardianCall>(returned, "guardian")?.into_array()))
+    }
+
     /// Call data of `frozen()`.
     pub fn frozen_calldata() -> Vec<u8> {
         Escrow::frozenCall {}.abi_encode()

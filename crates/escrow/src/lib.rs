@@ -34,8 +34,8 @@ mod payout;
 pub mod token;
 
 pub use administration::{
-    CapChange, Rotation, Thaw, freeze_calldata, rotate_calldata, rotate_digest, set_cap_calldata, set_cap_digest,
-    thaw_calldata, thaw_digest,
+    CapChange, Rotation, Thaw, administration_calldata, administration_digest, decode_administration_calldata,
+    freeze_calldata, rotate_calldata, rotate_digest, set_cap_calldata, set_cap_digest, thaw_calldata, thaw_digest,
 };
 pub use call::{DecodeError, deposit_calldata, read};
 pub use curve::{CurveError, GroupKey, Signature};

@@ -28,8 +28,8 @@ pub use session::{
     SignReply, SignRequest, SigningSubject, Suite,
 };
 pub use views::{
-    AssetView, BudgetView, EntriesView, FollowLine, FreezeView, InstallationView, LimitView, OrderView,
-    PluginVersionView, PluginView, ProofView, ProposalSummary, PublisherView, RoyaltyView, SimulationDraft,
+    AdministrationView, AssetView, BudgetView, EntriesView, FollowLine, FreezeView, InstallationView, LimitView,
+    OrderView, PluginVersionView, PluginView, ProofView, ProposalSummary, PublisherView, RoyaltyView, SimulationDraft,
     SimulationReply, TenantView, TokenReply,
 };
 

@@ -24,6 +24,11 @@ pub enum SigningSubject {
         /// The proposal.
         proposal: Cid,
     },
+    /// The authorisation of an approved change of an escrow contract, under secp256k1.
+    Administration {
+        /// The administration's id.
+        administration: Digest,
+    },
     /// A checkpoint of the log, under Ed25519. The text travels because one size has a checkpoint for every heartbeat;
     /// each signer holds its root against its own tree and the log's signature against the log's key.
     Checkpoint {
@@ -43,7 +48,7 @@ impl SigningSubject {
     /// The suite that signs it.
     pub const fn suite(&self) -> Suite {
         match self {
-            Self::Intent { .. } => Suite::Secp256k1,
+            Self::Intent { .. } | Self::Administration { .. } => Suite::Secp256k1,
             Self::Checkpoint { .. } => Suite::Ed25519,
             Self::DkgTest { suite, .. } => *suite,
         }
@@ -142,6 +147,8 @@ codes! {
     Behind = "behind",
     /// The signer's log holds no such proposal.
     UnknownProposal = "unknown_proposal",
+    /// The signer's log holds no such change of an escrow contract.
+    UnknownAdministration = "unknown_administration",
     /// A delegation, key or grant behind the proposal is revoked.
     Revoked = "revoked",
     /// The proposal has executed or is void.

@@ -2,8 +2,8 @@
 
 use crate::{Decision, LogEntryView, ProposalStatus};
 use domain::{
-    AccountId, Amount, AssetId, Bps, Cid, Did, Digest, EscrowDomain, Name, OrderId, Payout, PluginId, Reason, Scale,
-    Time, Version,
+    AccountId, AdministrationAuthorisation, Amount, AssetId, Bps, Cid, Did, Digest, EscrowDomain, Name, OrderId,
+    Payout, PluginId, Reason, Scale, Time, Version,
 };
 use serde::{Deserialize, Serialize};
 
@@ -216,6 +216,33 @@ views! {
         at: Time,
         /// Who has asked to lift it so far.
         lifts: Vec<Did>,
+    }
+    /// A change of an escrow contract that admins have asked for and that has not expired.
+    AdministrationView {
+        /// Names what is asked for; whoever asks for the same joins it.
+        id: Digest,
+        /// Whose escrow contract changes.
+        tenant: Did,
+        /// The contract.
+        escrow: EscrowDomain,
+        /// What changes, as in `/escrow/administer`.
+        measure: serde_json::Value,
+        /// The contract's `nonce()` at execution.
+        nonce: u64,
+        /// The contract refuses it after this moment.
+        valid_until: Time,
+        /// Why, in the words of who asked first.
+        reason: Reason,
+        /// The entry that last changed it.
+        updated: u64,
+        /// Who has asked for it and still may.
+        admins: Vec<Did>,
+        /// How many distinct admins must.
+        needed: u8,
+        /// What the quorum signs; absent until enough have asked. Whether it has executed, the contract says: its
+        /// nonce is past this one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        authorisation: Option<AdministrationAuthorisation>,
     }
     /// A draft of a payout, to be decided without being proposed.
     SimulationDraft {

@@ -44,11 +44,12 @@ fn shape<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T) -> Stri
 fn subjects() {
     let all = [
         SigningSubject::Intent { proposal: cid() },
+        SigningSubject::Administration { administration: digest() },
         SigningSubject::Checkpoint { note: "origin\n7\n…\n".to_owned() },
         SigningSubject::DkgTest { ceremony: digest(), suite: Suite::Ed25519 },
     ];
     insta::assert_snapshot!("subjects", all.iter().map(shape).collect::<Vec<_>>().join("\n"));
-    assert_eq!(all.map(|s| s.suite()), [Suite::Secp256k1, Suite::Ed25519, Suite::Ed25519]);
+    assert_eq!(all.map(|s| s.suite()), [Suite::Secp256k1, Suite::Secp256k1, Suite::Ed25519, Suite::Ed25519]);
 }
 
 #[test]

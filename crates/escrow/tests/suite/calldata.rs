@@ -1,9 +1,12 @@
 use crate::quorum::{Quorum, chain_amount, random_authorisation};
 use alloy_primitives::{Bytes, U256, keccak256};
 use alloy_sol_types::SolCall;
-use domain::{Address, Digest, PayoutAuthorisation};
+use domain::{Address, AdministrationAuthorisation, ContractMeasure, Digest, PayoutAuthorisation, Time};
 use escrow::abi::Escrow;
-use escrow::{DecodeError, PayoutExecuted, Signature, decode_payout_calldata, payout_calldata, read};
+use escrow::{
+    CapChange, DecodeError, Thaw, administration_calldata, administration_digest, decode_administration_calldata,
+};
+use escrow::{ PayoutExecuted, Signature, decode_payout_calldata, payout_calldata, read};
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::StdRng};
 use std::sync::LazyLock;
@@ -66,6 +69,55 @@ proptest! {
         for variant in variants {
             prop_assert_ne!(escrow::payout_digest(&variant), escrow::payout_digest(&a));
         }
+    }
+}
+
+/// A thaw and a change of a cap that differ in nothing else.
+fn administrations() -> [AdministrationAuthorisation; 2] {
+    let domain = authorisation(0).domain;
+    let (guardian, asset, cap) = (Address([7; 20]), Address([8; 20]), chain_amount(5_000_000));
+    [ContractMeasure::Thaw { guardian }, ContractMeasure::SetCap { asset, cap }].map(|measure| {
+        AdministrationAuthorisation { domain, measure, nonce: 3, valid_until: Time::from_unix(1_800_000_000), epoch: 2 }
+    })
+}
+
+#[test]
+fn an_administration_is_the_contracts_struct_of_its_measure() {
+    let [lift, change] = administrations();
+    let (nonce, valid_until, epoch) = (3, Time::from_unix(1_800_000_000), 2);
+    let thaw = Thaw { guardian: Address([7; 20]), nonce, valid_until, epoch };
+    let cap = CapChange { asset: Address([8; 20]), cap: chain_amount(5_000_000), nonce, valid_until, epoch };
+    assert_eq!(administration_digest(&lift), escrow::thaw_digest(&lift.domain, &thaw));
+    assert_eq!(administration_digest(&change), escrow::set_cap_digest(&change.domain, &cap));
+    assert_eq!(administration_calldata(&lift, &SIGNATURE), escrow::thaw_calldata(&thaw, &SIGNATURE));
+    assert_eq!(administration_calldata(&change, &SIGNATURE), escrow::set_cap_calldata(&cap, &SIGNATURE));
+}
+
+#[test]
+fn administrations_round_trip_and_nothing_else_is_one() {
+    for a in administrations() {
+        let calldata = administration_calldata(&a, &SIGNATURE);
+        assert_eq!(decode_administration_calldata(a.domain, &calldata).unwrap(), (a, *SIGNATURE));
+        assert!(decode_administration_calldata(a.domain, &[calldata.as_slice(), &[0]].concat()).is_err());
+        assert!(decode_administration_calldata(a.domain, calldata.get(..calldata.len() - 1).unwrap()).is_err());
+    }
+    let payout = payout_calldata(&authorisation(0), &SIGNATURE);
+    assert!(decode_administration_calldata(authorisation(0).domain, &payout).is_err());
+}
+
+#[test]
+fn every_field_of_an_administration_is_in_its_digest() {
+    let [a, change] = administrations();
+    let variants = [
+        change,
+        AdministrationAuthorisation { domain: authorisation(1).domain, ..a },
+        AdministrationAuthorisation { measure: ContractMeasure::Thaw { guardian: Address([9; 20]) }, ..a },
+        AdministrationAuthorisation { nonce: 4, ..a },
+        AdministrationAuthorisation { valid_until: a.valid_until.plus(1), ..a },
+        AdministrationAuthorisation { epoch: 3, ..a },
+    ];
+    for variant in variants {
+        assert_ne!(administration_digest(&variant), administration_digest(&a), "{variant:?}");
     }
 }
 
