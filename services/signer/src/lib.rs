@@ -2,11 +2,14 @@
 //! own state allows, now, with a fresh view of the log.
 //!
 //! **Invariant:** the message of a signature is computed here, from this node's replica; no request carries one. A
-//! payout is signed only through [`ledger::Permit`].
+//! payout is signed only through [`ledger::Permit`], a change of an escrow contract through
+//! [`ledger::AdministrationPermit`].
 //!
-//! **Invariant:** nonces live in memory; an intent is locked to its digest in the database before the first share.
+//! **Invariant:** nonces live in memory; an intent, or a contract's nonce, is locked to its digest in the database before
+//! the first share.
 
 mod attest;
+mod clearance;
 mod config;
 mod dkg;
 mod follow;

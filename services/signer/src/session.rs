@@ -1,6 +1,10 @@
 //! Signing sessions: a commitment first, then a share of a message that this node computes from its own state.
 
-use crate::{Node, keys::Shares};
+use crate::{
+    Node,
+    clearance::{Asked, Clearance},
+    keys::Shares,
+};
 use domain::{Cid, Digest};
 use ledger::{Hold, Permit};
 use log::{Checkpoint, Note};
@@ -37,14 +41,15 @@ impl Sessions {
     }
 }
 
-fn refuse<T>(code: RefusalCode, detail: impl Into<String>) -> Result<T, Refusal> {
+pub(crate) fn refuse<T>(code: RefusalCode, detail: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal::new(code, detail))
 }
 
 /// The word for what the ledger's gate says.
-fn on_hold(hold: Hold) -> Refusal {
+pub(crate) fn on_hold(hold: Hold) -> Refusal {
     let code = match hold {
         Hold::Unknown => RefusalCode::UnknownProposal,
+        Hold::UnknownAdministration => RefusalCode::UnknownAdministration,
         Hold::Frozen => RefusalCode::Frozen,
         Hold::Expired => RefusalCode::Expired,
         Hold::Revoked | Hold::InstallationInactive => RefusalCode::Revoked,
@@ -77,13 +82,13 @@ fn shares(node: &Node) -> Result<(u64, Arc<Shares>), Refusal> {
     Ok((quorum.epoch, node.keys.of(quorum).ok_or_else(none)?))
 }
 
-fn alive(node: &Node) -> Result<(), Refusal> {
+pub(crate) fn alive(node: &Node) -> Result<(), Refusal> {
     let reason = node.view.halted().map(str::to_owned).or_else(|| node.view.suspected());
     reason.map_or(Ok(()), |reason| refuse(RefusalCode::Diverged, reason))
 }
 
 /// The gate: the ledger's permit, unless a freeze reached this node directly.
-fn permit(node: &Node, proposal: &Cid) -> Result<Permit, Refusal> {
+pub(crate) fn permit(node: &Node, proposal: &Cid) -> Result<Permit, Refusal> {
     alive(node)?;
     let before = node.view.replica();
     let state = before.state();
@@ -128,11 +133,9 @@ pub(crate) async fn commit(node: &Arc<Node>, request: CommitRequest) -> Result<C
     let (epoch, shares) = shares(node)?;
     let session = Some(session(&request.subject));
     let made: Result<(u16, Commitment), SignError> = match &request.subject {
-        SigningSubject::Intent { proposal } => {
-            // Dropped at once: a commitment says nothing about the payout, but one that cannot be signed is not worth making.
-            drop(permit(node, proposal)?);
-            let mut pool = node.sessions.secp256k1.lock().unwrap_or_else(PoisonError::into_inner);
-            pool.commit(&shares.secp256k1, session, &mut OsRng).map(|c| (shares.secp256k1.id().get(), c))
+        SigningSubject::Intent { proposal } => commit_on_chain(node, &shares, session, Asked::Payout(*proposal))?,
+        SigningSubject::Administration { administration } => {
+            commit_on_chain(node, &shares, session, Asked::Administration(*administration))?
         }
         SigningSubject::Checkpoint { note } => {
             own_checkpoint(node, note)?;
@@ -145,13 +148,28 @@ pub(crate) async fn commit(node: &Arc<Node>, request: CommitRequest) -> Result<C
     Ok(reply(participant, epoch, request.subject.suite(), commitment))
 }
 
+fn commit_on_chain(
+    node: &Node,
+    shares: &Shares,
+    session: Option<Digest>,
+    asked: Asked,
+) -> Result<Result<(u16, Commitment), SignError>, Refusal> {
+    // Dropped at once: a commitment says nothing about the payout, but one that cannot be signed is not worth making.
+    drop(asked.clear(node)?);
+    let mut pool = node.sessions.secp256k1.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(pool.commit(&shares.secp256k1, session, &mut OsRng).map(|c| (shares.secp256k1.id().get(), c)))
+}
+
 pub(crate) fn reply(participant: u16, epoch: u64, suite: Suite, commitment: Commitment) -> CommitReply {
     CommitReply { participant, epoch, suite, commitment_id: commitment.id, commitment: Hex(commitment.bytes) }
 }
 
 pub(crate) async fn sign(node: &Arc<Node>, request: SignRequest) -> Result<SignReply, Refusal> {
     match &request.subject {
-        SigningSubject::Intent { proposal } => sign_intent(node, &request, *proposal).await,
+        SigningSubject::Intent { proposal } => sign_on_chain(node, &request, Asked::Payout(*proposal)).await,
+        SigningSubject::Administration { administration } => {
+            sign_on_chain(node, &request, Asked::Administration(*administration)).await
+        }
         SigningSubject::Checkpoint { note } => sign_checkpoint(node, &request, note),
         SigningSubject::DkgTest { ceremony, suite } => node.ceremonies.sign(ceremony, *suite, &request.commitments),
     }
@@ -171,39 +189,40 @@ pub(crate) fn commitments<C: Ciphersuite>(
     CommitmentSet::new(group, parsed).map_err(|e| bad(e.to_string()))
 }
 
-async fn sign_intent(node: &Arc<Node>, request: &SignRequest, proposal: Cid) -> Result<SignReply, Refusal> {
+async fn sign_on_chain(node: &Arc<Node>, request: &SignRequest, asked: Asked) -> Result<SignReply, Refusal> {
     let (epoch, shares) = shares(node)?;
     if request.epoch != epoch {
         return refuse(RefusalCode::NoKey, format!("the active epoch is {epoch}"));
     }
     let set = commitments(shares.secp256k1.group(), &request.commitments)?;
-    let locked = escrow::payout_digest(permit(node, &proposal)?.authorisation());
-    lock(node, proposal, locked, epoch).await?;
+    let clearance = asked.clear(node)?;
+    let locked = clearance.message();
+    clearance.lock(node, epoch).await?;
     // Asked again after the wait for the disk: a freeze or a revocation may have come in between.
-    let permit = permit(node, &proposal)?;
-    let message = escrow::payout_digest(permit.authorisation());
+    let clearance = asked.clear(node)?;
+    let message = clearance.message();
     if message != locked {
         return refuse(RefusalCode::Conflict, "the authorisation changed while it was locked");
     }
     let mut pool = node.sessions.secp256k1.lock().unwrap_or_else(PoisonError::into_inner);
-    let share = share_of(permit, &shares, &mut pool, session(&request.subject), &set)?;
+    let share = share_of(clearance, &shares, &mut pool, session(&request.subject), &set)?;
     Ok(SignReply { participant: shares.secp256k1.id().get(), share: Hex(share), message: Digest::sha256(&message) })
 }
 
-/// A share for what the permit allows, and for nothing else.
-#[expect(clippy::needless_pass_by_value, reason = "the permit is spent")]
+/// A share for what has been cleared, and for nothing else.
+#[expect(clippy::needless_pass_by_value, reason = "the clearance is spent")]
 fn share_of(
-    permit: Permit,
+    clearance: Clearance,
     shares: &Shares,
     pool: &mut NoncePool<Secp256k1>,
     session: Digest,
     set: &CommitmentSet<Secp256k1>,
 ) -> Result<Vec<u8>, Refusal> {
-    let message = escrow::payout_digest(permit.authorisation());
+    let message = clearance.message();
     pool.sign(&shares.secp256k1, session, set, &message).map_err(|e| on_sign_error(&e))
 }
 
-async fn lock(node: &Arc<Node>, proposal: Cid, digest: [u8; 32], epoch: u64) -> Result<(), Refusal> {
+pub(crate) async fn lock(node: &Arc<Node>, proposal: Cid, digest: [u8; 32], epoch: u64) -> Result<(), Refusal> {
     let storage = node.storage.clone();
     let digest = Digest::from_bytes(digest);
     let locking = tokio::task::spawn_blocking(move || storage.lock_intent(proposal.digest(), &digest, epoch));
