@@ -1,9 +1,9 @@
 use crate::{ClientError, FollowStream, ReadAccess, follow, http};
 use domain::{Cid, Did, NodeUrl};
 use messages::{
-    BudgetView, DkgGroupKeys, EntriesView, FreezeView, Health, InstallationView, PageOf, PluginView, ProofView,
-    ProposalStatus, ProposalSummary, ProposalView, PublisherView, SimulationDraft, SimulationReply, SubmitReply,
-    TenantView, TokenReply,
+    AdministrationView, BudgetView, DkgGroupKeys, EntriesView, FreezeView, Health, InstallationView, PageOf,
+    PluginView, ProofView, ProposalStatus, ProposalSummary, ProposalView, PublisherView, SimulationDraft,
+    SimulationReply, SubmitReply, TenantView, TokenReply,
 };
 use reqwest::{Client, Method, RequestBuilder};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -161,6 +161,11 @@ impl ControlPlane {
     /// The freezes in force.
     pub async fn freezes(&self) -> Result<Vec<FreezeView>, ClientError> {
         self.list("/v1/freezes", &[]).await
+    }
+
+    /// Changes of escrow contracts that admins have asked for and that have not expired.
+    pub async fn administrations(&self) -> Result<Vec<AdministrationView>, ClientError> {
+        self.list("/v1/administrations", &[]).await
     }
 
     /// The signers and keys of the active epoch; `None` while there is no quorum.

@@ -1,4 +1,5 @@
-//! Reads of the state in memory: tenants, plugins, publishers, installations, orders, budgets, freezes, the quorum.
+//! Reads of the state in memory: tenants, plugins, publishers, installations, orders, budgets, freezes,
+//! administrations, the quorum.
 
 use super::{
     auth::{self, Grant},
@@ -11,11 +12,11 @@ use axum::{
     extract::{Path, State},
     http::HeaderMap,
 };
-use domain::Did;
+use domain::{Did, Digest};
 use ledger::{InstallationState, Tenant, Window};
 use messages::{
-    AssetView, BudgetView, FreezeView, InstallationView, LimitView, OrderView, PageOf, PluginVersionView, PluginView,
-    ProblemType as Type, PublisherView, RoyaltyView, TenantView,
+    AdministrationView, AssetView, BudgetView, FreezeView, InstallationView, LimitView, OrderView, PageOf,
+    PluginVersionView, PluginView, ProblemType as Type, PublisherView, RoyaltyView, TenantView,
 };
 use std::sync::Arc;
 
@@ -265,6 +266,32 @@ pub(crate) async fn freezes(
         lifts: f.lifts.iter().copied().collect(),
     };
     page(seen, &params.get()?, |(_, _, f)| f.statement.to_string(), view)
+}
+
+pub(crate) async fn administrations(
+    State(plane): State<Arc<Plane>>,
+    headers: HeaderMap,
+    params: Params<Page>,
+) -> Many<AdministrationView> {
+    let grant = auth::reader(&plane, &headers, TENANTS).await?;
+    let snapshot = plane.now();
+    let state = snapshot.replica.state();
+    let open = state.administrations().iter().filter(|(_, a)| grant.scope.includes(&a.tenant));
+    let seen = open.filter_map(|(id, a)| Some((id, a, state.tenant(&a.tenant)?)));
+    let view = |(id, a, tenant): (&Digest, &ledger::Administration, &Tenant)| AdministrationView {
+        id: *id,
+        tenant: a.tenant,
+        escrow: tenant.escrow,
+        measure: serde_json::to_value(&a.measure).unwrap_or_default(),
+        nonce: a.nonce,
+        valid_until: a.valid_until,
+        reason: a.reason.clone(),
+        updated: a.updated,
+        admins: state.standing_admins(a).collect(),
+        needed: state.administration_admins(),
+        authorisation: state.administration_authorisation(id).filter(|_| state.is_administration_approved(a)),
+    };
+    page(seen, &params.get()?, |(id, ..)| id.to_string(), view)
 }
 
 pub(crate) async fn quorum(State(plane): State<Arc<Plane>>, headers: HeaderMap) -> One<ledger::Quorum> {

@@ -22,6 +22,7 @@ async fn what_the_state_holds_is_shown() {
     assert_eq!(node.read(&one).await.1["limits"][0]["max_per_payout"], 1_000);
     assert_eq!(node.read(&format!("/v1/orders?tenant={tenant}")).await.1["items"][0]["order"], "order-1");
     assert_eq!(node.read("/v1/freezes").await.1["items"], Value::Array(Vec::new()));
+    assert_eq!(node.read("/v1/administrations").await.1["items"], Value::Array(Vec::new()));
     assert_eq!(node.read("/v1/quorum").await.0, 404);
     assert_eq!(slug(&node.read("/v1/installations").await.1), "malformed-request");
     assert_eq!(slug(&node.read("/v1/tenants?limit=0").await.1), "malformed-request");
@@ -62,6 +63,40 @@ async fn a_tenant_sees_its_own_data_only() {
     }
     let (_, tenants) = get("/v1/tenants".to_owned()).await;
     assert_eq!(tenants["items"].as_array().unwrap().len(), 1);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn who_may_join_a_change_of_a_contract_sees_what_it_says() {
+    let node = Node::ready(10_000).await;
+    let world = &node.world;
+    let args = ledger::args::Administer {
+        tenant: world.tenant.did,
+        measure: ledger::Measure::SetCap { asset: countersign_tests::asset(), cap: 7_000.try_into().unwrap() },
+        nonce: 3,
+        valid_until: world.now.plus(3_600),
+        reason: "a test".parse().unwrap(),
+    };
+    let said = world.invoke(&world.operator, world.operator.did, "/escrow/administer", &args, Vec::new());
+    let (status, reply) = node.state(&said).await;
+    assert_eq!(status, 201, "{reply}");
+    let (_, list) = node.read("/v1/administrations").await;
+    let view: messages::AdministrationView = serde_json::from_value(list["items"][0].clone()).unwrap();
+    assert_eq!((view.id, view.tenant, view.nonce), (args.id(), args.tenant, 3));
+    assert_eq!(serde_json::from_value::<ledger::Measure>(view.measure).unwrap(), args.measure);
+    assert_eq!((view.admins, view.needed), (vec![world.operator.did], 1));
+    assert_eq!(reply["seq"], view.updated);
+    assert_eq!(view.authorisation, None, "there is no quorum yet");
+    let (status, _) = node.state(&world.set_quorum()).await;
+    assert_eq!(status, 201);
+    let (_, list) = node.read("/v1/administrations").await;
+    let signed = &list["items"][0]["authorisation"];
+    assert_eq!((&signed["nonce"], &signed["epoch"]), (&3.into(), &1.into()));
+    assert_eq!(signed["measure"]["set_cap"]["cap"], "7000");
+    // The tenant sees what is asked for its contract; another tenant sees nothing.
+    let seen_by = |person: &Person| json(node.get("/v1/administrations", &world.reader(person, "/read")));
+    assert_eq!(seen_by(&world.tenant).await.1["items"].as_array().unwrap().len(), 1);
+    assert_ne!(seen_by(&Person::named("stranger")).await.0, 200);
     node.stop().await;
 }
 
