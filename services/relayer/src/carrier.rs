@@ -43,6 +43,8 @@ pub(crate) struct Carrier {
     pub slots: Semaphore,
     /// Something changed that may let a waiting proposal go on.
     pub changed: Notify,
+    /// Something changed that may let a change of an escrow contract go on.
+    pub administered: Notify,
     pub quorum: RwLock<Option<Arc<Quorum>>>,
     pub tenants: RwLock<BTreeMap<(ChainId, Address), Tenant>>,
     pub hold_off: HoldOff,
@@ -79,7 +81,7 @@ enum Next {
 
 /// Why one pass did not get to the end; the next may.
 #[derive(Debug, thiserror::Error)]
-enum Stumble {
+pub(crate) enum Stumble {
     #[error(transparent)]
     Client(#[from] ClientError),
     #[error(transparent)]
@@ -191,7 +193,7 @@ impl Carrier {
     }
 
     /// Another relayer may serve the chain; this one cannot before it is configured and started again.
-    fn note_unserved(&self, chain: ChainId) {
+    pub(crate) fn note_unserved(&self, chain: ChainId) {
         if self.unserved.lock().unwrap_or_else(PoisonError::into_inner).insert(chain) {
             tracing::warn!(%chain, "no RPC endpoint; its proposals are left to other relayers");
         }
@@ -438,7 +440,7 @@ impl Carrier {
         found
     }
 
-    async fn quorum(&self, epoch: u64) -> Result<Arc<Quorum>, Stumble> {
+    pub(crate) async fn quorum(&self, epoch: u64) -> Result<Arc<Quorum>, Stumble> {
         let known = self.quorum.read().await.clone().filter(|q| q.view.epoch == epoch);
         if let Some(known) = known {
             return Ok(known);

@@ -45,12 +45,12 @@ pub(crate) struct Chain {
     healthy: AtomicBool,
 }
 
-/// A call to pay out.
+/// A call of an escrow contract.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub contract: Address,
     pub data: Vec<u8>,
-    /// The most gas that an estimate may say, see [`gas_ceiling`].
+    /// The most gas that an estimate may say, for a payout see [`gas_ceiling`].
     pub ceiling: u64,
 }
 
@@ -160,6 +160,20 @@ impl Chain {
         let data = read::executed_calldata(intent);
         let returned = self.provider.call(self.request(contract, data)).block(BlockId::latest()).await?;
         read::executed(&returned).map_err(|e| ChainError::Rpc(e.to_string()))
+    }
+
+    /// The contract's nonce in the newest block's state: the next change must carry it.
+    pub(crate) async fn nonce(&self, contract: Address) -> Result<u64, ChainError> {
+        let request = self.request(contract, read::nonce_calldata());
+        let returned = self.provider.call(request).block(BlockId::latest()).await?;
+        read::nonce(&returned).map_err(|e| ChainError::Rpc(e.to_string()))
+    }
+
+    /// Whether the newest block's state has the contract frozen.
+    pub(crate) async fn frozen(&self, contract: Address) -> Result<bool, ChainError> {
+        let request = self.request(contract, read::frozen_calldata());
+        let returned = self.provider.call(request).block(BlockId::latest()).await?;
+        read::frozen(&returned).map_err(|e| ChainError::Rpc(e.to_string()))
     }
 
     /// Runs the call on top of what is pending, and says how much gas to allow it.

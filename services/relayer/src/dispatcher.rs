@@ -47,6 +47,8 @@ pub(crate) struct Dispatcher {
 enum Concern {
     Proposal(Cid),
     Quorum,
+    /// A change of an escrow contract.
+    Administration,
     /// Something that may let waiting proposals go on.
     Circumstances,
     Nothing,
@@ -121,8 +123,13 @@ impl Dispatcher {
             Concern::Quorum => {
                 self.carrier.forget_quorum().await;
                 self.carrier.changed.notify_waiters();
+                self.carrier.administered.notify_one();
             }
-            Concern::Circumstances => self.carrier.changed.notify_waiters(),
+            Concern::Administration => self.carrier.administered.notify_one(),
+            Concern::Circumstances => {
+                self.carrier.changed.notify_waiters();
+                self.carrier.administered.notify_one();
+            }
             Concern::Nothing => {}
         }
     }
@@ -215,6 +222,7 @@ fn concern(entry: &LogEntryView, own: &Did) -> Concern {
     match command {
         "/proposal/payout" => Concern::Proposal(statement.cid()),
         "/quorum/set" => Concern::Quorum,
+        "/escrow/administer" => Concern::Administration,
         "/freeze/lift" | "/installation/resume" => Concern::Circumstances,
         // Attestations settle what is executed already; waking for each would only cost.
         "/execution/attest" => Concern::Nothing,
@@ -256,6 +264,7 @@ mod tests {
         assert_eq!(concern(&entry("/approval/give", Some(other)).0, &own), Concern::Proposal(other));
         assert_eq!(concern(&entry("/order/open", None).0, &own), Concern::Nothing);
         assert_eq!(concern(&entry("/quorum/set", None).0, &own), Concern::Quorum);
+        assert_eq!(concern(&entry("/escrow/administer", None).0, &own), Concern::Administration);
         assert_eq!(concern(&entry("/freeze/lift", None).0, &own), Concern::Circumstances);
         let issuer = did_of(&SigningKey::from_bytes(&[1; 32]));
         assert_eq!(concern(&entry("/execution/submitted", Some(other)).0, &issuer), Concern::Nothing);

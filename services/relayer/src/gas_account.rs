@@ -198,23 +198,36 @@ impl GasAccount {
         provider: &RootProvider,
         domain: EscrowDomain,
     ) -> Result<BTreeMap<Digest, Sent>, ChainError> {
+        let calls = self.pending_calls(provider, domain.contract).await?.into_iter();
+        let payouts = calls.filter_map(|(data, sent)| {
+            let (authorisation, _) = escrow::decode_payout_calldata(domain, &data).ok()?;
+            Some((authorisation.intent, sent))
+        });
+        Ok(payouts.collect())
+    }
+
+    /// The calls of a contract that this account has pending at the node, with their call data.
+    pub(crate) async fn pending_calls(
+        &self,
+        provider: &RootProvider,
+        contract: Address,
+    ) -> Result<Vec<(Vec<u8>, Sent)>, ChainError> {
         let all = provider.get_transaction_count(self.address).block_id(BlockId::pending()).await?;
         if all <= self.used(provider).await? {
-            return Ok(BTreeMap::new());
+            return Ok(Vec::new());
         }
         let method = Cow::Borrowed("eth_getBlockByNumber");
         let block: Option<serde_json::Value> = provider.raw_request(method, ("pending", true)).await?;
         // A node whose pending block has another form lists nothing; the simulation still sees what is pending.
         let listed = block.and_then(|b| serde_json::from_value::<PendingBlock>(b).ok());
         let transactions = listed.map(|b| b.transactions).unwrap_or_default();
-        let own = transactions.into_iter().filter(|t| t.from == self.address && t.to == Some(evm(domain.contract)));
+        let own = transactions.into_iter().filter(|t| t.from == self.address && t.to == Some(evm(contract)));
         Ok(own
-            .filter_map(|t| {
-                let (authorisation, _) = escrow::decode_payout_calldata(domain, &t.input).ok()?;
+            .map(|t| {
                 let fee = |f: Option<U128>| f.map_or(self.max_fee, |f| f.to());
                 let fees = Fees { max: fee(t.max_fee_per_gas), priority: fee(t.max_priority_fee_per_gas) };
                 let hashes = vec![Digest::from_bytes(t.hash.0)];
-                Some((authorisation.intent, Sent { nonce: t.nonce.to(), hashes, fees }))
+                (t.input.to_vec(), Sent { nonce: t.nonce.to(), hashes, fees })
             })
             .collect())
     }

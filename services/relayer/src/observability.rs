@@ -31,6 +31,7 @@ pub(crate) enum Event {
     Reverted,
     BadShare,
     Cosigned,
+    Administered,
     Retried,
 }
 
@@ -45,6 +46,7 @@ impl Event {
             Self::Reverted => "reverted",
             Self::BadShare => "bad_share",
             Self::Cosigned => "cosigned",
+            Self::Administered => "administered",
             Self::Retried => "retried",
         }
     }

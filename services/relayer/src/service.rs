@@ -1,4 +1,5 @@
 use crate::{
+    administrator::Administrator,
     carrier::Carrier,
     chain::Chain,
     config::Config,
@@ -77,6 +78,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> R
         observed: observed.clone(),
         slots: Semaphore::new(config.concurrency.max(1)),
         changed: Notify::new(),
+        administered: Notify::new(),
         quorum: RwLock::new(None),
         tenants: RwLock::new(BTreeMap::new()),
         hold_off: HoldOff::default(),
@@ -106,6 +108,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> R
     });
     parts.spawn(probe(probed));
     parts.spawn(Dispatcher::new(carrier.clone(), observed, sender).run());
+    parts.spawn(Administrator::new(carrier.clone()).run());
     parts.spawn(Cosigner::new(carrier, config.sequencer, notes).run());
     tokio::select! {
         () = shutdown => Ok(()),

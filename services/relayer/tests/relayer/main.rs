@@ -11,6 +11,7 @@
 
 extern crate countersign_relayer as relayer;
 
+mod administering;
 mod gathering;
 mod keys;
 mod node;

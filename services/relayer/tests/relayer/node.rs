@@ -7,13 +7,16 @@ use ed25519_dalek::SigningKey;
 use keyfile::Identity;
 use messages::{
     CommitReply, CommitRequest, Envelope, Expected, Hex, Nonce, Refusal, RefusalCode, Seal, SignReply, SignRequest,
-    paths,
+    SigningSubject, paths,
 };
 use rand::rngs::OsRng;
 use serde::{Serialize, de::DeserializeOwned};
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 use threshold::{Ciphersuite, CommitmentSet, KeyShare, NoncePool};
 
@@ -43,6 +46,10 @@ pub struct Node<C: Ciphersuite> {
     pool: Mutex<NoncePool<C>>,
     first: Mutex<Option<Vec<u8>>>,
     message: Vec<u8>,
+    /// What it signs for a change of an escrow contract.
+    pub administration: Mutex<Vec<u8>>,
+    /// Which of them it was asked to sign.
+    pub asked_for: Mutex<BTreeSet<Digest>>,
     manner: Manner,
     key: SigningKey,
     pub asked_to_sign: AtomicUsize,
@@ -60,6 +67,8 @@ impl<C: Ciphersuite> Node<C> {
             pool: Mutex::new(NoncePool::new(64.try_into().unwrap())),
             first: Mutex::new(None),
             message: message.to_vec(),
+            administration: Mutex::default(),
+            asked_for: Mutex::default(),
             manner,
             key: SigningKey::from_bytes(&[seed; 32]),
             asked_to_sign: AtomicUsize::new(0),
@@ -123,7 +132,14 @@ impl<C: Ciphersuite> Node<C> {
     }
 
     fn sign(&self, request: &SignRequest) -> SignReply {
-        let message = if self.manner == Manner::Differing { b"other".to_vec() } else { self.message.clone() };
+        let message = match &request.subject {
+            _ if self.manner == Manner::Differing => b"other".to_vec(),
+            SigningSubject::Administration { administration } => {
+                self.asked_for.lock().unwrap().insert(*administration);
+                self.administration.lock().unwrap().clone()
+            }
+            _ => self.message.clone(),
+        };
         let entries = request.commitments.iter().map(|e| (pid(e.participant), &e.commitment.0));
         let set = CommitmentSet::new(self.share.group(), entries).unwrap();
         let session = Digest::sha256(b"session");

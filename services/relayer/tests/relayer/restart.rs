@@ -30,17 +30,17 @@ const WALLETS: [&str; 2] = [
     "5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a",
 ];
 
-struct Scene {
-    anvil: Anvil,
-    plane: Arc<Plane>,
+pub struct Scene {
+    pub anvil: Anvil,
+    pub plane: Arc<Plane>,
     url: NodeUrl,
-    nodes: Vec<Arc<Node<Secp256k1>>>,
+    pub nodes: Vec<Arc<Node<Secp256k1>>>,
     ambient: Ambient,
 }
 
 impl Scene {
     /// A chain, a control plane with one approved proposal and three honest signers of which two sign.
-    async fn set() -> Option<Self> {
+    pub async fn set() -> Option<Self> {
         let anvil = Anvil::start().await?;
         let shares = keys::generate(3, 2, &mut StdRng::seed_from_u64(3));
         let (secp, ed) = (shares[0].secp256k1.group().clone(), shares[0].ed25519.group().clone());
@@ -64,7 +64,7 @@ impl Scene {
         Some(Self { anvil, plane, url, nodes, ambient: Ambient::system() })
     }
 
-    fn relayer(&self, wallet: usize, stuck_after: u64) -> JoinHandle<()> {
+    pub fn relayer(&self, wallet: usize, stuck_after: u64) -> JoinHandle<()> {
         let (tenant, own) = (identity(50), identity(200));
         let new = NewDelegation::new(own.did(), tenant.did(), "/execution".parse().unwrap(), [1; 12]);
         let read = NewDelegation::new(own.did(), identity(60).did(), "/read".parse().unwrap(), [2; 12]);
@@ -90,19 +90,19 @@ impl Scene {
         tokio::spawn(async move { run(config, std::future::pending()).await.unwrap() })
     }
 
-    async fn mine(&self) {
+    pub async fn mine(&self) {
         self.anvil.rpc("evm_mine", json!([])).await;
     }
 
-    async fn sent(&self, wallet: usize, block: BlockId) -> u64 {
+    pub async fn sent(&self, wallet: usize, block: BlockId) -> u64 {
         self.anvil.sent_by(self.anvil.accounts[wallet + 1], block).await
     }
 
-    fn shares_asked(&self) -> usize {
+    pub fn shares_asked(&self) -> usize {
         self.nodes.iter().map(|n| n.asked_to_sign.load(Ordering::SeqCst)).sum()
     }
 
-    async fn until_included(&self) {
+    pub async fn until_included(&self) {
         until("an inclusion in the log", || async { self.plane.has("/execution/included").then_some(()) }).await;
     }
 }

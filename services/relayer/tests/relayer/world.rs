@@ -103,7 +103,7 @@ impl Anvil {
     pub async fn escrow(&self, key: GroupKey) -> PayoutAuthorisation {
         let units = |n: u128| n.to_string().try_into().unwrap();
         let native = Address([0; 20]);
-        let guardian = Address([9; 20]);
+        let guardian = self.guardian();
         let code = escrow::deployment_code(&Deployment { key, guardian, caps: vec![(native, units(100 * ETHER))] });
         let contract = self.transact(TransactionRequest::default().with_deploy_code(Bytes::from(code))).await.unwrap();
         let order = Digest::sha256(b"order-1");
@@ -123,6 +123,27 @@ impl Anvil {
         }
     }
 
+    /// Who may freeze the escrow contract.
+    pub fn guardian(&self) -> Address {
+        Address(self.accounts[3].into_array())
+    }
+
+    /// The guardian freezes the contract.
+    pub async fn freeze(&self, contract: Address) {
+        let request = TransactionRequest::default()
+            .with_from(self.accounts[3])
+            .with_to(EvmAddress::new(contract.0))
+            .with_input(Bytes::from(escrow::freeze_calldata()));
+        let sent = self.provider.send_transaction(request).await.unwrap();
+        assert!(sent.with_timeout(Some(PATIENCE)).get_receipt().await.unwrap().status());
+    }
+
+    /// What a view of the contract returns.
+    pub async fn ask(&self, contract: Address, data: Vec<u8>) -> Vec<u8> {
+        let request = TransactionRequest::default().with_to(EvmAddress::new(contract.0)).with_input(Bytes::from(data));
+        self.provider.call(request).await.unwrap().to_vec()
+    }
+
     pub async fn sent_by(&self, account: EvmAddress, block: BlockId) -> u64 {
         self.provider.get_transaction_count(account).block_id(block).await.unwrap()
     }
@@ -135,13 +156,17 @@ impl Anvil {
 /// What a control plane knows of one proposal.
 pub struct Plane {
     pub proposal: Cid,
-    authorisation: PayoutAuthorisation,
+    pub authorisation: PayoutAuthorisation,
     quorum: Value,
+    /// Changes of the escrow contract that it lists.
+    pub administrations: Mutex<Vec<Value>>,
     execution: Mutex<Option<Value>>,
     /// Statements that it took, in order.
     pub said: Mutex<Vec<(String, BTreeMap<String, Ipld>)>>,
     /// While set, it takes no statement.
     pub deaf: AtomicBool,
+    /// While set, it lists no proposal.
+    pub idle: AtomicBool,
 }
 
 impl Plane {
@@ -150,9 +175,11 @@ impl Plane {
             proposal: Cid::from_digest(authorisation.intent),
             authorisation,
             quorum,
+            administrations: Mutex::default(),
             execution: Mutex::default(),
             said: Mutex::default(),
             deaf: AtomicBool::new(false),
+            idle: AtomicBool::new(false),
         });
         let router = Router::new()
             .route("/v1/log/entries", get(|| async { Json(json!({"entries": [], "head": 4})) }))
@@ -160,6 +187,7 @@ impl Plane {
             .route("/v1/proposals", get(list))
             .route("/v1/proposals/{id}", get(one))
             .route("/v1/tenants", get(tenants))
+            .route("/v1/administrations", get(administrations))
             .route("/v1/quorum", get(|State(p): State<Arc<Self>>| async move { Json(p.quorum.clone()) }))
             .route("/v1/statements", post(take))
             .with_state(plane.clone());
@@ -201,7 +229,8 @@ async fn list(State(p): State<Arc<Plane>>, Query(q): Query<BTreeMap<String, Stri
         "plugin": "com.example.payouts", "kind": "payout", "order": "order-1",
         "asset": "eip155:31337/slip44:60", "total": 1, "status": p.status(), "updated": 4,
     });
-    let items = if q["status"] == p.status() { vec![summary] } else { vec![] };
+    let is_listed = q["status"] == p.status() && !p.idle.load(Ordering::SeqCst);
+    let items = if is_listed { vec![summary] } else { vec![] };
     Json(json!({ "items": items }))
 }
 
@@ -226,6 +255,10 @@ async fn tenants(State(p): State<Arc<Plane>>) -> Json<Value> {
         "lift_admins": 1, "assets": [], "bundle": Digest::sha256(b"b"), "delegation": p.proposal,
         "installations": 1, "orders": 1,
     }]}))
+}
+
+async fn administrations(State(p): State<Arc<Plane>>) -> Json<Value> {
+    Json(json!({ "items": *p.administrations.lock().unwrap() }))
 }
 
 async fn take(State(p): State<Arc<Plane>>, body: Chunk) -> Result<Json<Value>, (StatusCode, String)> {
