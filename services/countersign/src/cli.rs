@@ -81,6 +81,9 @@ commands! {
     Freeze(commands::freeze::Command) => freeze,
     /// Ask to lift a freeze; it ends when enough admins have
     Thaw(commands::thaw::Command) => thaw,
+    /// Thaw the escrow contract or change its caps, by several admins and the quorum
+    #[command(subcommand)]
+    Escrow(commands::escrow::Command) => escrow,
     /// Export, verify and inspect the log
     Log(commands::log::Command) => log,
     /// Fetch and verify receipts of payouts

@@ -7,6 +7,7 @@ pub mod control_plane;
 pub mod delegate;
 pub mod demo;
 pub mod dev;
+pub mod escrow;
 pub mod freeze;
 pub mod grant;
 pub mod keygen;

@@ -165,6 +165,7 @@ impl Dev {
             keys: Some(self.folder.keys()),
             key: Some(self.folder.key(name)),
             passphrase_file: Some(self.folder.passphrase_file()),
+            rpc: Some(self.record.chain.rpc.clone()),
             signers: self.record.signers.iter().map(|s| s.url.clone()).collect(),
         })
     }

@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod connection;
+mod contract;
 mod demo;
 mod dev;
 mod dkg;

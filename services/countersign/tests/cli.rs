@@ -6,7 +6,7 @@ mod support;
 use std::{fs, os::unix::fs::PermissionsExt};
 use support::{countersign, json, run};
 
-const COMMANDS: [&str; 25] = [
+const COMMANDS: [&str; 26] = [
     "dev",
     "demo",
     "control-plane",
@@ -27,6 +27,7 @@ const COMMANDS: [&str; 25] = [
     "revoke",
     "freeze",
     "thaw",
+    "escrow",
     "log",
     "receipt",
     "ucan",

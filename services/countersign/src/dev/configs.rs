@@ -111,6 +111,7 @@ fn client(record: &Record) -> Table {
         ("delegations", "delegations".to_owned()),
         ("keys", "keys".to_owned()),
         ("passphrase_file", "passphrase".to_owned()),
+        ("rpc", record.chain.rpc.to_string()),
     ]);
     client.insert("signers".to_owned(), list(record.signers.iter().map(|s| s.url.to_string())));
     client

@@ -11,8 +11,10 @@ use keyfile::{Hardness, Identity, Passphrase};
 use std::{collections::BTreeMap, fs::DirBuilder, net::TcpListener, os::unix::fs::DirBuilderExt as _, path::Path};
 
 /// Everyone with a key of their own, besides the signers.
-pub const PEOPLE: [&str; 13] = [
+pub const PEOPLE: [&str; 15] = [
     "operator",
+    "operator-1",
+    "operator-2",
     "tenant",
     "admin-1",
     "admin-2",

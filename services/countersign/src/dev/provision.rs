@@ -28,6 +28,9 @@ const ROLES: [(&str, &[&str]); 7] = [
     ("marketplace", &["/order", "/read"]),
     ("plugin", &["/read/proposals"]),
 ];
+/// What the operator's root lets its admins do; two of them together lift its freezes and change escrow contracts.
+const OPERATORS: [&str; 2] = ["operator-1", "operator-2"];
+const OPERATOR_COMMANDS: [&str; 3] = ["/escrow", "/freeze", "/read"];
 /// Blocks on top of an execution before it counts: a chain of one node does not reorganise.
 const CONFIRMATIONS: u64 = 1;
 /// A hundred coins, more gas than any test burns.
@@ -58,7 +61,7 @@ pub async fn genesis(dev: &mut Dev) -> anyhow::Result<()> {
         issuer: dev.record.control_plane.issuer,
         ledger: 1,
         clock_tolerance: 30,
-        lift_admins: 1,
+        lift_admins: 2,
     };
     delegations(dev)?;
     say(dev, "operator", "/log/genesis", dev.record.operator, &args).await?;
@@ -125,6 +128,10 @@ fn delegations(dev: &Dev) -> anyhow::Result<()> {
         let did = did(name)?;
         let grants: Vec<_> = commands.iter().map(|c| (&tenant, did, *c)).collect();
         give(home.join(format!("delegations/{name}.ucan")), &grants)?;
+    }
+    for name in OPERATORS {
+        let did = did(name)?;
+        give(home.join(format!("delegations/{name}.ucan")), &OPERATOR_COMMANDS.map(|c| (&operator, did, c)))?;
     }
     let publisher = did("publisher")?;
     give(home.join("delegations/publisher.ucan"), &[(&operator, publisher, "/plugin/publish")])?;

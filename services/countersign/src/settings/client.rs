@@ -21,6 +21,8 @@ pub struct ClientSettings {
     pub key: Option<PathBuf>,
     /// Opens key files when `COUNTERSIGN_PASSPHRASE` is not set.
     pub passphrase_file: Option<PathBuf>,
+    /// RPC endpoint of the escrow contract's chain, for commands that look at the contract.
+    pub rpc: Option<NodeUrl>,
     /// The signers, for freezes that do not wait for the log.
     pub signers: Vec<NodeUrl>,
 }
@@ -38,6 +40,7 @@ impl ClientSettings {
             keys: f.optional_path("keys"),
             key: f.optional_path("key"),
             passphrase_file: f.optional_path("passphrase_file"),
+            rpc: f.optional("rpc"),
             signers: f.list("signers"),
         };
         f.finish(Some(settings))

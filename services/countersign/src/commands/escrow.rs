@@ -1,0 +1,260 @@
+use super::show;
+use crate::{
+    connection::{Connection, ConnectionArgs},
+    contract::{self, Contract},
+    failure::Usage,
+    output::Output,
+};
+use anyhow::Context as _;
+use domain::{Address, AssetId, Digest, NodeUrl, Reason, Time, Total};
+use ledger::{Measure, args::Administer};
+use messages::{AdministrationView, SubmitReply, TenantView};
+use serde::Serialize;
+use std::{fmt::Write as _, process::ExitCode};
+
+/// Changes of the tenant's escrow contract. Each takes several of the operator's admins; the quorum signs it then.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Show the contract, and what admins have asked for
+    Status(Status),
+    /// Ask to lift the contract's freeze
+    Thaw(Thaw),
+    /// Ask for another daily cap of an asset
+    Cap(Cap),
+    /// Ask for what another admin has asked for
+    Approve(Approve),
+}
+
+/// The contract, and when the change may execute.
+#[derive(Debug, clap::Args)]
+struct Terms {
+    /// The contract's nonce at execution [default: as the contract says now, by the RPC endpoint]
+    #[arg(long)]
+    nonce: Option<u64>,
+    /// For how many seconds it may be executed, at most 86400
+    #[arg(long = "for", value_name = "SECONDS", default_value_t = 3_600)]
+    lifetime: u64,
+    /// Why, for people
+    #[arg(long)]
+    reason: Reason,
+    #[command(flatten)]
+    chain: ChainArgs,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct ChainArgs {
+    /// RPC endpoint of the contract's chain [default: that of the client settings]
+    #[arg(long, value_name = "URL")]
+    rpc: Option<NodeUrl>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  countersign escrow status --as operator-1")]
+pub struct Status {
+    #[command(flatten)]
+    chain: ChainArgs,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+                        countersign escrow thaw --as operator-1 --reason \"the alarm was false\" && \\\n  \
+                        countersign escrow approve --as operator-2 --reason \"it was\" ID")]
+pub struct Thaw {
+    /// Who may freeze the contract from then on [default: who may now, by the RPC endpoint]
+    #[arg(long, value_name = "ADDRESS")]
+    guardian: Option<Address>,
+    #[command(flatten)]
+    terms: Terms,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+                        countersign escrow cap --as operator-1 --asset eip155:31337/slip44:60 --cap 5000000000 \\\n    \
+                        --reason \"season's sales\"")]
+pub struct Cap {
+    /// The asset
+    #[arg(long, value_name = "CAIP-19")]
+    asset: AssetId,
+    /// The most that the contract pays out in one UTC day, in minor units; 0 stops the asset
+    #[arg(long = "cap", value_name = "UNITS")]
+    units: u64,
+    #[command(flatten)]
+    terms: Terms,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  countersign escrow approve --as operator-2 --reason \"I checked it\" ID")]
+pub struct Approve {
+    /// What was asked for, as `escrow status` names it
+    id: Digest,
+    /// Why, for people
+    #[arg(long)]
+    reason: Reason,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+}
+
+#[derive(Serialize)]
+struct Asked {
+    administration: Digest,
+    nonce: u64,
+    valid_until: Time,
+    reply: SubmitReply,
+}
+
+#[derive(Serialize)]
+struct Overview {
+    tenant: TenantView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contract: Option<Contract>,
+    administrations: Vec<AdministrationView>,
+}
+
+/// Shows, or says something about, the tenant's escrow contract.
+pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Status(status) => overview(status, out).await,
+        Command::Thaw(thaw) => ask_thaw(thaw, out).await,
+        Command::Cap(cap) => ask_cap(cap, out).await,
+        Command::Approve(approve) => join(approve, out).await,
+    }
+}
+
+impl ChainArgs {
+    fn url(self, connection: &Connection) -> Option<NodeUrl> {
+        self.rpc.or_else(|| connection.settings().rpc.clone())
+    }
+}
+
+async fn tenant(connection: &Connection) -> anyhow::Result<TenantView> {
+    Ok(connection.reader("/read/tenants")?.tenant(&connection.tenant()?).await?)
+}
+
+async fn administrations(connection: &Connection) -> anyhow::Result<Vec<AdministrationView>> {
+    let tenant = connection.tenant()?;
+    let mut open = connection.reader("/read/tenants")?.administrations().await?;
+    open.retain(|a| a.tenant == tenant);
+    Ok(open)
+}
+
+async fn overview(status: Status, out: &Output) -> anyhow::Result<ExitCode> {
+    let connection = status.connection.open()?;
+    let tenant = tenant(&connection).await?;
+    let contract = match status.chain.url(&connection) {
+        Some(rpc) => Some(contract::look(&rpc, &tenant).await?),
+        None => None,
+    };
+    let administrations = administrations(&connection).await?;
+    let overview = Overview { tenant, contract, administrations };
+    out.show(&overview, &text(&overview))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn text(overview: &Overview) -> String {
+    let escrow = overview.tenant.escrow;
+    let mut text = format!("contract {} on chain {}", escrow.contract, escrow.chain.0);
+    match &overview.contract {
+        Some(c) => {
+            let frozen = if c.frozen { "FROZEN" } else { "not frozen" };
+            let _ = write!(text, "\n{frozen}, guardian {}, nonce {}, epoch {}", c.guardian, c.nonce, c.epoch);
+            for cap in &c.caps {
+                let _ = write!(text, "\ncap of {}: {} a day, {} spent today", cap.asset, cap.cap, cap.spent);
+            }
+        }
+        None => text.push_str("\n(no RPC endpoint: give --rpc URL to see its state)"),
+    }
+    for open in &overview.administrations {
+        let _ = write!(text, "\n{}", open_text(open));
+        if overview.contract.as_ref().is_some_and(|c| c.nonce > open.nonce) {
+            text.push_str("\n  the contract is past this nonce: executed, or overtaken");
+        }
+    }
+    text
+}
+
+fn open_text(open: &AdministrationView) -> String {
+    let (have, needed) = (open.admins.len(), open.needed);
+    let state = if open.authorisation.is_some() { "approved" } else { "waits for others" };
+    format!(
+        "{}\n  {}\n  nonce {}, until {}; {have} of {needed} admins: {state}\n  reason: {}",
+        open.id,
+        open.measure,
+        open.nonce,
+        open.valid_until,
+        open.reason.as_str(),
+    )
+}
+
+async fn ask_thaw(thaw: Thaw, out: &Output) -> anyhow::Result<ExitCode> {
+    let connection = thaw.terms.connection.clone().open()?;
+    let now = terms(&connection, &thaw.terms).await?;
+    if now.contract.as_ref().is_some_and(|c| !c.frozen) {
+        return Err(Usage("the contract is not frozen".to_owned()).into());
+    }
+    let guardian = thaw.guardian.or_else(|| now.contract.as_ref().map(|c| c.guardian));
+    let guardian =
+        guardian.ok_or_else(|| Usage("give --guardian ADDRESS, or --rpc URL to keep the one it has".into()))?;
+    ask(&connection, now, Measure::Thaw { guardian }, thaw.terms.reason, out).await
+}
+
+async fn ask_cap(cap: Cap, out: &Output) -> anyhow::Result<ExitCode> {
+    let connection = cap.terms.connection.clone().open()?;
+    let now = terms(&connection, &cap.terms).await?;
+    let total = Total::try_from(cap.units).map_err(|e| Usage(format!("--cap: {e}")))?;
+    ask(&connection, now, Measure::SetCap { asset: cap.asset, cap: total }, cap.terms.reason, out).await
+}
+
+/// Terms with everything that the contract was asked for.
+struct Settled {
+    contract: Option<Contract>,
+    nonce: u64,
+    valid_until: Time,
+}
+
+async fn terms(connection: &Connection, terms: &Terms) -> anyhow::Result<Settled> {
+    let rpc = terms.chain.rpc.clone().or_else(|| connection.settings().rpc.clone());
+    let contract = match rpc {
+        Some(rpc) => Some(contract::look(&rpc, &tenant(connection).await?).await?),
+        None => None,
+    };
+    let nonce = terms.nonce.or_else(|| contract.as_ref().map(|c| c.nonce));
+    let nonce = nonce.ok_or_else(|| Usage("give --nonce N, or --rpc URL to read it from the contract".to_owned()))?;
+    Ok(Settled { contract, nonce, valid_until: connection.ambient().now().plus(terms.lifetime) })
+}
+
+async fn ask(
+    connection: &Connection,
+    settled: Settled,
+    measure: Measure,
+    reason: Reason,
+    out: &Output,
+) -> anyhow::Result<ExitCode> {
+    let Settled { nonce, valid_until, .. } = settled;
+    let said = Administer { tenant: connection.tenant()?, measure, nonce, valid_until, reason };
+    submit(connection, &said, out).await
+}
+
+async fn submit(connection: &Connection, said: &Administer, out: &Output) -> anyhow::Result<ExitCode> {
+    let reply = connection.submit("/escrow/administer", connection.operator()?, said).await?;
+    let asked = Asked { administration: said.id(), nonce: said.nonce, valid_until: said.valid_until, reply };
+    let text = format!("{}\nadministration: {}", show::reply("asked for", &asked.reply), asked.administration);
+    out.show(&asked, &text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Shows what is asked for and asks for exactly that: the id is computed again from what was shown.
+async fn join(approve: Approve, out: &Output) -> anyhow::Result<ExitCode> {
+    let connection = approve.connection.open()?;
+    let open = administrations(&connection).await?.into_iter().find(|a| a.id == approve.id);
+    let open = open.with_context(|| format!("nobody has asked for {}, or it has ended", approve.id))?;
+    out.note(&open_text(&open));
+    let measure = serde_json::from_value(open.measure).context("an unknown kind of change")?;
+    let (tenant, nonce, valid_until) = (open.tenant, open.nonce, open.valid_until);
+    let said = Administer { tenant, measure, nonce, valid_until, reason: approve.reason };
+    anyhow::ensure!(said.id() == approve.id, "the control plane shows something else under this id");
+    submit(&connection, &said, out).await
+}
