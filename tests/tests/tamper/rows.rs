@@ -13,7 +13,7 @@ use std::{collections::BTreeSet, thread};
 const WORKERS: usize = 4;
 
 /// Columns whose change does nothing to what the log says, and why.
-const WITHOUT_MEANING: [(&str, &str); 11] = [
+const WITHOUT_MEANING: [(&str, &str); 14] = [
     // Who leads, until when: the epoch that counts is the larger of the two. A false lease can keep the sequencer from
     // starting for as long as it claims, which whoever holds the database can do in simpler ways; it cannot make two
     // sequencers write, because appending compares the epoch and the head in one statement.
@@ -26,6 +26,9 @@ const WITHOUT_MEANING: [(&str, &str); 11] = [
     ("locks.intent", "a signer's"),
     ("locks.digest", "a signer's"),
     ("locks.epoch", "a signer's"),
+    ("nonce_locks.contract", "a signer's"),
+    ("nonce_locks.nonce, nonce_locks.attempt", "a signer's"),
+    ("nonce_locks.digest, nonce_locks.valid_until", "a signer's"),
     ("evidence.seq", "a signer's"),
     ("evidence.kind", "a signer's"),
     ("evidence.digest, evidence.body", "a signer's"),
@@ -370,6 +373,9 @@ fn bookkeeping(built: &Built, cases: &mut Cases) {
 
     let sql = format!("insert into locks (intent, digest, epoch) values ({zeros}, {zeros}, 1)");
     cases.add("locks: a row in a control plane's database", Serves, SeesTheSame, sql);
+    let columns = "contract, nonce, attempt, digest, valid_until";
+    let sql = format!("insert into nonce_locks ({columns}) values ({zeros}, 1, 0, {zeros}, 1)");
+    cases.add("nonce_locks: a row in a control plane's database", Serves, SeesTheSame, sql);
     let sql = format!("insert into evidence (seq, kind, digest, body) values (1, 'x', {zeros}, {zeros})");
     cases.add("evidence: a row in a control plane's database", Serves, SeesTheSame, sql);
 }
