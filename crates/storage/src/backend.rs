@@ -8,6 +8,7 @@ use domain::{Cid, Digest, Time};
 pub(crate) trait Backend: Send + Sync {
     fn ping(&self) -> Result<(), Error>;
     fn head(&self) -> Result<Option<Head>, Error>;
+    fn settled_head(&self) -> Result<Option<Head>, Error>;
     fn acquire(&self, holder: &str, now: Time, expires_at: Time) -> Result<Option<Lease>, Error>;
     fn renew(&self, lease: &Lease, expires_at: Time) -> Result<Option<Lease>, Error>;
     fn release(&self, lease: &Lease) -> Result<(), Error>;

@@ -100,6 +100,9 @@ impl Backend for Postgres {
     fn head(&self) -> Result<Option<Head>, Error> {
         self.read(log::head)
     }
+    fn settled_head(&self) -> Result<Option<Head>, Error> {
+        self.write(|w| Ok(log::settled_head(w)?))
+    }
     fn acquire(&self, holder: &str, now: Time, expires_at: Time) -> Result<Option<Lease>, Error> {
         self.write(|w| lease::acquire(w, holder, now, expires_at))
     }

@@ -36,7 +36,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Durability and safety of every connection.
 ///
 /// `synchronous = full` syncs the write-ahead log at each commit. A thread of its own carries pages from there to the
-/// database; only when it cannot keep up, and the log has 16,000 pages (64 MiB), does a commit help. Below
+/// database; commits wait when it cannot keep up. Should that thread fail, a commit carries 16,000 pages (64 MiB). Below
 /// `journal_size_limit` the log's file is overwritten in place, which needs no change of metadata and so syncs faster
 /// than a file that grows.
 /// `recursive_triggers` makes `insert or replace` fire the triggers that refuse deletion.
@@ -54,9 +54,10 @@ pragma temp_store = memory;
 /// A SQLite database.
 pub(crate) struct Sqlite {
     path: PathBuf,
-    writer: Mutex<Connection>,
-    readers: Pool<Connection>,
+    // Closed in this order: the writer last, because a connection that only reads cannot remove the log.
     backfill: Backfill,
+    readers: Pool<Connection>,
+    writer: Mutex<Connection>,
 }
 
 impl Sqlite {
@@ -70,7 +71,7 @@ impl Sqlite {
         }
         schema::migrate(&mut writer)?;
         let backfill = Backfill::start(connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?);
-        Ok(Self { path: path.to_owned(), writer: Mutex::new(writer), readers: Pool::new(READERS), backfill })
+        Ok(Self { path: path.to_owned(), backfill, readers: Pool::new(READERS), writer: Mutex::new(writer) })
     }
 
     fn read<T>(&self, read: impl FnOnce(&Transaction<'_>) -> Result<T, Error>) -> Result<T, Error> {
@@ -147,6 +148,9 @@ impl Backend for Sqlite {
     fn head(&self) -> Result<Option<Head>, Error> {
         self.read(log::head)
     }
+    fn settled_head(&self) -> Result<Option<Head>, Error> {
+        self.head()
+    }
     fn acquire(&self, holder: &str, now: Time, expires_at: Time) -> Result<Option<Lease>, Error> {
         self.write(|t| lease::acquire(t, holder, now, expires_at))
     }
@@ -160,6 +164,7 @@ impl Backend for Sqlite {
         self.read(lease::newest)
     }
     fn append(&self, batch: &Batch) -> Result<(), AppendError> {
+        self.backfill.make_room();
         self.write(|t| log::append(t, batch))?;
         self.backfill.note(batch);
         Ok(())

@@ -59,6 +59,11 @@ impl Storage {
         self.backend.head()
     }
 
+    /// The newest entry once nobody is moving the head any more: what to ask after [`AppendError::Unknown`].
+    pub fn settled_head(&self) -> Result<Option<Head>, Error> {
+        self.backend.settled_head()
+    }
+
     /// Takes the lease of the sequencer until `now + ttl` seconds, if it is free, expired or already `holder`'s.
     /// `None` if another process holds it. Each acquisition starts a new epoch, in which batches of all earlier
     /// epochs are [`AppendError::Fenced`]. `holder` is 1 to 256 characters and names one process.

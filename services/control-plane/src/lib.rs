@@ -1,8 +1,8 @@
 //! The sequencer and its HTTP API.
 //!
-//! Requests verify tokens in parallel and queue statements; one thread decides them in order, commits them together and
-//! answers after the commit; readers look at the snapshot that the last commit left. Another thread signs checkpoints
-//! every second. At start everything that the database says is derived again and compared.
+//! Requests verify tokens in parallel and queue statements; one thread decides them in order, another commits them
+//! together and answers after the commit; readers look at the snapshot that the last commit left. A third signs
+//! checkpoints every second. At start everything that the database says is derived again and compared.
 //!
 //! [`Server::start`] gives a running server, [`run`] runs one until a shutdown future resolves.
 

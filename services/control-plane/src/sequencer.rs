@@ -135,8 +135,8 @@ pub(crate) fn start(parts: Parts) -> std::io::Result<(Queue, JoinHandle<Lease>)>
         batch: parts.batch,
     };
     let committer = Committer::new(parts, work, Arc::clone(&decider.lost));
-    thread::Builder::new().name("decider".to_owned()).spawn(move || decider.run())?;
-    let thread = thread::Builder::new().name("committer".to_owned()).spawn(move || committer.run())?;
+    let deciding = thread::Builder::new().name("decider".to_owned()).spawn(move || decider.run())?;
+    let thread = thread::Builder::new().name("committer".to_owned()).spawn(move || committer.run(deciding))?;
     Ok((queue, thread))
 }
 

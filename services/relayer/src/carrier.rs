@@ -20,16 +20,15 @@ use messages::{ProposalStatus, SigningSubject};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 use tokio::{
     sync::{Notify, RwLock, Semaphore},
     time::Instant,
 };
 
-/// When the chain is first asked for a transaction that was just submitted; pauses double from there to the tenant's
-/// interval, because a chain that is quick should not be waited for.
-const FIRST_LOOK: Duration = Duration::from_millis(2);
+/// The first pause before a transaction that was just submitted is looked for, as a part of the chain's interval. Pauses
+/// double from there, because a chain that is quick should not be waited for.
+const FIRST_LOOK: u32 = 16;
 
 /// Carries proposals, one call of [`Carrier::carry`] each. Holds caches and connections, nothing that matters.
 pub(crate) struct Carrier {
@@ -342,7 +341,7 @@ impl Carrier {
         let chain = cargo.chain;
         let mut since = Instant::now();
         let mut backoff = Backoff::new(self.ambient.clone());
-        let mut pause = FIRST_LOOK;
+        let mut pause = chain.config.poll().checked_div(FIRST_LOOK).unwrap_or_default();
         loop {
             match chain.any_receipt(&sent.hashes).await {
                 Ok(Some(receipt)) => return Ok(receipt),
@@ -380,9 +379,8 @@ impl Carrier {
                     sent = replaced;
                 }
             }
-            pause = pause.min(chain.config.poll());
             tokio::time::sleep(pause).await;
-            pause = pause.saturating_mul(2);
+            pause = pause.saturating_mul(2).min(chain.config.poll());
         }
     }
 

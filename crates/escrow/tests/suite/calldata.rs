@@ -6,7 +6,7 @@ use escrow::abi::Escrow;
 use escrow::{
     CapChange, DecodeError, Thaw, administration_calldata, administration_digest, decode_administration_calldata,
 };
-use escrow::{ PayoutExecuted, Signature, decode_payout_calldata, payout_calldata, read};
+use escrow::{PayoutExecuted, Signature, decode_payout_calldata, payout_calldata, read};
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::StdRng};
 use std::sync::LazyLock;

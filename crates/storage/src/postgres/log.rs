@@ -62,8 +62,23 @@ pub(super) fn append(work: &mut Work<'_>, batch: &Columns<'_>) -> Result<(), Fai
 }
 
 pub(super) fn head(run: &mut impl Run) -> Result<Option<Head>, Error> {
-    let sql = "-- head
-        select seq, leaf, epoch from head where id = 1";
+    read_head(
+        run,
+        "-- head
+        select seq, leaf, epoch from head where id = 1",
+    )
+}
+
+/// Waits for a transaction that is still moving the head, such as one whose client has gone while it commits.
+pub(super) fn settled_head(work: &mut Work<'_>) -> Result<Option<Head>, Error> {
+    read_head(
+        work,
+        "-- settled_head
+        select seq, leaf, epoch from head where id = 1 for update",
+    )
+}
+
+fn read_head(run: &mut impl Run, sql: &str) -> Result<Option<Head>, Error> {
     let rows = run.rows("head", sql, &[])?;
     let row = rows.first().ok_or_else(|| corrupt("head", "the row is missing"))?;
     value::head(column("head", row, 0)?, column("head", row, 1)?, column("head", row, 2)?)

@@ -1,51 +1,109 @@
 use crate::Batch;
 use rusqlite::Connection;
 use std::{
-    sync::{
-        atomic::{AtomicUsize, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
-    },
-    thread,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::{self, JoinHandle},
 };
 
 /// Bytes of pages between two rounds, enough for pages that change often to be carried once.
 const ROUND: usize = 16 << 20;
-/// An entry changes this many bytes of index pages beside its own.
+/// With this much not carried yet, commits wait: the write-ahead log starts over only when all of it has been carried.
+const LIMIT: usize = 64 << 20;
+/// A commit writes each page that it changes whole, however little it changes: some twenty for a single entry.
+const COMMIT: usize = 80 << 10;
+/// A further entry of the same commit changes this many bytes of index pages beside its own.
 const INDEXES: usize = 6 << 10;
+
+#[derive(Default)]
+struct Progress {
+    /// Bytes written since what the last finished round carried.
+    waiting: usize,
+    /// A commit waits until nothing is left to carry.
+    is_full: bool,
+    is_closed: bool,
+}
+
+type Shared = (Mutex<Progress>, Condvar);
 
 /// Carries pages from the write-ahead log to the database beside the commits, which would otherwise wait for it.
 pub(super) struct Backfill {
-    written: AtomicUsize,
-    wake: Option<SyncSender<()>>,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Backfill {
     /// Starts the thread; it ends with this value. Without a thread commits do its work.
     pub fn start(connection: Connection) -> Self {
-        let (wake, woken) = sync_channel(1);
-        let thread = thread::Builder::new().name("backfill".to_owned()).spawn(move || run(&connection, &woken));
-        Self { written: AtomicUsize::new(0), wake: thread.is_ok().then_some(wake) }
+        let shared = Arc::new(Shared::default());
+        let own = Arc::clone(&shared);
+        let thread = thread::Builder::new().name("backfill".to_owned()).spawn(move || run(&connection, &own));
+        Self { shared, thread: thread.ok() }
+    }
+
+    /// Waits while there is too much to carry.
+    pub fn make_room(&self) {
+        let (progress, changed) = &*self.shared;
+        let mut progress = lock(progress);
+        let is_running = || self.thread.as_ref().is_some_and(|t| !t.is_finished());
+        if progress.waiting < LIMIT || !is_running() {
+            return;
+        }
+        progress.is_full = true;
+        changed.notify_all();
+        while progress.is_full && is_running() {
+            progress = changed.wait(progress).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     /// Takes note of a batch that was committed.
     pub fn note(&self, batch: &Batch) {
         let tokens = batch.entries.iter().flat_map(|e| &e.tokens).map(|t| t.bytes.len());
         let sizes = batch.entries.iter().map(|e| e.bytes.len().saturating_add(INDEXES)).chain(tokens);
-        let written = sizes.fold(0, usize::saturating_add);
-        if self.written.fetch_add(written, Ordering::Relaxed).saturating_add(written) < ROUND {
-            return;
-        }
-        self.written.store(0, Ordering::Relaxed);
-        if let Some(wake) = &self.wake {
-            // A round that has been asked for already is enough.
-            let _ = wake.try_send(());
+        let written = sizes.fold(COMMIT, usize::saturating_add);
+        let (progress, changed) = &*self.shared;
+        let mut progress = lock(progress);
+        progress.waiting = progress.waiting.saturating_add(written);
+        if progress.waiting >= ROUND {
+            changed.notify_all();
         }
     }
 }
 
-fn run(connection: &Connection, woken: &Receiver<()>) {
-    while woken.recv().is_ok() {
+impl Drop for Backfill {
+    /// Ends the thread first, so that the connection that closes last carries the rest and removes the log.
+    fn drop(&mut self) {
+        let (progress, changed) = &*self.shared;
+        lock(progress).is_closed = true;
+        changed.notify_all();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn lock(progress: &Mutex<Progress>) -> MutexGuard<'_, Progress> {
+    progress.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn run(connection: &Connection, (progress, changed): &Shared) {
+    let mut state = lock(progress);
+    while !state.is_closed {
+        if state.waiting < ROUND && !state.is_full {
+            state = changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            continue;
+        }
+        let carried = state.waiting;
+        drop(state);
         // A round that fails is made up for by the next, or by a commit when the log has grown too long.
         let _ = connection.query_row("pragma wal_checkpoint(passive)", [], |_| Ok(()));
+        state = lock(progress);
+        state.waiting = state.waiting.saturating_sub(carried);
+        // Nothing was written meanwhile, so this round has carried all.
+        if state.is_full && state.waiting == 0 {
+            state.is_full = false;
+            changed.notify_all();
+        }
     }
+    state.is_full = false;
+    changed.notify_all();
 }

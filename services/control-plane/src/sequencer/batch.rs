@@ -53,6 +53,7 @@ pub(super) struct Draft {
     batch: Batch,
     pending: Vec<Pending>,
     base: Option<Head>,
+    at: Time,
 }
 
 /// The database did not answer before anything was decided.
@@ -80,6 +81,7 @@ impl Draft {
             batch: Batch { epoch, old_head, ..Batch::default() },
             pending: Vec::with_capacity(jobs.len()),
             base: base.replica.head().copied(),
+            at,
         };
         for job in jobs {
             draft.decide(job, held, at);
@@ -165,6 +167,11 @@ impl Draft {
     /// The log as it is when this is committed.
     pub const fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+
+    /// When it was decided.
+    pub const fn at(&self) -> Time {
+        self.at
     }
 
     pub const fn is_empty(&self) -> bool {

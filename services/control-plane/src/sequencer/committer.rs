@@ -10,12 +10,13 @@ use crate::{
 };
 use domain::Digest;
 use std::{
+    panic::resume_unwind,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, RecvTimeoutError, SyncSender},
     },
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 use storage::{AppendError, Head, Lease};
@@ -24,6 +25,8 @@ use storage::{AppendError, Head, Lease};
 const IDLE: Duration = Duration::from_millis(250);
 /// How long to wait between two looks at a database that does not say whether it has committed.
 const RECHECK: Duration = Duration::from_millis(100);
+/// Seconds after which what was decided is decided again: tokens, grants and days end while a batch waits.
+const STALE: u64 = 5;
 
 /// What the decider asks for.
 pub(super) enum Work {
@@ -48,8 +51,8 @@ impl Committer {
         Self { parts, work, committed, lost, renew_at: clock::instant() }
     }
 
-    /// Commits until the decider has gone, and gives the lease back.
-    pub fn run(mut self) -> Lease {
+    /// Commits until the decider has gone, and gives the lease back. Panics when the decider did.
+    pub fn run(mut self, decider: JoinHandle<()>) -> Lease {
         let _farewell = Farewell(Arc::clone(&self.parts.health));
         loop {
             let work = match self.work.recv_timeout(IDLE) {
@@ -67,6 +70,9 @@ impl Committer {
                     let _ = reply.send(self.committed.clone());
                 }
             }
+        }
+        if let Err(panic) = decider.join() {
+            resume_unwind(panic);
         }
         self.parts.lease
     }
@@ -122,10 +128,11 @@ impl Committer {
         if self.is_stopped() {
             return answer_all(draft.into_jobs(), &Rejected::Stopped);
         }
-        if !draft.continues(&self.committed) {
+        if !draft.continues(&self.committed) || clock::now().since(draft.at()) > STALE {
             return self.decide_again(draft.into_jobs());
         }
         if draft.is_empty() {
+            self.recover();
             return draft.answer();
         }
         let timer = self.parts.metrics.commit_seconds.start_timer();
@@ -189,12 +196,17 @@ impl Committer {
             return answer_all(jobs, &Rejected::Internal);
         }
         while !jobs.is_empty() {
+            self.keep_lease();
             self.decide_again(vec![jobs.remove(0)]);
         }
     }
 
     /// Decides `jobs` on top of what is committed, and commits them.
     fn decide_again(&mut self, jobs: Vec<Job>) {
+        if self.is_stopped() {
+            return answer_all(jobs, &Rejected::Stopped);
+        }
+        self.lost.store(true, Ordering::Release);
         let epoch = self.parts.lease.epoch;
         match Draft::prepare(&self.committed, &mut Held::new(), &self.parts.storage, epoch, jobs, clock::now()) {
             Ok(draft) => self.commit(draft),
@@ -209,7 +221,7 @@ impl Committer {
     /// Asks until the database says whether it has committed.
     fn find_out(&mut self, draft: Draft) {
         loop {
-            match self.parts.storage.head() {
+            match self.parts.storage.settled_head() {
                 Ok(head) if draft.is_committed(head.as_ref()) => return self.publish(draft),
                 Ok(head) if self.is_own(head.as_ref()) => return self.lose(draft, &Rejected::Unavailable),
                 Ok(_) => {

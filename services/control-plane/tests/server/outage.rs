@@ -34,6 +34,43 @@ async fn a_database_that_cannot_be_written_to_loses_nothing_and_stops_no_reads()
     node.restart().await.stop().await;
 }
 
+/// How many batches have been decided.
+async fn decided(node: &Node) -> u64 {
+    let metrics = node.http.get(node.url("/metrics")).send().await.unwrap().text().await.unwrap();
+    let count = metrics.lines().find_map(|line| line.split_once("decide_seconds_count ")).unwrap();
+    count.1.parse().unwrap()
+}
+
+async fn wait_until_decided(node: &Node, batches: u64) {
+    while decided(node).await < batches {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_decided_on_top_of_a_lost_batch_is_decided_again() {
+    let node = Node::ready(10_000).await;
+    let size = node.size().await;
+    let lock = block(&node);
+    let (lost, next) = (node.world.propose(500), node.world.propose(400));
+    let before = decided(&node).await;
+    let later = async {
+        wait_until_decided(&node, before + 1).await;
+        // In one batch, on top of one that will not be committed: another statement, and the lost one's bytes once more.
+        tokio::join!(node.propose(&next), node.propose(&lost))
+    };
+    let first = async {
+        let answer = node.propose(&lost).await;
+        drop(lock);
+        answer
+    };
+    let (first, (next, again)) = tokio::join!(first, later);
+    assert_eq!((first.0, slug(&first.1)), (503, "unavailable"), "{}", first.1);
+    assert_eq!((next.0, again.0), (201, 201), "{} {}", next.1, again.1);
+    assert_eq!(node.size().await, size + 2);
+    node.restart().await.stop().await;
+}
+
 #[tokio::test]
 async fn one_issuer_cannot_crowd_out_the_others() {
     let node = Node::with(|c| (c.limits.in_flight, c.limits.in_flight_per_issuer) = (3, 1)).await;
