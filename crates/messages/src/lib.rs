@@ -24,7 +24,7 @@ pub use keygen::{
 pub use problem::{PROBLEM_BASE, PROBLEM_JSON, Problem, ProblemType};
 pub use replay::{ReplayGuard, Replayed};
 pub use session::{
-    CommitReply, CommitRequest, CommitmentEntry, Freeze, FreezeReply, FreezeScope, NodeStatus, Refusal, RefusalCode,
+    CommitReply, CommitRequest, Freeze, FreezeReply, FreezeScope, MAX_CHECKPOINT, NodeStatus, Refusal, RefusalCode,
     SignReply, SignRequest, SigningSubject, Suite,
 };
 pub use views::{

@@ -1,6 +1,6 @@
 //! Bodies of signing sessions between coordinators and signers.
 
-use crate::Hex;
+use crate::{Envelope, Hex};
 use domain::{Cid, Did, Digest, PluginId, Reason, Time};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -14,6 +14,9 @@ pub enum Suite {
     /// FROST(Ed25519, SHA-512): what is read off chain.
     Ed25519,
 }
+
+/// The longest checkpoint note that travels in a session: one signature of the log's key under the longest origin fits.
+pub const MAX_CHECKPOINT: usize = 1_024;
 
 /// What a quorum signature is about. Every signer computes the message from this and its own state.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -53,6 +56,12 @@ impl SigningSubject {
             Self::DkgTest { suite, .. } => *suite,
         }
     }
+
+    /// SHA-256 of its JSON: names a session, so that what is answered for one subject is good for no other.
+    pub fn digest(&self) -> Digest {
+        // A map with string keys always has a JSON form.
+        Digest::sha256(&serde_json::to_vec(self).unwrap_or_default())
+    }
 }
 
 /// Body of a request for a commitment.
@@ -63,9 +72,13 @@ pub struct CommitRequest {
     pub subject: SigningSubject,
     /// The signer's view of the log must hold this entry; it follows up to it first.
     pub min_seq: u64,
+    /// The longest checkpoint that the coordinator knows of: a note with the signature of the log's key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
 }
 
-/// Body of the answer: a commitment to fresh nonces.
+/// Body of the answer: a commitment to fresh nonces, and how far the signer sees. The coordinator forwards the whole
+/// envelope to everyone who signs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommitReply {
@@ -79,16 +92,12 @@ pub struct CommitReply {
     pub commitment_id: Digest,
     /// The commitment in frost-core's serialisation.
     pub commitment: Hex,
-}
-
-/// One signer's commitment within a set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CommitmentEntry {
-    /// Whose it is: a FROST identifier.
-    pub participant: u16,
-    /// The commitment in frost-core's serialisation.
-    pub commitment: Hex,
+    /// What it was made for: [`SigningSubject::digest`].
+    pub subject: Digest,
+    /// The newest checkpoint that the signer's own copy of the log agrees with: a note with the signature of the log's
+    /// key, at most [`MAX_CHECKPOINT`] bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
 }
 
 /// Body of a request for a share. It holds no message: the signer computes it itself.
@@ -99,8 +108,11 @@ pub struct SignRequest {
     pub subject: SigningSubject,
     /// The epoch of the key that signs.
     pub epoch: u64,
-    /// Everyone who signs, in the order of identifiers.
-    pub commitments: Vec<CommitmentEntry>,
+    /// What everyone who signs has answered to the request for a commitment, as they signed it: a [`CommitReply`] each.
+    pub commitments: Vec<Envelope>,
+    /// The longest checkpoint that the coordinator knows of, from whomever: a note with the signature of the log's key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
 }
 
 /// Body of the answer: a signature share.
@@ -143,8 +155,10 @@ codes! {
     Expired = "expired",
     /// The signer's view of the log is older than its lease.
     StaleView = "stale_view",
-    /// The signer's log does not reach the entry asked for.
+    /// The signer's log does not reach the entry asked for, or is shorter than what the log's key has signed.
     Behind = "behind",
+    /// A participant says it sees a checkpoint that the log's key has not signed.
+    BadView = "bad_view",
     /// The signer's log holds no such proposal.
     UnknownProposal = "unknown_proposal",
     /// The signer's log holds no such change of an escrow contract.
@@ -196,12 +210,15 @@ pub struct Refusal {
     /// The seconds after which asking again makes sense.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
+    /// The newest checkpoint that the signer's own copy of the log agrees with, as in [`CommitReply::checkpoint`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
 }
 
 impl Refusal {
     /// A refusal with nothing but its reason.
     pub fn new(code: RefusalCode, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), culprits: Vec::new(), retry_after: None }
+        Self { code, detail: detail.into(), culprits: Vec::new(), retry_after: None, checkpoint: None }
     }
 }
 

@@ -2,13 +2,14 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use countersign_messages::{
-    Approval, AuditRecord, Base64, CommitReply, CommitRequest, CommitmentEntry, Decision, DkgAccept, DkgAccepted,
-    DkgBegin, DkgConfirm, DkgConfirmed, DkgEcho, DkgFinish, DkgGroupKeys, DkgParticipant, DkgRound1, DkgRound1Reply,
-    DkgRound2, DkgRound2Reply, DkgSealed, Effect, Execution, Freeze, FreezeReply, FreezeScope, Health, Hex,
-    LogEntryView, NodeStatus, PageOf, Problem, ProblemType, ProposalStatus, ProposalView, Refusal, RefusalCode,
-    SignReply, SignRequest, SigningSubject, Stage, SubmitReply, Suite, Violation,
+    Approval, AuditRecord, Base64, CommitReply, CommitRequest, Decision, DkgAccept, DkgAccepted, DkgBegin, DkgConfirm,
+    DkgConfirmed, DkgEcho, DkgFinish, DkgGroupKeys, DkgParticipant, DkgRound1, DkgRound1Reply, DkgRound2,
+    DkgRound2Reply, DkgSealed, Effect, Envelope, Execution, Freeze, FreezeReply, FreezeScope, Health, Hex,
+    LogEntryView, NodeStatus, Nonce, PageOf, Problem, ProblemType, ProposalStatus, ProposalView, Refusal, RefusalCode,
+    Seal, SignReply, SignRequest, SigningSubject, Stage, SubmitReply, Suite, Violation, paths,
 };
 use domain::{Address, ChainId, Cid, Did, Digest, EscrowDomain, PayoutAuthorisation, Time};
+use ed25519_dalek::SigningKey;
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
 
@@ -40,6 +41,13 @@ fn shape<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T) -> Stri
     text
 }
 
+/// An answer as a node signs it.
+fn answer<T: Serialize>(body: &T) -> Envelope {
+    let (path, at, nonce) = (paths::SESSION_COMMIT, Time::from_unix(1_800_000_000), Nonce([4; 16]));
+    let seal = Seal { path, to: did(), at, nonce, in_reply_to: Some(digest()) };
+    Envelope::seal(&SigningKey::from_bytes(&[3; 32]), &seal, body).unwrap()
+}
+
 #[test]
 fn subjects() {
     let all = [
@@ -55,20 +63,27 @@ fn subjects() {
 #[test]
 fn sessions() {
     let subject = SigningSubject::Checkpoint { note: "origin\n7\n…\n".to_owned() };
-    let commitments = vec![CommitmentEntry { participant: 1, commitment: hex(2) }];
+    let note = Some("origin\n8\n…\n".to_owned());
+    let commit = CommitReply {
+        participant: 1,
+        epoch: 1,
+        suite: Suite::Ed25519,
+        commitment_id: digest(),
+        commitment: hex(2),
+        subject: subject.digest(),
+        checkpoint: None,
+    };
+    let commitments = vec![answer(&commit)];
     let shapes = [
-        shape(&CommitRequest { subject: subject.clone(), min_seq: 6 }),
-        shape(&CommitReply {
-            participant: 1,
-            epoch: 1,
-            suite: Suite::Ed25519,
-            commitment_id: digest(),
-            commitment: hex(2),
-        }),
-        shape(&SignRequest { subject, epoch: 1, commitments }),
+        shape(&CommitRequest { subject: subject.clone(), min_seq: 6, checkpoint: None }),
+        shape(&CommitRequest { subject: subject.clone(), min_seq: 6, checkpoint: note.clone() }),
+        shape(&commit),
+        shape(&CommitReply { checkpoint: note.clone(), ..commit }),
+        shape(&SignRequest { subject, epoch: 1, commitments, checkpoint: note.clone() }),
         shape(&SignReply { participant: 1, share: hex(3), message: digest() }),
         shape(&Refusal::new(RefusalCode::StaleView, "the newest checkpoint is 75 s old")),
         shape(&Refusal { culprits: vec![3], retry_after: Some(5), ..Refusal::new(RefusalCode::DkgFailed, "x") }),
+        shape(&Refusal { checkpoint: note, ..Refusal::new(RefusalCode::Frozen, "x") }),
     ];
     insta::assert_snapshot!("sessions", shapes.join("\n"));
 }

@@ -143,6 +143,14 @@ impl<C: Ciphersuite> Coordinator<C> {
         self.advance()
     }
 
+    /// `from` is proven wrong by something that came beside its commitment or share; it is asked nothing more.
+    pub fn convict(&mut self, from: ParticipantId) -> Vec<Request> {
+        if let Some(standing) = self.standing.get_mut(&from) {
+            *standing = Standing::Culprit;
+        }
+        self.advance()
+    }
+
     /// Who is slow is not waited for any longer, but may still answer: everyone who has delivered is asked for a new
     /// commitment, so that an attempt without the slow ones can start.
     pub fn hurry(&mut self) -> Vec<Request> {

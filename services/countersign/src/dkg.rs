@@ -124,6 +124,7 @@ impl Run<'_> {
             epoch: self.ceremony.epoch,
             group,
             signers: ids.into_iter().zip(self.nodes.iter().cloned()).collect(),
+            horizon: None,
         };
         let subject = SigningSubject::DkgTest { ceremony: self.id, suite };
         let gathered = gather(&panel, &subject, message.as_bytes().to_vec(), 0, TEST).await;

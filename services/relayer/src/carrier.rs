@@ -6,6 +6,7 @@ use crate::{
     gas_account::Sent,
     gather::{Early, Gathered, Patience, Unsigned, ask_early, gather_with},
     hold_off::HoldOff,
+    horizon::Horizon,
     observability::{Event, Observability},
     places::{Place, Places},
     quorum::{Quorum, QuorumError},
@@ -45,6 +46,7 @@ pub(crate) struct Carrier {
     /// Something changed that may let a change of an escrow contract go on.
     pub administered: Notify,
     pub quorum: RwLock<Option<Arc<Quorum>>>,
+    pub horizon: Arc<Horizon>,
     pub tenants: RwLock<BTreeMap<(ChainId, Address), Tenant>>,
     pub hold_off: HoldOff,
     pub places: Places,
@@ -273,15 +275,15 @@ impl Carrier {
         Ok(signature)
     }
 
-    /// Hands in the proof that signers sent wrong shares.
+    /// Hands in the proof that signers sent something wrong.
     pub(crate) async fn denounce(&self, epoch: u64, proposal: Option<Cid>, outcome: &Result<Gathered, Unsigned>) {
-        let bad_shares = match outcome {
-            Ok(gathered) => &gathered.bad_shares,
-            Err(unsigned) => &unsigned.bad_shares,
+        let culprits = match outcome {
+            Ok(gathered) => &gathered.culprits,
+            Err(unsigned) => &unsigned.culprits,
         };
-        for bad in bad_shares {
-            self.observed.count(Event::BadShare);
-            self.reporter.evidence(epoch, proposal, bad).await;
+        for culprit in culprits {
+            self.observed.count(Event::Culprit);
+            self.reporter.evidence(epoch, proposal, culprit).await;
         }
     }
 
@@ -451,7 +453,7 @@ impl Carrier {
         let Some(view) = self.plane.quorum().await? else { return Ok(None) };
         let mut current = self.quorum.write().await;
         if current.as_ref().is_none_or(|q| q.view != view) {
-            *current = Some(Arc::new(Quorum::open(view, &self.identity, &self.ambient)?));
+            *current = Some(Arc::new(Quorum::open(view, &self.identity, &self.ambient, &self.horizon)?));
         }
         Ok(current.clone())
     }

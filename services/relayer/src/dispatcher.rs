@@ -104,6 +104,7 @@ impl Dispatcher {
                     None => return Ok(()),
                     Some(Err(error)) => return Err(error),
                     Some(Ok(FollowEvent::Checkpoint(note))) => {
+                        self.carrier.horizon.hear(&note);
                         self.notes.send_replace(Some(note));
                     }
                     Some(Ok(FollowEvent::Entry(entry))) => self.entry(&entry).await,

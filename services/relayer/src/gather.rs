@@ -1,9 +1,9 @@
+use crate::horizon::Horizon;
 use client::{ClientError, Exchange, SignerClient};
 use domain::Digest;
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use messages::{
-    CommitReply, CommitRequest, CommitmentEntry, Envelope, Hex, RefusalCode, SignReply, SignRequest, SigningSubject,
-    paths,
+    CommitReply, CommitRequest, Envelope, Refusal, RefusalCode, SignReply, SignRequest, SigningSubject, paths,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,7 +21,12 @@ pub struct Panel<C: Ciphersuite> {
     pub group: GroupKey<C>,
     /// How each participant is asked.
     pub signers: BTreeMap<ParticipantId, Arc<SignerClient>>,
+    /// How far the log is known to go; `None` where no log is involved, as when new keys are tested.
+    pub horizon: Option<Arc<Horizon>>,
 }
+
+/// The largest answer to a request for a commitment, so that those of all signers fit into one request.
+const MAX_ANSWER: usize = 2 * messages::MAX_CHECKPOINT;
 
 /// How long to wait for whom.
 #[derive(Clone, Copy, Debug)]
@@ -40,11 +45,13 @@ impl Default for Patience {
     }
 }
 
-/// A participant's own signed message with a share that does not verify.
+/// A participant and its own signed message, which proves it wrong.
 #[derive(Clone, Debug)]
-pub struct BadShare {
+pub struct Culprit {
     /// Who sent it.
     pub participant: ParticipantId,
+    /// What is wrong, for people.
+    pub reason: &'static str,
     /// What it signed.
     pub envelope: Envelope,
 }
@@ -55,7 +62,7 @@ pub struct Gathered {
     /// 65 bytes for secp256k1, 64 for Ed25519; verified.
     pub signature: Vec<u8>,
     /// Proven lies.
-    pub bad_shares: Vec<BadShare>,
+    pub culprits: Vec<Culprit>,
 }
 
 /// There is no signature now.
@@ -69,7 +76,7 @@ pub struct Unsigned {
     /// Digests of other messages that signers computed: they see another state than the one asked about.
     pub differing: Vec<(ParticipantId, Digest)>,
     /// Proven lies.
-    pub bad_shares: Vec<BadShare>,
+    pub culprits: Vec<Culprit>,
 }
 
 /// Commitments that are being asked for before the message is known.
@@ -93,7 +100,15 @@ struct Session<'a, C: Ciphersuite> {
     coordinator: Coordinator<C>,
     refusals: Vec<(ParticipantId, RefusalCode)>,
     differing: Vec<(ParticipantId, Digest)>,
-    bad_shares: Vec<BadShare>,
+    culprits: Vec<Culprit>,
+    /// Each commitment as its maker signed it.
+    answers: BTreeMap<(ParticipantId, Vec<u8>), Envelope>,
+    /// The size of the longest log that the signers of each attempt were told of, and so have followed before they sign.
+    told: BTreeMap<SessionNumber, u64>,
+    /// The size of the longest log of which a signer says that it rules the signature out.
+    objection: Option<u64>,
+    /// The attempt that a share came for last.
+    last: SessionNumber,
 }
 
 /// Gathers one signature of the group over `message`, asking all signers at once and the first t of them to sign.
@@ -130,10 +145,17 @@ pub(crate) async fn gather_with<C: Ciphersuite>(
         coordinator,
         refusals: Vec::new(),
         differing: Vec::new(),
-        bad_shares: Vec::new(),
+        culprits: Vec::new(),
+        answers: BTreeMap::new(),
+        told: BTreeMap::new(),
+        objection: None,
+        last: 0,
     };
     match tokio::time::timeout(patience.total, session.conduct(requests, early.asked)).await {
-        Ok(Ok(signature)) => Ok(Gathered { signature, bad_shares: session.bad_shares }),
+        Ok(Ok(_)) if session.is_outrun() => {
+            Err(session.unsigned("a signer that sees more of the log than those who signed refuses".to_owned()))
+        }
+        Ok(Ok(signature)) => Ok(Gathered { signature, culprits: session.culprits }),
         Ok(Err(failure)) => Err(session.unsigned(failure.to_string())),
         Err(_) => Err(session.unsigned("signers did not answer in time".to_owned())),
     }
@@ -148,7 +170,7 @@ pub(crate) fn ask_early<C: Ciphersuite>(
 ) -> Early {
     let mut early = Early::default();
     for (id, signer) in &panel.signers {
-        let (id, body) = (*id, CommitRequest { subject: subject.clone(), min_seq });
+        let (id, body) = (*id, panel.commit_request(subject, min_seq));
         let task = tokio::spawn(commit(id, Some(signer.clone()), body, timeout));
         early.from.insert(id);
         early.asked.push(Box::pin(async move {
@@ -170,6 +192,13 @@ async fn commit(
 
 fn unknown() -> ClientError {
     ClientError::Malformed("no address for this participant".to_owned())
+}
+
+impl<C: Ciphersuite> Panel<C> {
+    fn commit_request(&self, subject: &SigningSubject, min_seq: u64) -> CommitRequest {
+        let checkpoint = self.horizon.as_ref().and_then(|h| h.longest());
+        CommitRequest { subject: subject.clone(), min_seq, checkpoint }
+    }
 }
 
 impl<C: Ciphersuite> Session<'_, C> {
@@ -194,22 +223,23 @@ impl<C: Ciphersuite> Session<'_, C> {
         }
     }
 
-    fn ask(&self, request: Request) -> BoxFuture<'static, Answer> {
+    fn ask(&mut self, request: Request) -> BoxFuture<'static, Answer> {
         let timeout = self.patience.request;
         let (Request::Commit { to } | Request::Sign { to, .. }) = &request;
         let (to, signer) = (*to, self.panel.signers.get(to).cloned());
         match request {
             Request::Commit { .. } => {
-                let body = CommitRequest { subject: self.subject.clone(), min_seq: self.min_seq };
+                let body = self.panel.commit_request(self.subject, self.min_seq);
                 Box::pin(commit(to, signer, body, timeout))
             }
             Request::Sign { session, commitments, .. } => {
-                let entry = |(id, bytes): (ParticipantId, Vec<u8>)| CommitmentEntry {
-                    participant: id.get(),
-                    commitment: Hex(bytes),
-                };
-                let commitments = commitments.into_iter().map(entry).collect();
-                let body = SignRequest { subject: self.subject.clone(), epoch: self.panel.epoch, commitments };
+                let checkpoint = self.panel.horizon.as_ref().and_then(|h| {
+                    self.told.entry(session).or_insert_with(|| h.size());
+                    h.longest()
+                });
+                let commitments = commitments.iter().filter_map(|made| self.answers.get(made).cloned()).collect();
+                let subject = self.subject.clone();
+                let body = SignRequest { subject, epoch: self.panel.epoch, commitments, checkpoint };
                 Box::pin(async move {
                     let Some(signer) = signer else { return Answer::Share(to, session, Err(unknown())) };
                     Answer::Share(to, session, signer.ask(paths::SESSION_SIGN, &body, timeout).await)
@@ -220,26 +250,49 @@ impl<C: Ciphersuite> Session<'_, C> {
 
     fn take(&mut self, answer: Answer) -> Vec<Request> {
         match answer {
-            Answer::Commitment(from, Ok(exchange)) => {
-                let reply = exchange.reply;
-                let fits = reply.participant == from.get()
-                    && reply.epoch == self.panel.epoch
-                    && reply.suite == self.subject.suite();
-                if fits {
-                    self.coordinator.commitment(from, &reply.commitment.0)
-                } else {
-                    self.coordinator.failed(from)
-                }
-            }
+            Answer::Commitment(from, Ok(exchange)) => self.commitment(from, exchange),
             Answer::Share(from, session, Ok(exchange)) => self.share(from, session, exchange),
             Answer::Commitment(from, Err(error)) | Answer::Share(from, _, Err(error)) => {
                 tracing::debug!(participant = from.get(), %error, "signer gave no answer");
                 if let ClientError::Refused(refusal) = &error {
-                    self.refusals.push((from, refusal.code));
+                    self.refused(from, refusal);
                 }
                 self.coordinator.failed(from)
             }
         }
+    }
+
+    fn commitment(&mut self, from: ParticipantId, exchange: Exchange<CommitReply>) -> Vec<Request> {
+        let Exchange { reply, envelope, .. } = exchange;
+        let says = (reply.participant, reply.epoch, reply.suite, reply.subject);
+        let asked = (from.get(), self.panel.epoch, self.subject.suite(), self.subject.digest());
+        if says != asked || envelope.body.0.len() > MAX_ANSWER {
+            return self.coordinator.failed(from);
+        }
+        if let (Some(horizon), Some(note)) = (&self.panel.horizon, &reply.checkpoint)
+            && horizon.hear(note).is_none()
+        {
+            let reason = "sees a checkpoint that the log's key has not signed";
+            self.culprits.push(Culprit { participant: from, reason, envelope });
+            return self.coordinator.convict(from);
+        }
+        self.answers.insert((from, reply.commitment.0.clone()), envelope);
+        self.coordinator.commitment(from, &reply.commitment.0)
+    }
+
+    fn refused(&mut self, from: ParticipantId, refusal: &Refusal) {
+        use RefusalCode::{Frozen, NotApproved, Revoked, Settled};
+        self.refusals.push((from, refusal.code));
+        let size = self.panel.horizon.as_ref().zip(refusal.checkpoint.as_ref()).and_then(|(h, note)| h.hear(note));
+        if matches!(refusal.code, Frozen | NotApproved | Revoked | Settled) {
+            self.objection = self.objection.max(size);
+        }
+    }
+
+    /// Whether somebody who sees further than those who signed says that they must not. They learn what it sees and are
+    /// asked again; a false objection holds nothing up once they have seen as much.
+    fn is_outrun(&self) -> bool {
+        self.objection > self.told.get(&self.last).copied()
     }
 
     fn share(&mut self, from: ParticipantId, session: SessionNumber, exchange: Exchange<SignReply>) -> Vec<Request> {
@@ -250,14 +303,16 @@ impl<C: Ciphersuite> Session<'_, C> {
             return self.coordinator.failed(from);
         }
         let known = self.coordinator.culprits().len();
+        self.last = session;
         let requests = self.coordinator.share(from, session, &reply.share.0);
         if self.coordinator.culprits().len() > known {
-            self.bad_shares.push(BadShare { participant: from, envelope: exchange.envelope });
+            let reason = "signature share does not verify";
+            self.culprits.push(Culprit { participant: from, reason, envelope: exchange.envelope });
         }
         requests
     }
 
     fn unsigned(self, failure: String) -> Unsigned {
-        Unsigned { failure, refusals: self.refusals, differing: self.differing, bad_shares: self.bad_shares }
+        Unsigned { failure, refusals: self.refusals, differing: self.differing, culprits: self.culprits }
     }
 }

@@ -17,6 +17,7 @@ mod fees;
 mod gas_account;
 mod gather;
 mod hold_off;
+mod horizon;
 mod observability;
 mod places;
 mod quorum;
@@ -25,5 +26,6 @@ mod service;
 
 pub use config::{ChainConfig, Config, OpenError, Settings};
 pub use gas_account::wallet_address;
-pub use gather::{BadShare, Gathered, Panel, Patience, Unsigned, gather};
+pub use gather::{Culprit, Gathered, Panel, Patience, Unsigned, gather};
+pub use horizon::Horizon;
 pub use service::{RunError, run};

@@ -1,4 +1,4 @@
-use crate::gather::Panel;
+use crate::{gather::Panel, horizon::Horizon};
 use client::{Ambient, ClientError, QuorumView, SignerClient};
 use domain::Did;
 use keyfile::Identity;
@@ -29,7 +29,12 @@ pub(crate) struct Quorum {
 
 impl Quorum {
     /// Opens the public packages in `view` and connects to its signers.
-    pub(crate) fn open(view: QuorumView, identity: &Identity, ambient: &Ambient) -> Result<Self, QuorumError> {
+    pub(crate) fn open(
+        view: QuorumView,
+        identity: &Identity,
+        ambient: &Ambient,
+        horizon: &Arc<Horizon>,
+    ) -> Result<Self, QuorumError> {
         let epoch = view.epoch;
         let mismatch = || QuorumError::Mismatch { epoch };
         let secp256k1 = GroupKey::from_bytes(&view.packages.secp256k1.0).map_err(|_| mismatch())?;
@@ -43,8 +48,9 @@ impl Quorum {
             let signer = SignerClient::new(member.url.clone(), member.node, identity.clone(), ambient.clone())?;
             signers.insert(id, Arc::new(signer));
         }
-        let secp256k1 = Panel { epoch, group: secp256k1, signers: signers.clone() };
-        Ok(Self { view, secp256k1, ed25519: Panel { epoch, group: ed25519, signers } })
+        let horizon = Some(horizon.clone());
+        let secp256k1 = Panel { epoch, group: secp256k1, signers: signers.clone(), horizon: horizon.clone() };
+        Ok(Self { view, secp256k1, ed25519: Panel { epoch, group: ed25519, signers, horizon } })
     }
 }
 

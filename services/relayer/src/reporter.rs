@@ -1,4 +1,4 @@
-use crate::{backoff::Backoff, chain::Receipt, gather::BadShare};
+use crate::{backoff::Backoff, chain::Receipt, gather::Culprit};
 use client::{ClientError, ControlPlane, SpeakError, Speaker};
 use domain::{Cid, Did, Digest};
 use messages::{Hex, ProblemType};
@@ -75,12 +75,11 @@ impl Reporter {
         self.say("/execution/reverted", tenant, &Reverted { proposal, transaction, block, reason }).await;
     }
 
-    /// A signer signed a share that is wrong.
-    pub(crate) async fn evidence(&self, epoch: u64, proposal: Option<Cid>, bad: &BadShare) {
-        let culprit = bad.participant.get();
-        tracing::warn!(culprit, epoch, node = %bad.envelope.from, "a signer sent a share that does not verify");
-        let Ok(message) = serde_json::to_string(&bad.envelope) else { return };
-        let reason = "signature share does not verify".to_owned();
+    /// A signer signed something that is wrong.
+    pub(crate) async fn evidence(&self, epoch: u64, proposal: Option<Cid>, proven: &Culprit) {
+        let (culprit, reason) = (proven.participant.get(), proven.reason.to_owned());
+        tracing::warn!(culprit, epoch, node = %proven.envelope.from, reason, "a signer is proven wrong");
+        let Ok(message) = serde_json::to_string(&proven.envelope) else { return };
         self.say("/signer/evidence", self.operator, &Evidence { culprit, epoch, proposal, reason, message }).await;
     }
 

@@ -2,15 +2,15 @@
 //! so it can stop a ceremony and not change it.
 
 use crate::{
-    ENVELOPE_TOLERANCE, Node,
+    FORWARDED_TOLERANCE, Node,
     sealing::{self, Route},
     session,
 };
 use domain::{Digest, Time};
 use messages::{
-    CommitReply, CommitmentEntry, DkgAccept, DkgAccepted, DkgBegin, DkgConfirm, DkgConfirmed, DkgEcho, DkgFinish,
-    DkgGroupKeys, DkgRound1, DkgRound1Reply, DkgRound2, DkgRound2Reply, DkgSealed, Envelope, Hex, Refusal, RefusalCode,
-    SignReply, Suite, paths,
+    CommitReply, DkgAccept, DkgAccepted, DkgBegin, DkgConfirm, DkgConfirmed, DkgEcho, DkgFinish, DkgGroupKeys,
+    DkgRound1, DkgRound1Reply, DkgRound2, DkgRound2Reply, DkgSealed, Envelope, Hex, Refusal, RefusalCode, SignReply,
+    SignRequest, SigningSubject, Suite, paths,
 };
 use rand_core::OsRng;
 use serde::de::DeserializeOwned;
@@ -217,33 +217,44 @@ impl Ceremonies {
     }
 
     /// A commitment for the test signature.
-    pub fn commit(&self, ceremony: &Digest, suite: Suite) -> Result<CommitReply, Refusal> {
+    pub fn commit(&self, subject: &SigningSubject) -> Result<CommitReply, Refusal> {
+        let SigningSubject::DkgTest { ceremony, suite } = subject else { return wrong_step() };
         self.with(ceremony, |running| {
-            let (me, epoch) = (running.me.get(), running.roster.epoch());
+            let (me, epoch) = (running.me, running.roster.epoch());
             let Step::Testing(untested) = &mut running.step else { return wrong_step() };
             let made = untested.commit(&mut OsRng).map_err(|e| bad(e.to_string()))?;
             let commitment = match suite {
                 Suite::Secp256k1 => made.secp256k1,
                 Suite::Ed25519 => made.ed25519,
             };
-            Ok(session::reply(me, epoch, suite, commitment))
+            Ok(session::reply(me, epoch, subject, commitment))
         })
     }
 
     /// A share of the test signature.
-    pub fn sign(&self, ceremony: &Digest, suite: Suite, entries: &[CommitmentEntry]) -> Result<SignReply, Refusal> {
+    pub fn sign(&self, node: &Node, request: &SignRequest) -> Result<SignReply, Refusal> {
+        let SigningSubject::DkgTest { ceremony, suite } = &request.subject else { return wrong_step() };
+        let subject = request.subject.digest();
         self.with(ceremony, |running| {
+            let made: BTreeMap<_, CommitReply> = running.open(
+                node,
+                &request.commitments,
+                paths::SESSION_COMMIT,
+                |r: &CommitReply| (r.subject, r.participant),
+                &subject,
+            )?;
+            let made: Vec<_> = made.into_iter().map(|(id, reply)| (id.get(), reply.commitment)).collect();
             let me = running.me.get();
             let Step::Testing(untested) = &mut running.step else { return wrong_step() };
             let message = |m: Result<Digest, DkgError>| m.map_err(|e| failed(&e));
             let (share, message) = match suite {
                 Suite::Secp256k1 => {
-                    let set = session::commitments(untested.groups().secp256k1, entries)?;
+                    let set = session::commitments(untested.groups().secp256k1, &made)?;
                     let message = message(dkg::test_message(ceremony, untested.groups().secp256k1))?;
                     (untested.sign_secp256k1(&set).map_err(|e| failed(&e))?, message)
                 }
                 Suite::Ed25519 => {
-                    let set = session::commitments(untested.groups().ed25519, entries)?;
+                    let set = session::commitments(untested.groups().ed25519, &made)?;
                     let message = message(dkg::test_message(ceremony, untested.groups().ed25519))?;
                     (untested.sign_ed25519(&set).map_err(|e| failed(&e))?, message)
                 }
@@ -282,7 +293,7 @@ impl Running {
         for envelope in envelopes {
             let sender = self.roster.by_node(&envelope.from).ok_or_else(|| bad("an answer of a stranger"))?;
             let opened = envelope
-                .open_forwarded::<T>(&sender.node, path, node.ambient.now(), ENVELOPE_TOLERANCE.saturating_mul(5))
+                .open_forwarded::<T>(&sender.node, path, node.ambient.now(), FORWARDED_TOLERANCE)
                 .map_err(|e| bad(format!("participant {}: {e}", sender.id)))?;
             let body = opened.into_body();
             if says(&body) != (*ceremony, sender.id.get()) {

@@ -2,7 +2,7 @@
 
 mod verifying;
 
-use crate::{Node, StartError};
+use crate::{Node, StartError, view::Fork};
 use client::FollowEvent;
 use domain::{Cid, Did, Digest, Time};
 use futures_util::StreamExt;
@@ -19,6 +19,8 @@ use storage::{Batch, NewEntry, NewTile, NewToken, Storage};
 use tokio::sync::{mpsc, oneshot, watch};
 use ucan::{Delegation, Verified};
 use verifying::Verifying;
+
+pub(crate) use verifying::halt;
 
 /// Entries verified and stored in one transaction, at most.
 const BATCH: usize = 512;
@@ -204,8 +206,9 @@ impl Follower {
                 return Err(Stop::Storage(describe(&error)));
             }
             // Published first: a freeze is held by the view or by the node itself at every moment.
-            node.view.publish(self.replica.clone(), roots);
+            let published = node.view.publish(self.replica.clone(), roots);
             node.freezes.forget_logged(batch.entries.iter().map(|e| e.statement));
+            published?;
         }
         stop.map_or(Ok(()), Err)
     }
@@ -265,10 +268,10 @@ impl Follower {
                 Err(diverged(format!("the log signed another root of size {} than its entries have", verified.size)))
             }
             Some(_) => {
-                node.view.confirm(verified.time.min(node.ambient.now()));
+                node.view.confirm(verified.time.min(node.ambient.now()), text);
                 Ok(())
             }
-            None => Ok(()),
+            None => Ok(node.view.hear(&verified, text)?),
         }
     }
 }
@@ -298,6 +301,12 @@ impl From<TakeError> for StartError {
             TakeError::Diverged(error) => Self::Log(error),
             TakeError::Storage(error) => Self::Storage(error),
         }
+    }
+}
+
+impl From<Fork> for Stop {
+    fn from(fork: Fork) -> Self {
+        Self::Diverged { reason: fork.reason, line: fork.evidence }
     }
 }
 

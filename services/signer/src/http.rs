@@ -200,6 +200,12 @@ async fn ready(State(node): State<Shared>) -> Response {
     if !status.fresh {
         return problem(ProblemType::Unavailable, "the view of the log is older than its lease");
     }
+    if let Some(size) = node.view.beyond() {
+        return problem(
+            ProblemType::Unavailable,
+            format!("the log has {size} entries; some of them have not come here"),
+        );
+    }
     "ready".into_response()
 }
 

@@ -5,6 +5,9 @@
 //! payout is signed only through [`ledger::Permit`], a change of an escrow contract through
 //! [`ledger::AdministrationPermit`].
 //!
+//! **Invariant:** nothing is signed while this node's log is shorter than one that the log's key has signed, whoever
+//! showed the signature.
+//!
 //! **Invariant:** nonces live in memory; an intent, or a contract's nonce, is locked to its digest in the database before
 //! the first share.
 
@@ -14,6 +17,7 @@ mod config;
 mod dkg;
 mod follow;
 mod freeze;
+mod heard;
 mod http;
 mod keys;
 mod sealing;
@@ -37,6 +41,9 @@ use tokio::{net::TcpListener, task::JoinHandle};
 
 /// Envelopes older or newer than this are refused.
 pub(crate) const ENVELOPE_TOLERANCE: u64 = 60;
+/// Answers that a coordinator forwards may differ more: each was within the tolerance of the coordinator's clock, which
+/// is within that of this node's, and a session or the step of a ceremony lies in between.
+pub(crate) const FORWARDED_TOLERANCE: u64 = ENVELOPE_TOLERANCE.saturating_mul(5);
 /// Requests of one coordinator within the tolerance: hundreds of sessions a second.
 const ENVELOPES_PER_SENDER: NonZeroUsize = NonZeroUsize::MIN.saturating_add(65_535);
 

@@ -1,27 +1,26 @@
 //! Signing sessions: a commitment first, then a share of a message that this node computes from its own state.
 
 use crate::{
-    Node,
+    FORWARDED_TOLERANCE, Node,
     clearance::{Asked, Clearance},
+    heard::{self, behind, catch_up, hear},
     keys::Shares,
 };
 use domain::{Cid, Digest};
 use ledger::{Hold, Permit};
-use log::{Checkpoint, Note};
-use messages::{CommitReply, CommitRequest, Hex, Refusal, RefusalCode, SignReply, SignRequest, SigningSubject, Suite};
+use log::Checkpoint;
+use messages::{CommitReply, CommitRequest, Hex, Refusal, RefusalCode, SignReply, SignRequest, SigningSubject, paths};
 use rand_core::OsRng;
 use std::{
+    collections::BTreeSet,
     num::NonZeroUsize,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 use storage::LockOutcome;
 use threshold::{
-    Ciphersuite, Commitment, CommitmentSet, Ed25519, GroupKey, NoncePool, ParticipantId, Secp256k1, SignError,
+    Ciphersuite, Commitment, CommitmentSet, Ed25519, GroupKey, KeyShare, NoncePool, ParticipantId, Secp256k1, SignError,
 };
 
-/// How long a request waits for the entry that it is about.
-const PATIENCE: Duration = Duration::from_secs(3);
 /// Open commitments per suite; the oldest go first, and their coordinators ask again.
 const COMMITMENTS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4_095);
 
@@ -70,11 +69,6 @@ fn on_sign_error(error: &SignError) -> Refusal {
     Refusal::new(code, error.to_string())
 }
 
-/// Names a session: commitments made for one subject sign no other.
-fn session(subject: &SigningSubject) -> Digest {
-    Digest::sha256(&serde_json::to_vec(subject).unwrap_or_default())
-}
-
 fn shares(node: &Node) -> Result<(u64, Arc<Shares>), Refusal> {
     let replica = node.view.replica();
     let none = || Refusal::new(RefusalCode::NoKey, "no share of the active quorum's key is held here");
@@ -84,7 +78,8 @@ fn shares(node: &Node) -> Result<(u64, Arc<Shares>), Refusal> {
 
 pub(crate) fn alive(node: &Node) -> Result<(), Refusal> {
     let reason = node.view.halted().map(str::to_owned).or_else(|| node.view.suspected());
-    reason.map_or(Ok(()), |reason| refuse(RefusalCode::Diverged, reason))
+    reason.map_or(Ok(()), |reason| refuse(RefusalCode::Diverged, reason))?;
+    node.view.beyond().map_or(Ok(()), |size| Err(behind(size)))
 }
 
 /// The gate: the ledger's permit, unless a freeze reached this node directly.
@@ -102,88 +97,154 @@ pub(crate) fn permit(node: &Node, proposal: &Cid) -> Result<Permit, Refusal> {
 }
 
 /// The checkpoint that a note is about, if this node's own tree has had its root.
-fn own_checkpoint(node: &Node, note: &str) -> Result<Checkpoint, Refusal> {
+async fn own_checkpoint(node: &Arc<Node>, note: &str) -> Result<Checkpoint, Refusal> {
     alive(node)?;
-    let malformed = |e: log::NoteError| Refusal::new(RefusalCode::BadCommitments, e.to_string());
-    let note = Note::parse(note).map_err(malformed)?;
-    let replica = node.view.replica();
-    let behind = || Refusal::new(RefusalCode::Behind, "no checkpoint of this log and size is known here");
-    let origin = replica.state().origin().ok_or_else(behind)?;
-    let name = replica::key_name(origin).ok_or_else(behind)?;
-    let key = log::NoteKey::new(name.clone(), &origin.sequencer).map_err(|_| behind())?;
-    let checkpoint = note.verify(&name, &[key]).map_err(|_| behind())?.into_inner();
+    let unknown = || Refusal::new(RefusalCode::Behind, "no checkpoint of this log and size is known here");
+    let checkpoint = heard::checkpoint(node.view.replica().state(), note).ok_or_else(unknown)?;
     if checkpoint.time > node.ambient.now().plus(crate::ENVELOPE_TOLERANCE) {
         return refuse(RefusalCode::StaleView, "the checkpoint is from the future");
     }
     match node.view.root_at(checkpoint.size) {
         Some(root) if root == checkpoint.root => Ok(checkpoint),
-        Some(_) => refuse(RefusalCode::Diverged, "this node's tree has another root at that size"),
-        None => Err(behind()),
+        Some(_) => match node.view.hear(&checkpoint, note) {
+            Err(fork) => Err(heard::part(node, fork).await),
+            Ok(()) => Err(unknown()),
+        },
+        None => Err(unknown()),
     }
+}
+
+/// Adds to a refusal how far this node sees: others may see less, and sign what they should not.
+fn with_view(node: &Node) -> impl FnOnce(Refusal) -> Refusal + '_ {
+    |refusal| Refusal { checkpoint: node.view.confirmed(), ..refusal }
 }
 
 pub(crate) async fn commit(node: &Arc<Node>, request: CommitRequest) -> Result<CommitReply, Refusal> {
-    if !node.view.reach(request.min_seq.saturating_add(1), PATIENCE).await {
-        return refuse(RefusalCode::Behind, "the log has not reached that entry here");
-    }
-    // The first key generation is tested before there is any quorum.
-    if let SigningSubject::DkgTest { ceremony, suite } = &request.subject {
-        return node.ceremonies.commit(ceremony, *suite);
-    }
-    let (epoch, shares) = shares(node)?;
-    let session = Some(session(&request.subject));
-    let made: Result<(u16, Commitment), SignError> = match &request.subject {
-        SigningSubject::Intent { proposal } => commit_on_chain(node, &shares, session, Asked::Payout(*proposal))?,
+    let made = match &request.subject {
+        // The first key generation is tested before there is any quorum, or any log.
+        SigningSubject::DkgTest { .. } => return node.ceremonies.commit(&request.subject),
+        SigningSubject::Intent { proposal } => commit_on_chain(node, &request, Asked::Payout(*proposal)).await,
         SigningSubject::Administration { administration } => {
-            commit_on_chain(node, &shares, session, Asked::Administration(*administration))?
+            commit_on_chain(node, &request, Asked::Administration(*administration)).await
         }
-        SigningSubject::Checkpoint { note } => {
-            own_checkpoint(node, note)?;
-            let mut pool = node.sessions.ed25519.lock().unwrap_or_else(PoisonError::into_inner);
-            pool.commit(&shares.ed25519, session, &mut OsRng).map(|c| (shares.ed25519.id().get(), c))
-        }
-        SigningSubject::DkgTest { ceremony, suite } => return node.ceremonies.commit(ceremony, *suite),
+        SigningSubject::Checkpoint { note } => commit_checkpoint(node, &request, note).await,
     };
-    let (participant, commitment) = made.map_err(|e| on_sign_error(&e))?;
-    Ok(reply(participant, epoch, request.subject.suite(), commitment))
+    made.map_err(with_view(node))
 }
 
-fn commit_on_chain(
-    node: &Node,
-    shares: &Shares,
-    session: Option<Digest>,
-    asked: Asked,
-) -> Result<Result<(u16, Commitment), SignError>, Refusal> {
+async fn commit_on_chain(node: &Arc<Node>, request: &CommitRequest, asked: Asked) -> Result<CommitReply, Refusal> {
+    follow_up(node, request).await?;
+    let (epoch, shares) = shares(node)?;
     // Dropped at once: a commitment says nothing about the payout, but one that cannot be signed is not worth making.
     drop(asked.clear(node)?);
-    let mut pool = node.sessions.secp256k1.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok(pool.commit(&shares.secp256k1, session, &mut OsRng).map(|c| (shares.secp256k1.id().get(), c)))
+    pledge(node, &node.sessions.secp256k1, &shares.secp256k1, epoch, &request.subject)
 }
 
-pub(crate) fn reply(participant: u16, epoch: u64, suite: Suite, commitment: Commitment) -> CommitReply {
-    CommitReply { participant, epoch, suite, commitment_id: commitment.id, commitment: Hex(commitment.bytes) }
+async fn commit_checkpoint(node: &Arc<Node>, request: &CommitRequest, note: &str) -> Result<CommitReply, Refusal> {
+    follow_up(node, request).await?;
+    let (epoch, shares) = shares(node)?;
+    own_checkpoint(node, note).await?;
+    pledge(node, &node.sessions.ed25519, &shares.ed25519, epoch, &request.subject)
+}
+
+/// Follows the log to where the coordinator, or the key of the log, says that it ends.
+async fn follow_up(node: &Arc<Node>, request: &CommitRequest) -> Result<(), Refusal> {
+    if let Some(note) = &request.checkpoint {
+        hear(node, note).await?;
+    }
+    catch_up(node, request.min_seq.saturating_add(1)).await
+}
+
+/// Commits to fresh nonces for this subject, and says how far this node sees.
+fn pledge<C: Ciphersuite>(
+    node: &Node,
+    pool: &Mutex<NoncePool<C>>,
+    share: &KeyShare<C>,
+    epoch: u64,
+    subject: &SigningSubject,
+) -> Result<CommitReply, Refusal> {
+    let mut pool = pool.lock().unwrap_or_else(PoisonError::into_inner);
+    let commitment = pool.commit(share, Some(subject.digest()), &mut OsRng).map_err(|e| on_sign_error(&e))?;
+    Ok(CommitReply { checkpoint: node.view.confirmed(), ..reply(share.id(), epoch, subject, commitment) })
+}
+
+/// A commitment as it is sent, by a node that knows of no log.
+pub(crate) fn reply(who: ParticipantId, epoch: u64, subject: &SigningSubject, made: Commitment) -> CommitReply {
+    CommitReply {
+        participant: who.get(),
+        epoch,
+        suite: subject.suite(),
+        commitment_id: made.id,
+        commitment: Hex(made.bytes),
+        subject: subject.digest(),
+        checkpoint: None,
+    }
 }
 
 pub(crate) async fn sign(node: &Arc<Node>, request: SignRequest) -> Result<SignReply, Refusal> {
-    match &request.subject {
+    let signed = match &request.subject {
+        SigningSubject::DkgTest { .. } => return node.ceremonies.sign(node, &request),
         SigningSubject::Intent { proposal } => sign_on_chain(node, &request, Asked::Payout(*proposal)).await,
         SigningSubject::Administration { administration } => {
             sign_on_chain(node, &request, Asked::Administration(*administration)).await
         }
-        SigningSubject::Checkpoint { note } => sign_checkpoint(node, &request, note),
-        SigningSubject::DkgTest { ceremony, suite } => node.ceremonies.sign(ceremony, *suite, &request.commitments),
+        SigningSubject::Checkpoint { note } => sign_checkpoint(node, &request, note).await,
+    };
+    signed.map_err(with_view(node))
+}
+
+/// The commitments of everyone who signs. Each comes as its maker signed it, with how far that node sees, and this node
+/// follows the log to there before it decides again: whoever hides entries from it must hide them from all.
+///
+/// That the answers are of this session needs no clock: each names its subject, and its maker uses a commitment once.
+async fn invited<C: Ciphersuite>(
+    node: &Arc<Node>,
+    group: &GroupKey<C>,
+    request: &SignRequest,
+) -> Result<CommitmentSet<C>, Refusal> {
+    let replica = node.view.replica();
+    let quorum = replica.state().quorum();
+    let subject = request.subject.digest();
+    let (mut made, mut notes) = (Vec::with_capacity(request.commitments.len()), BTreeSet::new());
+    for envelope in &request.commitments {
+        let bad = |detail: String| Refusal::new(RefusalCode::BadCommitments, detail);
+        let who =
+            quorum.and_then(|q| q.participant(&envelope.from)).ok_or_else(|| bad("a stranger's answer".into()))?;
+        let opened = envelope
+            .open_forwarded::<CommitReply>(&who.node, paths::SESSION_COMMIT, node.ambient.now(), FORWARDED_TOLERANCE)
+            .map_err(|e| bad(format!("participant {}: {e}", who.id)))?;
+        let reply = opened.into_body();
+        let says = (reply.participant, reply.epoch, reply.suite, reply.subject);
+        if says != (who.id, request.epoch, request.subject.suite(), subject) {
+            return Err(bad(format!("participant {}: an answer of another session", who.id)));
+        }
+        if let Some(note) = reply.checkpoint
+            && !notes.contains(&note)
+        {
+            if !hear(node, &note).await? {
+                let detail = format!("participant {}: the log's key has not signed what it sees", who.id);
+                return Err(Refusal { culprits: vec![who.id], ..Refusal::new(RefusalCode::BadView, detail) });
+            }
+            notes.insert(note);
+        }
+        made.push((who.id, reply.commitment));
     }
+    if let Some(note) = request.checkpoint.as_ref().filter(|note| !notes.contains(*note)) {
+        hear(node, note).await?;
+    }
+    catch_up(node, 0).await?;
+    commitments(group, &made)
 }
 
 /// Parses a set of commitments for a group.
 pub(crate) fn commitments<C: Ciphersuite>(
     group: &GroupKey<C>,
-    entries: &[messages::CommitmentEntry],
+    made: &[(u16, Hex)],
 ) -> Result<CommitmentSet<C>, Refusal> {
     let bad = |detail: String| Refusal::new(RefusalCode::BadCommitments, detail);
-    let parsed = entries
+    let parsed = made
         .iter()
-        .map(|e| ParticipantId::new(e.participant).map(|id| (id, e.commitment.0.as_slice())))
+        .map(|(id, commitment)| ParticipantId::new(*id).map(|id| (id, commitment.0.as_slice())))
         .collect::<Result<Vec<_>, _>>()
         .map_err(|e| bad(e.to_string()))?;
     CommitmentSet::new(group, parsed).map_err(|e| bad(e.to_string()))
@@ -194,7 +255,7 @@ async fn sign_on_chain(node: &Arc<Node>, request: &SignRequest, asked: Asked) ->
     if request.epoch != epoch {
         return refuse(RefusalCode::NoKey, format!("the active epoch is {epoch}"));
     }
-    let set = commitments(shares.secp256k1.group(), &request.commitments)?;
+    let set = invited(node, shares.secp256k1.group(), request).await?;
     let clearance = asked.clear(node)?;
     let locked = clearance.message();
     clearance.lock(node, epoch).await?;
@@ -205,7 +266,7 @@ async fn sign_on_chain(node: &Arc<Node>, request: &SignRequest, asked: Asked) ->
         return refuse(RefusalCode::Conflict, "the authorisation changed while it was locked");
     }
     let mut pool = node.sessions.secp256k1.lock().unwrap_or_else(PoisonError::into_inner);
-    let share = share_of(clearance, &shares, &mut pool, session(&request.subject), &set)?;
+    let share = share_of(clearance, &shares, &mut pool, request.subject.digest(), &set)?;
     Ok(SignReply { participant: shares.secp256k1.id().get(), share: Hex(share), message: Digest::sha256(&message) })
 }
 
@@ -234,14 +295,14 @@ pub(crate) async fn lock(node: &Arc<Node>, proposal: Cid, digest: [u8; 32], epoc
     }
 }
 
-fn sign_checkpoint(node: &Node, request: &SignRequest, note: &str) -> Result<SignReply, Refusal> {
+async fn sign_checkpoint(node: &Arc<Node>, request: &SignRequest, note: &str) -> Result<SignReply, Refusal> {
     let (epoch, shares) = shares(node)?;
     if request.epoch != epoch {
         return refuse(RefusalCode::NoKey, format!("the active epoch is {epoch}"));
     }
-    let text = own_checkpoint(node, note)?.signed_text();
-    let set = commitments(shares.ed25519.group(), &request.commitments)?;
+    let set = invited(node, shares.ed25519.group(), request).await?;
+    let text = own_checkpoint(node, note).await?.signed_text();
     let mut pool = node.sessions.ed25519.lock().unwrap_or_else(PoisonError::into_inner);
-    let share = pool.sign(&shares.ed25519, session(&request.subject), &set, &text).map_err(|e| on_sign_error(&e))?;
+    let share = pool.sign(&shares.ed25519, request.subject.digest(), &set, &text).map_err(|e| on_sign_error(&e))?;
     Ok(SignReply { participant: shares.ed25519.id().get(), share: Hex(share), message: Digest::sha256(&text) })
 }

@@ -2,12 +2,12 @@
 
 use crate::{
     keys::{self, pid},
-    node::{Manner, Node},
+    node::{Manner, Node, note, sequencer},
 };
 use domain::{Cid, Digest};
 use messages::{RefusalCode, SigningSubject};
 use rand::{SeedableRng as _, rngs::StdRng};
-use relayer::{Gathered, Panel, Patience, Unsigned, gather};
+use relayer::{Gathered, Horizon, Panel, Patience, Unsigned, gather};
 use std::{
     collections::BTreeMap,
     sync::{Arc, LazyLock, atomic::Ordering},
@@ -36,7 +36,8 @@ async fn panel(manners: [Manner; 5]) -> (Panel<Secp256k1>, Nodes) {
         nodes.push(node);
         group = Some(public);
     }
-    (Panel { epoch: 1, group: group.unwrap(), signers }, nodes)
+    let horizon = Some(Arc::new(Horizon::new(sequencer().did())));
+    (Panel { epoch: 1, group: group.unwrap(), signers, horizon }, nodes)
 }
 
 async fn run(manners: [Manner; 5]) -> (Panel<Secp256k1>, Result<Gathered, Unsigned>) {
@@ -50,7 +51,7 @@ async fn run(manners: [Manner; 5]) -> (Panel<Secp256k1>, Result<Gathered, Unsign
 
 #[tokio::test]
 async fn three_honest_signers_overcome_every_pair_of_others() {
-    use Manner::{Dead, Differing, Frozen, Honest, Impostor, Lying, Repeating, Slow};
+    use Manner::{Boasting, Dead, Differing, Frozen, Honest, Impostor, Lying, Repeating, Slow};
     for manners in [
         [Honest, Honest, Honest, Honest, Honest],
         [Dead, Dead, Honest, Honest, Honest],
@@ -60,15 +61,16 @@ async fn three_honest_signers_overcome_every_pair_of_others() {
         [Differing, Lying, Honest, Honest, Honest],
         [Honest, Repeating, Slow, Honest, Honest],
         [Honest, Lying, Honest, Lying, Honest],
+        [Boasting, Boasting, Honest, Honest, Honest],
     ] {
         let (panel, gathered) = run(manners).await;
         let gathered = gathered.unwrap_or_else(|e| panic!("{manners:?}: {e}"));
         panel.group.verify(MESSAGE, &gathered.signature).unwrap();
         // Evidence is only ever about liars, and is their own signed message.
-        for bad in &gathered.bad_shares {
-            let at = usize::from(bad.participant.get()) - 1;
-            assert_eq!(manners[at], Lying);
-            assert_eq!(bad.envelope.from, panel.signers[&bad.participant].node());
+        for proven in &gathered.culprits {
+            let at = usize::from(proven.participant.get()) - 1;
+            assert!(matches!(manners[at], Lying | Boasting));
+            assert_eq!(proven.envelope.from, panel.signers[&proven.participant].node());
         }
     }
 }
@@ -83,12 +85,12 @@ async fn two_honest_signers_are_not_enough_and_the_answer_says_why() {
     assert_eq!(refused, [(pid(2), RefusalCode::Frozen), (pid(3), RefusalCode::Frozen)]);
 
     let (_, gathered) = run([Lying, Lying, Lying, Honest, Honest]).await;
-    assert_eq!(gathered.unwrap_err().bad_shares.len(), 3);
+    assert_eq!(gathered.unwrap_err().culprits.len(), 3);
 
     let (_, gathered) = run([Differing, Differing, Differing, Honest, Honest]).await;
     let unsigned = gathered.unwrap_err();
     assert_eq!(unsigned.differing.len(), 3, "a different view is no lie");
-    assert!(unsigned.bad_shares.is_empty());
+    assert!(unsigned.culprits.is_empty());
 }
 
 #[tokio::test]
@@ -98,4 +100,33 @@ async fn only_as_many_as_needed_are_asked_to_sign() {
     gather(&panel, &subject, MESSAGE.to_vec(), 0, Patience::default()).await.unwrap();
     let asked: usize = nodes.iter().map(|n| n.asked_to_sign.load(Ordering::SeqCst)).sum();
     assert_eq!(asked, 3);
+}
+
+#[tokio::test]
+async fn who_claims_a_longer_log_without_proof_is_named() {
+    use Manner::{Boasting, Honest};
+    let (panel, gathered) = run([Boasting, Honest, Boasting, Honest, Honest]).await;
+    let mut named: Vec<_> = gathered.unwrap().culprits.iter().map(|c| (c.participant, c.reason)).collect();
+    named.sort();
+    let reason = "sees a checkpoint that the log's key has not signed";
+    assert_eq!(named, [(pid(1), reason), (pid(3), reason)]);
+    assert_eq!(panel.horizon.unwrap().size(), 0);
+}
+
+#[tokio::test]
+async fn what_one_signer_sees_the_others_are_told() {
+    let (panel, nodes) = panel([Manner::Objecting, Manner::Honest, Manner::Honest, Manner::Honest, Manner::Dead]).await;
+    let horizon = panel.horizon.clone().unwrap();
+    let subject = SigningSubject::Intent { proposal: Cid::from_digest(Digest::sha256(b"proposal")) };
+    // Whether the objection comes before or after the others have signed, the first attempt that they make without
+    // knowing of it leads to nothing.
+    let first = gather(&panel, &subject, MESSAGE.to_vec(), 0, Patience::default()).await;
+    let told = |node: &Arc<Node<Secp256k1>>| node.told.lock().unwrap().clone();
+    if first.is_ok() {
+        assert!(nodes[1..4].iter().all(|n| told(n).as_deref() == Some(note(7).as_str())));
+    }
+    assert_eq!((horizon.size(), horizon.longest()), (7, Some(note(7))));
+    // Once they know, an objection that shows nothing more holds nothing up.
+    gather(&panel, &subject, MESSAGE.to_vec(), 0, Patience::default()).await.unwrap();
+    assert!(nodes[1..4].iter().all(|n| told(n).as_deref() == Some(note(7).as_str())));
 }

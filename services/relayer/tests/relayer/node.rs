@@ -5,6 +5,7 @@ use client::{Ambient, SignerClient};
 use domain::{Did, Digest, NodeUrl};
 use ed25519_dalek::SigningKey;
 use keyfile::Identity;
+use log::{Checkpoint, Tree, leaf_hash};
 use messages::{
     CommitReply, CommitRequest, Envelope, Expected, Hex, Nonce, Refusal, RefusalCode, Seal, SignReply, SignRequest,
     SigningSubject, paths,
@@ -39,6 +40,10 @@ pub enum Manner {
     Impostor,
     /// Commits once for ever.
     Repeating,
+    /// Says that it sees a checkpoint that another key has signed.
+    Boasting,
+    /// Refuses, and shows that it sees seven entries.
+    Objecting,
 }
 
 pub struct Node<C: Ciphersuite> {
@@ -53,10 +58,31 @@ pub struct Node<C: Ciphersuite> {
     manner: Manner,
     key: SigningKey,
     pub asked_to_sign: AtomicUsize,
+    /// The longest checkpoint that a request told it of.
+    pub told: Mutex<Option<String>>,
 }
 
 pub fn identity(seed: u8) -> Identity {
     Identity::from_key(SigningKey::from_bytes(&[seed; 32]))
+}
+
+/// Whose checkpoints count.
+pub fn sequencer() -> Identity {
+    identity(201)
+}
+
+fn signed(size: u8, key: &Identity) -> String {
+    let mut tree = Tree::new();
+    for n in 0..size {
+        tree.push(leaf_hash(&[n]));
+    }
+    let origin = "log.example.com/test".parse().unwrap();
+    Checkpoint::of(origin, &tree, domain::Time::from_unix(9)).sign(key.key()).to_string()
+}
+
+/// A note of the sequencer over this many entries.
+pub fn note(size: u8) -> String {
+    signed(size, &sequencer())
 }
 
 impl<C: Ciphersuite> Node<C> {
@@ -72,6 +98,7 @@ impl<C: Ciphersuite> Node<C> {
             manner,
             key: SigningKey::from_bytes(&[seed; 32]),
             asked_to_sign: AtomicUsize::new(0),
+            told: Mutex::default(),
         })
     }
 
@@ -116,6 +143,10 @@ impl<C: Ciphersuite> Node<C> {
         if self.manner == Manner::Frozen {
             return Err(Refusal::new(RefusalCode::Frozen, "frozen"));
         }
+        if self.manner == Manner::Objecting {
+            let refusal = Refusal::new(RefusalCode::Frozen, "frozen");
+            return Err(Refusal { checkpoint: Some(note(7)), ..refusal });
+        }
         let made = self.pool.lock().unwrap().commit(&self.share, None, &mut OsRng).unwrap();
         let mut commitment = made.bytes;
         if self.manner == Manner::Repeating {
@@ -128,6 +159,8 @@ impl<C: Ciphersuite> Node<C> {
             suite: request.subject.suite(),
             commitment_id: made.id,
             commitment: Hex(commitment),
+            subject: request.subject.digest(),
+            checkpoint: (self.manner == Manner::Boasting).then(|| signed(99, &identity(202))),
         })
     }
 
@@ -140,7 +173,12 @@ impl<C: Ciphersuite> Node<C> {
             }
             _ => self.message.clone(),
         };
-        let entries = request.commitments.iter().map(|e| (pid(e.participant), &e.commitment.0));
+        self.told.lock().unwrap().clone_from(&request.checkpoint);
+        // As each answered it to the relayer, which forwards it.
+        let now = Ambient::system().now();
+        let open = |e: &Envelope| e.open_forwarded(&e.from, paths::SESSION_COMMIT, now, 60).unwrap().into_body();
+        let made: Vec<CommitReply> = request.commitments.iter().map(open).collect();
+        let entries = made.iter().map(|c| (pid(c.participant), &c.commitment.0));
         let set = CommitmentSet::new(self.share.group(), entries).unwrap();
         let session = Digest::sha256(b"session");
         let mut share = self.pool.lock().unwrap().sign(&self.share, session, &set, &message).unwrap();

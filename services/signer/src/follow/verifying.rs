@@ -113,7 +113,8 @@ impl Verifying {
     }
 }
 
-fn halt(node: &Node, reason: &str, line: &str) {
+/// Signs nothing any more, now and after a restart, and keeps what shows why.
+pub(crate) fn halt(node: &Node, reason: &str, line: &str) {
     tracing::error!(reason, "this node and the log have parted; it signs nothing any more");
     node.view.halt(reason.to_owned());
     let seq = node.view.replica().next_seq();

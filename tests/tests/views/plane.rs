@@ -1,0 +1,89 @@
+//! A control plane that shows as much of a log as it is told to, and signs fresh checkpoints of that.
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{Query, State},
+    http::StatusCode,
+    routing::get,
+};
+use countersign_tests::Person;
+use domain::NodeUrl;
+use futures_util::{StreamExt as _, stream};
+use log::{Checkpoint, Tree, leaf_hash};
+use messages::{Base64, FollowLine, LogEntryView};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::sync::watch;
+
+/// How often it signs what it shows.
+const HEARTBEAT: Duration = Duration::from_millis(50);
+
+/// An entry with the tokens that it introduced.
+pub type Line = (Vec<u8>, Vec<Vec<u8>>);
+
+pub struct Plane {
+    sequencer: Person,
+    log: Mutex<Vec<Line>>,
+    /// How many entries it shows.
+    shown: watch::Sender<usize>,
+}
+
+/// A note over the first entries of a log, signed now.
+pub fn note(sequencer: &Person, entries: &[Line]) -> String {
+    let mut tree = Tree::new();
+    for (entry, _) in entries {
+        tree.push(leaf_hash(entry));
+    }
+    let origin = "log.example.com/test".parse().unwrap();
+    Checkpoint::of(origin, &tree, client::Ambient::system().now()).sign(&sequencer.key).to_string()
+}
+
+impl Plane {
+    pub async fn start(sequencer: &Person, log: &[Line]) -> (Arc<Self>, NodeUrl) {
+        let (shown, _) = watch::channel(log.len());
+        let plane = Arc::new(Self { sequencer: sequencer.clone(), log: Mutex::new(log.to_vec()), shown });
+        let router = Router::new()
+            .route("/v1/log/follow", get(follow))
+            .fallback(|| async { StatusCode::SERVICE_UNAVAILABLE })
+            .with_state(plane.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (plane, url)
+    }
+
+    /// Shows all of this log from now on.
+    pub fn show(&self, log: &[Line]) {
+        *self.log.lock().unwrap() = log.to_vec();
+        self.shown.send_replace(log.len());
+    }
+
+    /// The next line for somebody who has seen `next` entries.
+    async fn line(&self, next: usize) -> (FollowLine, usize) {
+        let mut shown = self.shown.subscribe();
+        let _ = tokio::time::timeout(HEARTBEAT, shown.wait_for(|shown| *shown > next)).await;
+        let log = self.log.lock().unwrap();
+        let Some((entry, tokens)) = log.get(next) else {
+            return (FollowLine::Checkpoint(note(&self.sequencer, &log)), next);
+        };
+        let tokens = tokens.iter().cloned().map(Base64).collect();
+        let seq = next.try_into().unwrap();
+        (FollowLine::Entry(LogEntryView { seq, entry: Base64(entry.clone()), tokens }), next + 1)
+    }
+}
+
+async fn follow(State(plane): State<Arc<Plane>>, Query(query): Query<BTreeMap<String, usize>>) -> Body {
+    let lines = stream::unfold((plane, query["from"]), |(plane, next)| async move {
+        let (line, next) = plane.line(next).await;
+        Some((line, (plane, next)))
+    });
+    Body::from_stream(lines.map(|line| {
+        let mut text = serde_json::to_vec(&line).unwrap();
+        text.push(b'\n');
+        Ok::<_, std::io::Error>(Bytes::from(text))
+    }))
+}
