@@ -99,12 +99,12 @@ impl State {
     }
 
     /// Whether a delegation has been revoked in a tenant's realm, or by the operator.
-    pub(crate) fn is_delegation_revoked(&self, tenant: Did, cid: &Cid) -> bool {
+    pub fn is_delegation_revoked(&self, tenant: Did, cid: &Cid) -> bool {
         self.revocations().delegation([self.operator(), tenant], cid)
     }
 
     /// Whether a key has been revoked in a tenant's realm, or by the operator.
-    pub(crate) fn is_key_revoked(&self, tenant: Did, key: &Did) -> bool {
+    pub fn is_key_revoked(&self, tenant: Did, key: &Did) -> bool {
         self.revocations().key([self.operator(), tenant], key)
     }
 

@@ -20,7 +20,6 @@ mod opener;
 mod outcome;
 mod plane;
 mod read_model;
-mod revocations;
 mod sequencer;
 mod server;
 mod snapshot;

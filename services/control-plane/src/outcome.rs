@@ -85,3 +85,33 @@ pub(crate) fn first_reply(entry: &[u8]) -> Option<SubmitReply> {
     let decision = Recorded::of(&entry)?.decision();
     Some(reply_of(entry.stmt, entry.seq, decision))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ledger::Status;
+
+    /// The ledger and the wire know nothing of each other, and the read models hold the ledger's word.
+    const fn on_the_wire(status: Status) -> ProposalStatus {
+        match status {
+            Status::Review => ProposalStatus::Review,
+            Status::Approved => ProposalStatus::Approved,
+            Status::Denied => ProposalStatus::Denied,
+            Status::Refused => ProposalStatus::Refused,
+            Status::Cancelled => ProposalStatus::Cancelled,
+            Status::Expired => ProposalStatus::Expired,
+            Status::Submitted => ProposalStatus::Submitted,
+            Status::Included => ProposalStatus::Included,
+            Status::Final => ProposalStatus::Final,
+            Status::Void => ProposalStatus::Void,
+        }
+    }
+
+    #[test]
+    fn the_ledger_and_the_wire_call_every_status_the_same() {
+        for shown in ProposalStatus::ALL {
+            let status: Status = serde_json::from_value(shown.as_str().into()).unwrap();
+            assert_eq!((on_the_wire(status), status.as_str()), (*shown, shown.as_str()));
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! One module per command.
 
+pub mod about;
 pub mod approve;
 pub mod bench;
 pub mod cancel;

@@ -26,6 +26,8 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 /// A process that is not up by then will not come up by itself.
 const START: Duration = Duration::from_mins(2);
+/// A chain that runs already answers by then.
+const THERE: Duration = Duration::from_secs(5);
 /// How often a condition is looked at while it is waited for.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -65,7 +67,7 @@ impl Dev {
             return Err(Usage("at least 2 signers sign together, of at most 32".to_owned()).into());
         }
         let chain = match &options.rpc {
-            Some(rpc) => chain::local_id(rpc, START).await?,
+            Some(rpc) => chain::local_id(rpc, THERE).await?,
             None => chain::LOCAL,
         };
         let folder = Folder::open(&options.folder)?;

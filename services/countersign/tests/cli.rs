@@ -106,6 +106,19 @@ fn variables_override_the_file() {
 }
 
 #[test]
+fn a_variable_that_no_field_has_is_a_mistake_of_a_service() {
+    for role in ["control-plane", "signer", "relayer"] {
+        let mut command = countersign(&[role]);
+        command.env("COUNTERSIGN_LISTENN", "127.0.0.1:1").env("COUNTERSIGN_TESTS", "all");
+        let output = command.env("COUNTERSIGN_CLIENT", "client.toml").output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains("COUNTERSIGN_LISTENN: unknown variable"), "{text}");
+        assert!(!text.contains("COUNTERSIGN_TESTS") && !text.contains("COUNTERSIGN_CLIENT"), "{text}");
+    }
+}
+
+#[test]
 fn a_missing_configuration_file_is_said_to_be_missing() {
     let output = run(&["control-plane", "--config", "/no/such/file.toml"]);
     assert_eq!(output.status.code(), Some(2));
@@ -168,6 +181,16 @@ fn a_delegation_is_written_once_and_only_by_who_may() {
     ];
     assert_eq!(run(&stolen).status.code(), Some(1));
     assert!(!fs::exists(&other).unwrap());
+}
+
+#[test]
+fn a_chain_that_is_not_there_is_said_to_be_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let output = run(&["dev", "--folder", path, "--rpc", "http://127.0.0.1:1"]);
+    assert_eq!(output.status.code(), Some(3));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("http://127.0.0.1:1") && text.contains("leave out --rpc"), "{text}");
 }
 
 #[test]

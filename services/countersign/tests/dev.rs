@@ -1,4 +1,5 @@
 //! The whole system: starts, survives a restart and a crash, and leaves nothing running.
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
 
 #[path = "support/system.rs"]
 mod support;
@@ -35,6 +36,9 @@ fn a_system_survives_restarts_and_crashes() {
     };
     let before = propose(&system);
     assert_eq!(before["status"], "approved");
+    plugins_take_back_what_they_proposed(&system, &propose(&system));
+    what_was_signed_is_simulated(&system, folder.path(), &asset, [&first, &second]);
+    keys_are_not_made_for_an_epoch_that_the_log_does_not_take(&system);
     system.stop();
     assert!(!is_running(folder.path()), "everything has ended");
 
@@ -48,4 +52,40 @@ fn a_system_survives_restarts_and_crashes() {
     let system = System::start(folder.path());
     assert_eq!(propose(&system)["status"], "approved");
     system.stop();
+}
+
+fn plugins_take_back_what_they_proposed(system: &System, proposed: &Value) {
+    let id = proposed["id"].as_str().unwrap();
+    let cancelled = system.run(&["cancel", "--as", "plugin", id, "--reason", "a double"]);
+    assert!(cancelled.status.success(), "{}", String::from_utf8_lossy(&cancelled.stderr));
+    let status = system.run(&["status", "--as", "operator", id]);
+    assert_eq!(json(&status)["status"], "cancelled");
+}
+
+fn what_was_signed_is_simulated(system: &System, folder: &Path, asset: &str, splits: [&str; 2]) {
+    let file = folder.join("proposal.ucan");
+    let file = file.to_str().unwrap();
+    let [first, second] = splits;
+    let proposed = system.run(&[
+        "propose", "--as", "plugin", "--order", "order-1", "--asset", asset, "--total", "1000", "--split", first,
+        "--split", second, "--save", file,
+    ]);
+    assert!(proposed.status.success(), "{}", String::from_utf8_lossy(&proposed.stderr));
+    let again = system.run(&["propose", "--container", file]);
+    assert_eq!(json(&again)["seq"], json(&proposed)["seq"], "the same bytes, the same answer");
+    // What the log holds already is not decided again, and the answer says so.
+    let simulated = system.run(&["simulate", "--container", file]);
+    assert_eq!(simulated.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&simulated.stderr).contains("the log has it at"));
+}
+
+fn keys_are_not_made_for_an_epoch_that_the_log_does_not_take(system: &System) {
+    let signer = |s: &Value| format!("{}={}@{}", s["id"], s["node"].as_str().unwrap(), s["url"].as_str().unwrap());
+    let signers: Vec<String> = system.record["signers"].as_array().unwrap().iter().map(signer).collect();
+    let mut arguments = vec!["quorum", "dkg", "--as", "operator", "--threshold", "2", "--epoch", "7", "--submit"];
+    arguments.extend(signers.iter().flat_map(|s| ["--signer", s.as_str()]));
+    let refused = system.run(&arguments);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("next epoch is 2"));
+    assert!(refused.stdout.is_empty(), "no step of a key generation was taken");
 }

@@ -12,8 +12,8 @@ use axum::{
 };
 use domain::{Did, Digest};
 use messages::{
-    Envelope, Expected, FreezeReply, MAX_BODY, NodeStatus, Nonce, PROBLEM_JSON, Problem, ProblemType, Refusal, Seal,
-    paths,
+    Envelope, EnvelopeError, Expected, FreezeReply, MAX_BODY, NodeStatus, Nonce, PROBLEM_JSON, Problem, ProblemType,
+    Refusal, Seal, paths,
 };
 use rand_core::{OsRng, RngCore};
 use serde::{Serialize, de::DeserializeOwned};
@@ -96,7 +96,16 @@ fn open<Q: DeserializeOwned>(
     let expected =
         Expected { to: &node.did, path, in_reply_to: None, now, tolerance: ENVELOPE_TOLERANCE, is_pinned: &is_pinned };
     let forbidden = |detail: String| problem(ProblemType::Forbidden, detail);
-    let opened = envelope.open::<Q>(&expected).map_err(|e| forbidden(e.to_string()))?;
+    let field = match circle {
+        Circle::Administrators => "administrators",
+        Circle::Coordinators => "coordinators",
+    };
+    let opened = envelope.open::<Q>(&expected).map_err(|e| match e {
+        EnvelopeError::UnknownSender(_) => {
+            forbidden(format!("{e}; this signer's configuration names who may under {field}"))
+        }
+        other => forbidden(other.to_string()),
+    })?;
     let admitted = node.replays.lock().unwrap_or_else(PoisonError::into_inner).admit(&opened, now);
     admitted.map_err(|e| forbidden(e.to_string()))?;
     let asked = Asked { path, from: opened.from(), request: opened.digest() };

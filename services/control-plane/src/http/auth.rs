@@ -129,7 +129,7 @@ pub(crate) fn chain(
     trusted: Trust<'_>,
     now: Time,
 ) -> Result<(), Failure> {
-    let realms = [plane.operator, invocation.subject()];
+    let (state, subject) = (snapshot.replica.state(), invocation.subject());
     let context = Context {
         now,
         clock_tolerance: Plane::tolerance(snapshot),
@@ -137,8 +137,8 @@ pub(crate) fn chain(
         trusted,
         allow_powerline: false,
         min_nonce: 12,
-        revoked_delegation: &|cid| snapshot.revocations.delegation(realms, cid),
-        revoked_key: &|did| snapshot.revocations.key(realms, did),
+        revoked_delegation: &|cid| state.is_delegation_revoked(subject, cid),
+        revoked_key: &|did| state.is_key_revoked(subject, did),
     };
     let proof = |cid: &domain::Cid| proofs.iter().find(|p| p.cid() == *cid).cloned();
     ucan::authorise(invocation, &proof, &context)?;

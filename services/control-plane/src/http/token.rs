@@ -13,12 +13,14 @@ use messages::{ProblemType as Type, TokenReply};
 use rand_core::{OsRng, RngCore};
 use serde::Deserialize;
 use std::sync::Arc;
-use ucan::{Command, Ipld, Policy, Trust, container, issue};
+use ucan::{Command, Delegation, Ipld, Policy, Trust, Verified, container, issue};
 
 /// The invocation names no proofs and has two args.
 const MAX_BODY: usize = 4096;
 /// Longest and usual life of the delegation, in seconds.
 const MAX_TTL: u64 = 900;
+/// Whoever may propose may take it back: the ledger lets an installation cancel its own proposals and no others.
+const CANCEL: &str = "/proposal/cancel";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,15 +60,19 @@ pub(crate) async fn issue(
     let granted = tenant.installations.get(&did);
     let granted = granted.ok_or_else(|| Failure::new(Type::NotFound, "no such installation in this tenant"))?;
     check_active(granted, now)?;
-    if snapshot.revocations.key([plane.operator, args.tenant], &did) {
+    if state.is_key_revoked(args.tenant, &did) {
         return Err(Failure::new(Type::Revoked, "the installation's key is revoked"));
     }
     let expires_at = granted.expires_at.min(now.plus(ttl));
-    let (delegation, bytes) = delegate(&plane, did, args.tenant, granted, expires_at)?;
-    let tokens = [tenant.delegation.bytes(), bytes.as_slice()];
+    let internal = |what: &str| Failure::new(Type::Internal, what.to_owned());
+    let capability = granted.capabilities.first().ok_or_else(|| internal("a grant without capabilities"))?;
+    let pass_on = |command: &str, policy| delegate(&plane, (did, args.tenant), command, policy, expires_at);
+    let granted = pass_on(capability, bound(granted)?)?;
+    let cancel = pass_on(CANCEL, Policy::empty())?;
+    let tokens = [tenant.delegation.bytes(), granted.bytes(), cancel.bytes()];
     let text = container::encode(container::Encoding::Base64Url, &tokens).ok().and_then(|b| String::from_utf8(b).ok());
-    let container = text.ok_or_else(|| Failure::new(Type::Internal, "the container cannot be written"))?;
-    Ok((StatusCode::CREATED, Json(TokenReply { delegation, expires_at, container })))
+    let container = text.ok_or_else(|| internal("the container cannot be written"))?;
+    Ok((StatusCode::CREATED, Json(TokenReply { delegation: granted.cid(), expires_at, container })))
 }
 
 fn check_active(granted: &Installation, now: Time) -> Result<(), Failure> {
@@ -78,27 +84,31 @@ fn check_active(granted: &Installation, now: Time) -> Result<(), Failure> {
     }
 }
 
+/// What the token itself can say of the grant's limits. With one asset that is its bound; with several, only the grant
+/// knows which counts.
+fn bound(granted: &Installation) -> Result<Policy, Failure> {
+    let (1, Some(limits)) = (granted.limits.len(), granted.limits.values().next()) else {
+        return Ok(Policy::empty());
+    };
+    let bound = i128::from(limits.max_per_payout.get());
+    let statement = ["<=".to_owned(), ".total".to_owned()].map(Ipld::String).into_iter().chain([Ipld::Integer(bound)]);
+    Policy::parse(vec![Ipld::List(statement.collect())]).map_err(|_| Failure::new(Type::Internal, "the bound"))
+}
+
+/// Passes one command in the tenant's realm on to the installation.
 fn delegate(
     plane: &Plane,
-    installation: Did,
-    tenant: Did,
-    granted: &Installation,
+    (installation, tenant): (Did, Did),
+    command: &str,
+    policy: Policy,
     expires_at: Time,
-) -> Result<(domain::Cid, Vec<u8>), Failure> {
+) -> Result<Verified<Delegation>, Failure> {
     let internal = |what: &str| Failure::new(Type::Internal, what.to_owned());
-    let capability = granted.capabilities.first().ok_or_else(|| internal("a grant without capabilities"))?;
-    let command: Command = capability.parse().map_err(|_| internal("a capability that is no command"))?;
+    let command: Command = command.parse().map_err(|_| internal("a capability that is no command"))?;
     let mut nonce = [0; 16];
     OsRng.try_fill_bytes(&mut nonce).map_err(|_| internal("no randomness"))?;
     let mut new = issue::NewDelegation::new(installation, tenant, command, nonce);
     new.expiration = Some(expires_at);
-    // With one asset the bound can be said in the token itself; with several, only the grant knows which.
-    if let (1, Some(limits)) = (granted.limits.len(), granted.limits.values().next()) {
-        let bound = i128::from(limits.max_per_payout.get());
-        let statement =
-            ["<=".to_owned(), ".total".to_owned()].map(Ipld::String).into_iter().chain([Ipld::Integer(bound)]);
-        new.policy = Policy::parse(vec![Ipld::List(statement.collect())]).map_err(|_| internal("the bound"))?;
-    }
-    let token = issue::delegate(&plane.issuer_key, new).map_err(|_| internal("the delegation cannot be signed"))?;
-    Ok((token.cid(), token.bytes().to_vec()))
+    new.policy = policy;
+    issue::delegate(&plane.issuer_key, new).map_err(|_| internal("the delegation cannot be signed"))
 }

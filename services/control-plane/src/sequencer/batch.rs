@@ -129,7 +129,6 @@ impl Draft {
                 tokens.push(NewToken { cid, bytes: proof.bytes().to_vec() });
             }
         }
-        self.snapshot.note(statement);
         self.batch.entries.push(NewEntry {
             seq: admitted.seq,
             bytes: admitted.entry,

@@ -132,7 +132,6 @@ impl<'a> Fold<'a> {
         let before = self.snapshot.clone();
         let admitted =
             self.snapshot.replica.follow(&scanned.entry.bytes, &statement).map_err(|e| diverged("entries", e))?;
-        self.snapshot.note(&statement);
         for tile in &admitted.tiles {
             self.tally.tiles = self.tally.tiles.saturating_add(1);
             if self.storage.tile(tile.level, tile.index)?.as_ref() != Some(&tile.hashes) {

@@ -15,10 +15,27 @@ async fn an_installation_proposes_with_the_token_it_was_given() {
     assert_eq!(status, 201, "{body}");
     let text = body["container"].as_str().unwrap();
     let tokens = container::decode(text.as_bytes(), &container::Limits::default()).unwrap();
-    let mut chain: Vec<_> = tokens.iter().map(|t| ucan::open_delegation(t).unwrap()).collect();
-    chain.sort_by_key(|d| d.issuer() != node.world.tenant.did);
+    let opened: Vec<_> = tokens.iter().map(|t| ucan::open_delegation(t).unwrap()).collect();
+    // Root first: the tenant's consent, and what of it is passed on.
+    let chain_of = |command: &str| -> Vec<_> {
+        let ends = ["/proposal", command];
+        ends.map(|end| opened.iter().find(|d| d.command().as_str() == end).unwrap().clone()).to_vec()
+    };
+    let chain = chain_of("/proposal/payout");
     let proposal = node.world.propose_over(chain.clone(), 500);
     assert_eq!(node.propose(&proposal).await.0, 201);
+    // What it has proposed, it takes back.
+    let args = args::Cancel { proposal: proposal.cid(), reason: "a double".parse().unwrap() };
+    let (world, command) = (&node.world, "/proposal/cancel");
+    let cancel = world.invoke(&world.installation, world.tenant.did, command, &args, chain_of(command));
+    let (status, body) = node.propose(&cancel).await;
+    assert_eq!(status, 201, "{body}");
+    let (_, body) = node.read(&format!("/v1/proposals/{}", proposal.cid())).await;
+    assert_eq!(body["status"], "cancelled");
+    // One is no authority for the other.
+    let crossed = world.invoke(&world.installation, world.tenant.did, command, &args, chain.clone());
+    assert_eq!(slug(&node.propose(&crossed).await.1), "command-mismatch");
+    assert_eq!(slug(&node.propose(&world.propose_over(chain_of(command), 50)).await.1), "command-mismatch");
     // The bound of the grant is in the token, too.
     let (status, body) = node.propose(&node.world.propose_over(chain, 1_001)).await;
     assert_eq!((status, slug(&body), body["hop"].as_u64()), (403, "policy-mismatch", Some(1)), "{body}");

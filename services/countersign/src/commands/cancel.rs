@@ -1,29 +1,27 @@
-use super::{propose, show};
-use crate::{connection::ConnectionArgs, output::Output};
-use domain::{Cid, Reason};
+use super::{about::About, propose, show};
+use crate::output::Output;
 use ledger::args::Cancel;
 use std::process::ExitCode;
 
+const CANCEL: &str = "/proposal/cancel";
+
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  countersign cancel --as admin-1 bafyrei… --reason \"a double\"")]
+#[command(after_help = "An installation cancels its own proposals, an admin any.\n\n\
+                        Examples:\n  countersign cancel --as plugin bafyrei… --reason \"the order was returned\"\n  \
+                        countersign cancel --as admin-1 bafyrei… --reason \"a double\"")]
 pub struct Command {
-    /// The proposal
-    proposal: Cid,
-    /// Why, for people
-    #[arg(long)]
-    reason: Reason,
     #[command(flatten)]
-    connection: ConnectionArgs,
+    about: About,
 }
 
 /// Withdraws a proposal, as its installation or as an admin.
 pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
-    let connection = command.connection.open()?;
-    let args = Cancel { proposal: command.proposal, reason: command.reason };
+    let About { proposal, reason, connection } = command.about;
+    let connection = connection.open()?;
     let tenant = connection.tenant()?;
-    let speaker = propose::speaker(&connection, "/proposal/cancel", tenant).await?;
-    let said = speaker.say("/proposal/cancel", tenant, &args)?;
-    let reply = connection.send("/proposal/cancel", &said).await?;
+    let speaker = propose::speaker(&connection, CANCEL, tenant).await?;
+    let said = speaker.say(CANCEL, tenant, &Cancel { proposal, reason })?;
+    let reply = connection.send(CANCEL, &said).await?;
     out.show(&reply, &show::reply("cancelled", &reply))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -8,7 +8,11 @@ use anyhow::Context as _;
 use client::{Speaker, Statement};
 use domain::{AccountId, Amount, AssetId, Bps, Did, LineItem, OrderId, Payout, Split, Time};
 use serde::Serialize;
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 /// The command that carries a payout.
 pub const PAYOUT: &str = "/proposal/payout";
@@ -101,8 +105,7 @@ impl PayoutArgs {
 pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
     let connection = command.connection.open()?;
     let reply = if let Some(file) = command.container {
-        let bytes = fs::read(&file).map_err(|e| Usage(format!("cannot read {}: {e}", file.display())))?;
-        connection.public()?.submit_proposal(bytes.trim_ascii()).await?
+        connection.public()?.submit_proposal(&saved(&file)?).await?
     } else {
         let payout = command.payout.payout(connection.ambient().now())?;
         let said = prepare(&connection, &payout).await?;
@@ -113,6 +116,12 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
     };
     out.show(&reply, &show::reply("proposed", &reply))?;
     Ok(show::exit(reply.status))
+}
+
+/// A signed proposal that was kept in a file.
+pub fn saved(file: &Path) -> anyhow::Result<Vec<u8>> {
+    let bytes = fs::read(file).map_err(|e| Usage(format!("cannot read {}: {e}", file.display())))?;
+    Ok(bytes.trim_ascii().to_vec())
 }
 
 /// Signs a proposal, ready to be sent.

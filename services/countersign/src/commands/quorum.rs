@@ -91,11 +91,17 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
 async fn dkg(command: Dkg, out: &Output) -> anyhow::Result<ExitCode> {
     let connection = command.connection.open()?;
     let identity = connection.identity()?;
-    let epoch = if let Some(epoch) = command.epoch {
-        epoch
-    } else {
-        let active = connection.reader("/read")?.quorum().await?;
-        active.map_or(1, |q| q.epoch.saturating_add(1))
+    let epoch = match command.epoch {
+        Some(epoch) if !command.submit => epoch,
+        // Asked before anything is made: the log takes the next epoch and no other.
+        wanted => {
+            let active = connection.reader("/read")?.quorum().await?;
+            let next = active.map_or(1, |q| q.epoch.saturating_add(1));
+            if wanted.is_some_and(|epoch| epoch != next) {
+                return Err(Usage(format!("the log's next epoch is {next}; leave out --epoch, or --submit")).into());
+            }
+            next
+        }
     };
     let mut participants = command.signers;
     participants.sort_by_key(|p| p.id);

@@ -82,7 +82,10 @@ pub async fn wait(rpc: &NodeUrl, patience: Duration) -> anyhow::Result<Chain> {
 /// The id of a chain that runs already. Only a local one will do: what is done here is signed with a key that everybody
 /// knows, and takes coins and contracts for toys.
 pub async fn local_id(rpc: &NodeUrl, patience: Duration) -> anyhow::Result<ChainId> {
-    let id = wait(rpc, patience).await?.id().await?;
+    let chain = wait(rpc, patience).await.map_err(|e| {
+        Unavailable(format!("no chain answers at {rpc}: {e:#}; start one there, or leave out --rpc for one of its own"))
+    })?;
+    let id = chain.id().await?;
     if LOCAL_CHAINS.contains(&id) {
         return Ok(id);
     }

@@ -31,6 +31,7 @@ impl ClientSettings {
     /// Reads the file, if there is one, and the variables.
     pub fn read(file: Option<&Path>) -> Result<Self, Mistakes> {
         let mut f = Fields::read(file)?;
+        f.share_variables();
         let settings = Self {
             control_plane: f.optional("control_plane"),
             sequencer: f.optional("sequencer"),

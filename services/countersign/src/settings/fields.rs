@@ -30,7 +30,12 @@ pub struct Fields {
     variables: BTreeMap<String, String>,
     known: BTreeSet<&'static str>,
     mistakes: Vec<String>,
+    is_shared: bool,
 }
+
+/// Variables of this program and of its tests that are no fields: without their prefix, in lower case.
+const NOT_FIELDS: [&str; 9] =
+    ["anvil", "bin", "budget_cases", "client", "interop", "kill_seed", "log_cases", "passphrase", "tests"];
 
 impl Fields {
     /// Reads `file`, if one is named, and takes the process's `COUNTERSIGN_…` variables.
@@ -60,7 +65,14 @@ impl Fields {
             wrong(format!("not TOML{line}: {}", e.message()))
         };
         let table = text.parse().map_err(not_toml)?;
-        Ok(Self { file: file.map(Path::to_owned), table, variables, known: BTreeSet::new(), mistakes: Vec::new() })
+        Ok(Self {
+            file: file.map(Path::to_owned),
+            table,
+            variables,
+            known: BTreeSet::new(),
+            mistakes: Vec::new(),
+            is_shared: false,
+        })
     }
 
     /// A field that must be there.
@@ -118,6 +130,11 @@ impl Fields {
         }
     }
 
+    /// Takes variables that are no fields here for those of a service in the same environment.
+    pub const fn share_variables(&mut self) {
+        self.is_shared = true;
+    }
+
     /// Notes something that is wrong.
     pub fn mistake(&mut self, mistake: impl Into<String>) {
         self.mistakes.push(mistake.into());
@@ -128,10 +145,17 @@ impl Fields {
         self.mistake(format!("{name}: missing; set it in the file or as COUNTERSIGN_{}", name.to_uppercase()));
     }
 
-    /// `value`, when it is there and nothing at all was wrong, unknown fields included.
+    /// `value`, when it is there and nothing at all was wrong, unknown fields and variables included.
     pub fn finish<T>(mut self, value: Option<T>) -> Result<T, Mistakes> {
         let unknown = self.table.keys().filter(|k| !self.known.contains(k.as_str()));
         let unknown: Vec<_> = unknown.map(|k| format!("{k}: unknown field; known are {}", self.names())).collect();
+        self.mistakes.extend(unknown);
+        let is_unknown = |v: &&String| !self.known.contains(v.as_str()) && !NOT_FIELDS.contains(&v.as_str());
+        let unknown = self.variables.keys().filter(|_| !self.is_shared).filter(is_unknown);
+        let name = |v: &String| {
+            format!("COUNTERSIGN_{}: unknown variable; known fields are {}", v.to_uppercase(), self.names())
+        };
+        let unknown: Vec<_> = unknown.map(name).collect();
         self.mistakes.extend(unknown);
         match value {
             Some(value) if self.mistakes.is_empty() => Ok(value),

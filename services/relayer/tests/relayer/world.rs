@@ -215,12 +215,13 @@ impl Plane {
     }
 }
 
+/// A log in which nothing happens. Its heartbeat keeps followers from giving it up.
 async fn follow() -> Body {
-    let beat = stream::unfold((), |()| async {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        Some((Ok::<_, std::io::Error>(Chunk::from_static(b"\n")), ()))
+    let beats = stream::unfold(tokio::time::interval(Duration::from_millis(500)), |mut beats| async {
+        beats.tick().await;
+        Some((Ok::<_, std::io::Error>(Chunk::from_static(b"\n")), beats))
     });
-    Body::from_stream(beat)
+    Body::from_stream(beats)
 }
 
 async fn list(State(p): State<Arc<Plane>>, Query(q): Query<BTreeMap<String, String>>) -> Json<Value> {
