@@ -1,11 +1,13 @@
 //! JSON bodies of the control plane that servers and clients share.
 
-use crate::Base64;
+use crate::{Base64, schema};
 use domain::{Cid, Did, Digest, PayoutAuthorisation, Time};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Where a proposal stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// Where a proposal stands. The ledger has the same words; it and the wire know nothing of each other, and a test of the
+/// control plane, which knows both, holds them together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProposalStatus {
     /// Waits for approvals.
@@ -68,7 +70,7 @@ impl ProposalStatus {
 }
 
 /// What policy says about a proposal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
     /// Approved at once.
@@ -80,7 +82,7 @@ pub enum Effect {
 }
 
 /// One thing that policy found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Violation {
     /// Stable word for programs.
@@ -93,7 +95,7 @@ pub struct Violation {
 pub type Engine = String;
 
 /// A policy decision and everything needed to reach it again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Decision {
     /// What follows.
@@ -103,43 +105,51 @@ pub struct Decision {
     /// How many people must approve.
     pub approvals_required: u8,
     /// Content address of the policy bundle.
+    #[schemars(with = "schema::Digest")]
     pub bundle: Digest,
     /// SHA-256 of the policy's input.
+    #[schemars(with = "schema::Digest")]
     pub input: Digest,
     /// Engine and version.
     pub engine: Engine,
 }
 
 /// One approval.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Approval {
     /// The approver as delegated by the tenant.
+    #[schemars(with = "schema::Did")]
     pub principal: Did,
     /// The key that signed.
+    #[schemars(with = "schema::Did")]
     pub issuer: Did,
     /// When it entered the log.
+    #[schemars(with = "schema::Time")]
     pub at: Time,
     /// The statement.
+    #[schemars(with = "schema::Cid")]
     pub statement: Cid,
 }
 
 /// One entry of the log that concerns a proposal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuditRecord {
     /// Its place in the log.
     pub seq: u64,
     /// When it got it.
+    #[schemars(with = "schema::Time")]
     pub at: Time,
     /// The statement's command.
     pub command: String,
     /// Who signed the statement.
+    #[schemars(with = "schema::Did")]
     pub issuer: Did,
 }
 
 /// How far an execution has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Sent.
@@ -153,7 +163,7 @@ pub enum Stage {
 }
 
 /// What is known of an execution on chain.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Execution {
     /// How far it has come.
@@ -167,10 +177,11 @@ pub struct Execution {
 }
 
 /// A proposal with all that led to where it stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProposalView {
     /// The invocation's CID.
+    #[schemars(with = "schema::Cid")]
     pub id: Cid,
     /// Its entry in the log.
     pub seq: u64,
@@ -185,6 +196,7 @@ pub struct ProposalView {
     /// Approvals that count.
     pub approvals: Vec<Approval>,
     /// What an approval names as what the approver saw.
+    #[schemars(with = "schema::Digest")]
     pub review_digest: Digest,
     /// Every entry that concerns it, oldest first.
     pub audit_trail: Vec<AuditRecord>,
@@ -196,14 +208,16 @@ pub struct ProposalView {
     pub waits_for: Option<String>,
     /// What the quorum signs, once it is approved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::PayoutAuthorisation>")]
     pub authorisation: Option<PayoutAuthorisation>,
 }
 
 /// Answer to an accepted statement.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SubmitReply {
     /// The statement's CID.
+    #[schemars(with = "schema::Cid")]
     pub id: Cid,
     /// Its entry in the log.
     pub seq: u64,
@@ -216,7 +230,7 @@ pub struct SubmitReply {
 }
 
 /// An entry of the log with the tokens that it introduced.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LogEntryView {
     /// Its place in the log.
@@ -228,23 +242,24 @@ pub struct LogEntryView {
 }
 
 /// A checkpoint: a C2SP signed note, served as `text/plain`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct CheckpointView(pub String);
 
 /// One page of a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "PageOf{T}")]
 pub struct PageOf<T> {
     /// What is on it.
     pub items: Vec<T>,
     /// Ask with this for the next page; absent on the last.
-    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
+    #[serde(default = "Option::<String>::default", skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
 
 /// What a process says about itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Health {
     /// Whether it serves.

@@ -1,6 +1,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 /// Bytes, in JSON as standard base64 with padding; a text with a second spelling is refused.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -77,3 +78,13 @@ macro_rules! text_bytes {
 }
 text_bytes!(Base64, "expected standard base64 with padding");
 text_bytes!(Hex, "expected lower-case hex");
+
+impl JsonSchema for Base64 {
+    fn schema_name() -> Cow<'static, str> {
+        "Base64".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "contentEncoding": "base64"})
+    }
+}

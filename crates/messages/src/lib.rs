@@ -8,6 +8,7 @@ mod envelope;
 mod keygen;
 mod problem;
 mod replay;
+mod schema;
 mod session;
 mod views;
 
@@ -23,6 +24,7 @@ pub use keygen::{
 };
 pub use problem::{PROBLEM_BASE, PROBLEM_JSON, Problem, ProblemType};
 pub use replay::{ReplayGuard, Replayed};
+pub use schema::schemas;
 pub use session::{
     CommitReply, CommitRequest, Freeze, FreezeReply, FreezeScope, MAX_CHECKPOINT, NodeStatus, Refusal, RefusalCode,
     SignReply, SignRequest, SigningSubject, Suite,

@@ -1,7 +1,8 @@
-use crate::Violation;
+use crate::{Violation, schema};
 use domain::Cid;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 /// Media type of a [`Problem`] (RFC 9457).
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -121,15 +122,26 @@ impl Serialize for ProblemType {
     }
 }
 
+impl JsonSchema for ProblemType {
+    fn schema_name() -> Cow<'static, str> {
+        "ProblemType".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let uris: Vec<&str> = Self::ALL.iter().map(|t| t.uri()).collect();
+        json_schema!({"type": "string", "format": "uri", "enum": uris})
+    }
+}
+
 impl<'de> Deserialize<'de> for ProblemType {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let uri = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let uri = Cow::<'de, str>::deserialize(deserializer)?;
         Self::parse(&uri).ok_or_else(|| D::Error::custom("expected the URI of a problem type"))
     }
 }
 
 /// An error as the API answers it: problem details of RFC 9457 with this system's extension members.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, thiserror::Error)]
 #[error("{title}: {detail}")]
 #[serde(deny_unknown_fields)]
 pub struct Problem {
@@ -150,6 +162,7 @@ pub struct Problem {
     pub hop: Option<u64>,
     /// The token at fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Cid>")]
     pub cid: Option<Cid>,
     /// The seconds after which asking again makes sense.
     #[serde(default, skip_serializing_if = "Option::is_none")]

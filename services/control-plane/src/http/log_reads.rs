@@ -27,8 +27,8 @@ use storage::{CheckpointOutcome, Storage, StoredEntry};
 
 const COMMAND: &str = "/read/log";
 /// Most entries of one answer.
-const MAX_ENTRIES: u32 = 1000;
-const DEFAULT_ENTRIES: u32 = 100;
+pub(crate) const MAX_ENTRIES: u32 = 1000;
+pub(crate) const DEFAULT_ENTRIES: u32 = 100;
 
 fn not_found(what: &str) -> Failure {
     Failure::new(Type::NotFound, what)

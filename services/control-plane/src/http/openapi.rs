@@ -1,6 +1,10 @@
-use super::routes::{Access, ROUTES, Route, Verb};
+use super::{
+    log_reads::{DEFAULT_ENTRIES, MAX_ENTRIES},
+    query::{DEFAULT_PAGE, MAX_PAGE},
+    routes::{Access, Endpoint, ROUTES, Route, Verb},
+};
 use axum::Json;
-use messages::{PROBLEM_JSON, ProblemType};
+use messages::PROBLEM_JSON;
 use serde_json::{Map, Value, json};
 
 /// The OpenAPI document, from the route table.
@@ -36,96 +40,106 @@ pub(crate) fn build() -> Value {
                     "type": "http",
                     "scheme": "bearer",
                     "bearerFormat": "UCAN container",
-                    "description": "An invocation of /read or narrower, addressed to the control plane, whose subject is \
-                        a tenant or the operator, and which expires within 15 minutes.",
+                    "description": "A UCAN 1.0 container (base64 or base64url text) with an invocation of the command that \
+                        an operation names, or of one above it such as /read, and the delegations that entitle its \
+                        issuer. It is addressed to the control plane (aud), its subject is a tenant (to read what is \
+                        the tenant's) or the operator (to read everything), and it expires within 15 minutes. It can \
+                        be used again until then. Operations without this either say what everyone may know or take \
+                        a body that proves itself.",
                 },
             },
-            "schemas": schemas(),
+            "schemas": messages::schemas(),
         },
     })
 }
 
 fn operation(route: &Route) -> Value {
+    let mut responses = Map::new();
     let (status, media, schema) = route.answer;
-    let success = if media.is_empty() {
-        json!({"description": "Done"})
-    } else {
-        json!({"description": "Done", "content": {media: content(schema)}})
-    };
-    let mut operation = json!({
-        "summary": route.summary,
-        "parameters": parameters(route),
-        "responses": {
-            status.to_string(): success,
-            "default": {"description": "A problem", "content": {PROBLEM_JSON: content("Problem")}},
-        },
-    });
+    responses.insert(status.to_string(), answer("Done", media, schema));
+    match route.endpoint {
+        Endpoint::Propose | Endpoint::State => {
+            let repeated = "The log has these bytes already: the first answer again";
+            responses.insert("200".to_owned(), answer(repeated, media, schema));
+        }
+        Endpoint::Ready => {
+            responses.insert("503".to_owned(), answer("Not ready", media, schema));
+        }
+        _ => {}
+    }
+    responses.insert("default".to_owned(), answer("A problem", PROBLEM_JSON, "Problem"));
+    let mut operation = json!({"summary": route.summary, "parameters": parameters(route), "responses": responses});
     let Some(fields) = operation.as_object_mut() else { return operation };
     if let Access::Read(command) | Access::ReadAll(command) = route.access {
         fields.insert("security".to_owned(), json!([{"read": [command]}]));
     }
     if let Some((media, json_schema)) = route.body {
         let mut bodies = Map::new();
-        bodies.insert(media.to_owned(), json!({"schema": {"type": "string", "format": "binary"}}));
+        bodies.insert(media.to_owned(), content(media, ""));
         if !json_schema.is_empty() {
-            bodies.insert("application/json".to_owned(), content(json_schema));
+            bodies.insert(JSON.to_owned(), content(JSON, json_schema));
         }
         fields.insert("requestBody".to_owned(), json!({"required": true, "content": bodies}));
     }
     operation
 }
 
-fn content(schema: &str) -> Value {
-    match schema {
-        "" => json!({"schema": {}}),
-        name => json!({"schema": {"$ref": format!("#/components/schemas/{name}")}}),
+const JSON: &str = "application/json";
+
+fn answer(description: &str, media: &str, schema: &str) -> Value {
+    if media.is_empty() {
+        return json!({"description": description});
     }
+    json!({"description": description, "content": {media: content(media, schema)}})
+}
+
+fn content(media: &str, schema: &str) -> Value {
+    let schema = match (schema, media) {
+        ("", JSON) => json!({"type": "object"}),
+        ("", "text/plain") => json!({"type": "string"}),
+        // Bytes as they are.
+        ("", _) => json!({}),
+        (name, _) => reference(name),
+    };
+    json!({"schema": schema})
+}
+
+fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
 }
 
 fn parameters(route: &Route) -> Vec<Value> {
     let in_path = route.path.split('/').filter_map(|s| s.strip_prefix('{')?.strip_suffix('}'));
-    let in_path = in_path.map(|name| (name.trim_start_matches('*'), "path", true));
-    let in_query = route.query.iter().map(|name| (*name, "query", false));
-    let parameter = |(name, place, required): (&str, &str, bool)| json!({"name": name, "in": place, "required": required, "schema": {"type": "string"}});
-    in_path.chain(in_query).map(parameter).collect()
+    let in_path = in_path.map(|name| {
+        let schema = match name {
+            "did" => reference("Did"),
+            "cid" => reference("Cid"),
+            "size" => json!({"type": "integer", "minimum": 0}),
+            _ => json!({"type": "string"}),
+        };
+        json!({"name": name.trim_start_matches('*'), "in": "path", "required": true, "schema": schema})
+    });
+    let in_query = route.query.iter().map(|name| {
+        let required = matches!((route.endpoint, *name), (Endpoint::Inclusion, "seq") | (Endpoint::Consistency, "old"));
+        json!({"name": name, "in": "query", "required": required, "schema": queried(route, name)})
+    });
+    in_path.chain(in_query).collect()
 }
 
-fn schemas() -> Value {
-    let mut schemas = Map::new();
-    let answers = ROUTES.iter().map(|r| r.answer.2);
-    let bodies = ROUTES.iter().filter_map(|r| r.body).map(|(_, schema)| schema);
-    for name in answers.chain(bodies).filter(|name| !name.is_empty()) {
-        let schema = match name.strip_prefix("PageOf") {
-            Some(item) => json!({
-                "type": "object",
-                "required": ["items"],
-                "properties": {
-                    "items": {"type": "array", "items": {"type": "object", "title": item}},
-                    "next": {"type": "string"},
-                },
-            }),
-            None => json!({"type": "object", "title": name}),
-        };
-        schemas.insert(name.to_owned(), schema);
+fn queried(route: &Route, name: &str) -> Value {
+    match (name, route.endpoint) {
+        ("tenant" | "installation", _) => reference("Did"),
+        ("status", _) => reference("ProposalStatus"),
+        ("order", _) => reference("OrderId"),
+        ("limit", Endpoint::Entries) => {
+            json!({"type": "integer", "minimum": 1, "maximum": MAX_ENTRIES, "default": DEFAULT_ENTRIES})
+        }
+        ("limit", _) => json!({"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": DEFAULT_PAGE}),
+        ("cursor", Endpoint::Proposals) => {
+            json!({"type": "integer", "minimum": 0, "description": "The next of the page before."})
+        }
+        ("cursor", _) => json!({"type": "string", "description": "The next of the page before."}),
+        ("from" | "seq" | "size" | "old" | "new", _) => json!({"type": "integer", "minimum": 0}),
+        _ => json!({"type": "string"}),
     }
-    let types: Vec<&str> = ProblemType::ALL.iter().map(|t| t.uri()).collect();
-    schemas.insert(
-        "Problem".to_owned(),
-        json!({
-            "type": "object",
-            "required": ["type", "title", "status", "detail"],
-            "properties": {
-                "type": {"type": "string", "format": "uri", "enum": types},
-                "title": {"type": "string"},
-                "status": {"type": "integer"},
-                "detail": {"type": "string"},
-                "field": {"type": "string"},
-                "hop": {"type": "integer"},
-                "cid": {"type": "string"},
-                "retry_after": {"type": "integer"},
-                "violations": {"type": "array", "items": {"type": "object"}},
-            },
-        }),
-    );
-    Value::Object(schemas)
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 /// Most items of a page.
 pub(crate) const MAX_PAGE: usize = 200;
-const DEFAULT_PAGE: usize = 50;
+pub(crate) const DEFAULT_PAGE: usize = 50;
 
 /// A parsed query, or the problem with it; asked for after the caller's right has been checked.
 pub(crate) struct Params<T>(Result<T, QueryRejection>);
