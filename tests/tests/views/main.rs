@@ -10,6 +10,7 @@
     reason = "tests"
 )]
 
+mod administering;
 mod hidden;
 mod judging;
 #[path = "../../../services/relayer/tests/relayer/keys.rs"]

@@ -121,6 +121,10 @@ impl Stage {
         self.replica.head().unwrap().seq
     }
 
+    pub fn state(&self) -> &ledger::State {
+        self.replica.state()
+    }
+
     fn quorum(&self) -> Quorum {
         let (secp, ed) = (self.keys[0].secp256k1.group(), self.keys[0].ed25519.group());
         let hex = |bytes: Vec<u8>| Hex(bytes).to_text();

@@ -1,0 +1,108 @@
+//! Changes of an escrow contract: signed by what each signer's own log says, and one digest for a nonce at a time.
+
+use crate::stage::Stage;
+use client::Ambient;
+use domain::{Address, Digest, Time};
+use ledger::{CHAIN_LAG, Measure, args::Administer};
+use messages::{RefusalCode, SigningSubject};
+use relayer::{Patience, Unsigned, gather};
+use std::time::Duration;
+use storage::{LockOutcome, NonceLock, Storage};
+
+/// As relayers have it, but for a machine that does other things.
+const PATIENCE: Patience =
+    Patience { request: Duration::from_secs(20), hurry: Duration::from_millis(250), total: Duration::from_mins(1) };
+
+fn thaw(stage: &Stage) -> Administer {
+    Administer {
+        tenant: stage.world.tenant.did,
+        measure: Measure::Thaw { guardian: Address([9; 20]) },
+        nonce: 3,
+        valid_until: stage.world.now.plus(3_600),
+        reason: "a false alarm".parse().unwrap(),
+    }
+}
+
+/// The operator asks for it, which is enough in this log, and every signer has seen that.
+async fn approve(stage: &mut Stage, args: &Administer) {
+    let operator = &stage.world.operator;
+    let said = stage.world.invoke(operator, operator.did, "/escrow/administer", args, Vec::new());
+    stage.append(&said);
+    show(stage).await;
+}
+
+async fn show(stage: &Stage) {
+    for plane in &stage.planes {
+        plane.show(&stage.log);
+    }
+    for at in 0..3 {
+        stage.until(at, |status| status.fresh && status.head == Some(stage.last())).await;
+    }
+}
+
+fn digest(stage: &Stage, args: &Administer) -> [u8; 32] {
+    escrow::administration_digest(&stage.state().administration_authorisation(&args.id()).unwrap())
+}
+
+async fn try_to_sign(stage: &Stage, id: Digest, message: [u8; 32]) -> Result<(), Unsigned> {
+    let panel = stage.panel();
+    let subject = SigningSubject::Administration { administration: id };
+    let gathered = gather(&panel, &subject, message.to_vec(), 0, PATIENCE).await?;
+    panel.group.verify(&message, &gathered.signature).unwrap();
+    Ok(())
+}
+
+fn codes(unsigned: Unsigned) -> Vec<RefusalCode> {
+    let mut codes: Vec<_> = unsigned.refusals.into_iter().map(|(_, code)| code).collect();
+    codes.dedup();
+    codes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_admins_asked_for_is_signed_and_no_other_message() {
+    let mut stage = Stage::set().await;
+    let args = thaw(&stage);
+    let refused = try_to_sign(&stage, args.id(), [7; 32]).await.unwrap_err();
+    assert_eq!(codes(refused), [RefusalCode::UnknownAdministration]);
+
+    approve(&mut stage, &args).await;
+    let other = try_to_sign(&stage, args.id(), [7; 32]).await.unwrap_err();
+    assert!(!other.differing.is_empty(), "they sign what their own state says");
+    try_to_sign(&stage, args.id(), digest(&stage, &args)).await.unwrap();
+
+    stage.freeze();
+    show(&stage).await;
+    let refused = try_to_sign(&stage, args.id(), digest(&stage, &args)).await.unwrap_err();
+    assert_eq!(codes(refused), [RefusalCode::Frozen], "a frozen log holds a thaw of the contract");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nonce_that_is_bound_to_another_digest_is_not_signed_until_that_has_ended() {
+    let mut stage = Stage::set().await;
+    let (bound, free) = (thaw(&stage), Administer { nonce: 4, ..thaw(&stage) });
+    approve(&mut stage, &bound).await;
+    approve(&mut stage, &free).await;
+    let domain = stage.state().tenant(&bound.tenant).unwrap().escrow;
+    let contract = Digest::from_bytes(escrow::domain_separator(&domain));
+    let now = Ambient::system().now();
+    let (alive, lagging, ended) = (now.plus(600), now.minus(CHAIN_LAG - 300), now.minus(CHAIN_LAG + 5));
+    // They have signed other digests before, as if their logs had said something else then.
+    for (at, locks) in [(0, [(3, alive), (4, alive)]), (1, [(3, lagging), (4, ended)]), (2, [(3, ended), (4, ended)])] {
+        stage.stop(at).await;
+        let database = format!("sqlite:{}", stage.folders[at].path().join("log.db").display());
+        let locking = move || {
+            let storage = Storage::open(&database).unwrap();
+            for (nonce, valid_until) in locks {
+                let lock = NonceLock { digest: Digest::sha256(b"another"), valid_until };
+                assert_eq!(storage.lock_nonce(&contract, nonce, &lock, Time::ZERO).unwrap(), LockOutcome::Fresh);
+            }
+        };
+        tokio::task::spawn_blocking(locking).await.unwrap();
+        stage.start(at).await;
+    }
+    show(&stage).await;
+    // Two of three hold themselves to the other digest, so that no two sign this one.
+    let refused = try_to_sign(&stage, bound.id(), digest(&stage, &bound)).await.unwrap_err();
+    assert!(codes(refused).contains(&RefusalCode::Conflict));
+    try_to_sign(&stage, free.id(), digest(&stage, &free)).await.unwrap();
+}
