@@ -3,6 +3,8 @@
 #
 #   tests/postgres.sh start DIR    prints the URL of a new server whose data is in DIR
 #   tests/postgres.sh stop DIR     stops it and removes DIR
+#   tests/postgres.sh crash DIR    stops it as a power cut would, and keeps its data
+#   tests/postgres.sh resume DIR   starts it again after that, on the same port
 #
 #   export TEST_POSTGRES_URL="$(tests/postgres.sh start /tmp/countersign-pg)"
 #
@@ -76,12 +78,26 @@ start() {
         if as_server "$bin/pg_ctl" -D "$dir/data" -l "$dir/server.log" -w -t 60 \
             -o "-c listen_addresses=127.0.0.1 -p $port -k $dir -c fsync=on -c max_connections=300" start >&2
         then
+            echo "$port" >"$dir/port"
             echo "postgres://countersign@127.0.0.1:$port/postgres"
             return
         fi
     done
     cat "$dir/server.log" >&2
     die "the server did not start"
+}
+
+crash() {
+    find_binaries || die "PostgreSQL is not installed"
+    cd "$dir"
+    as_server "$bin/pg_ctl" -D "$dir/data" -m immediate -w -t 60 stop >&2
+}
+
+resume() {
+    find_binaries || die "PostgreSQL is not installed"
+    cd "$dir"
+    as_server "$bin/pg_ctl" -D "$dir/data" -l "$dir/server.log" -w -t 60 \
+        -o "-c listen_addresses=127.0.0.1 -p $(cat "$dir/port") -k $dir -c fsync=on -c max_connections=300" start >&2
 }
 
 stop() {
@@ -91,12 +107,12 @@ stop() {
         as_server "$bin/pg_ctl" -D "$dir/data" -m immediate -w -t 60 stop >&2
     fi
     # Only what `start` made: DIR may have been there before, with something else in it.
-    rm -rf "$dir/data" "$dir/server.log"
+    rm -rf "$dir/data" "$dir/server.log" "$dir/port"
     cd /
     rmdir "$dir" 2>/dev/null || say "left $dir in place: it holds other files"
 }
 
-[ $# = 2 ] || die "usage: postgres.sh start|stop DIR"
+[ $# = 2 ] || die "usage: postgres.sh start|stop|crash|resume DIR"
 case $2 in
     /*) dir=$2 ;;
     *) dir=$PWD/$2 ;;
@@ -105,5 +121,7 @@ server_user
 case $1 in
     start) start ;;
     stop) stop ;;
-    *) die "usage: postgres.sh start|stop DIR" ;;
+    crash) crash ;;
+    resume) resume ;;
+    *) die "usage: postgres.sh start|stop|crash|resume DIR" ;;
 esac

@@ -49,15 +49,24 @@ comment on column tiles.tile_index is 'place of the tile within its level, from 
 comment on column tiles.hashes is '256 hashes of 32 bytes: only full tiles are stored';
 
 create table checkpoints (
+    number bigint not null,
     size bigint not null,
     note text not null,
-    constraint checkpoints_pkey primary key (size),
+    chain bytea not null,
+    constraint checkpoints_pkey primary key (number),
+    constraint checkpoints_number_check check (number >= 0),
     constraint checkpoints_size_check check (size >= 0),
-    constraint checkpoints_note_check check (length(note) > 0)
+    constraint checkpoints_note_check check (length(note) > 0),
+    constraint checkpoints_chain_check check (octet_length(chain) = 32)
 );
 
+create index checkpoints_size_idx on checkpoints (size, number);
+
+comment on column checkpoints.number is 'place among all notes that were stored, from 0, without gaps';
 comment on column checkpoints.size is 'number of entries that the checkpoint commits to';
-comment on column checkpoints.note is 'C2SP signed note; grows by signature lines';
+comment on column checkpoints.note is 'C2SP signed note; the newest of a size has all of its signature lines';
+comment on column checkpoints.chain is
+    'SHA-256 of the chain before it (zeros at first), size (8 bytes, big-endian) and note';
 
 create table head (
     id bigint not null,
@@ -119,22 +128,7 @@ for each row execute function refuse_change();
 create trigger tiles_refuse_truncate before truncate on tiles
 for each statement execute function refuse_change();
 
-create function checkpoints_extend_only() returns trigger language plpgsql as $$
-begin
-    if new.size <> old.size
-        or length(new.note) <= length(old.note)
-        or left(new.note, length(old.note)) <> old.note
-    then
-        raise exception 'a checkpoint can only gain signature lines' using errcode = 'restrict_violation';
-    end if;
-    return new;
-end
-$$;
-
-create trigger checkpoints_extend_only before update on checkpoints
-for each row execute function checkpoints_extend_only();
-
-create trigger checkpoints_refuse_delete before delete on checkpoints
+create trigger checkpoints_refuse_change before update or delete on checkpoints
 for each row execute function refuse_change();
 
 create trigger checkpoints_refuse_truncate before truncate on checkpoints

@@ -35,12 +35,18 @@ create table tiles (
 ) strict;
 
 create table checkpoints (
-    size integer not null, -- number of entries that the checkpoint commits to
-    note text    not null, -- C2SP signed note; grows by signature lines
-    constraint checkpoints_pkey primary key (size),
+    number integer not null, -- place among all notes that were stored, from 0, without gaps
+    size   integer not null, -- number of entries that the checkpoint commits to
+    note   text    not null, -- C2SP signed note; the newest of a size has all of its signature lines
+    chain  blob    not null, -- SHA-256 of the chain before it (zeros at first), size (8 bytes, big-endian) and note
+    constraint checkpoints_pkey primary key (number),
+    constraint checkpoints_number_check check (number >= 0),
     constraint checkpoints_size_check check (size >= 0),
-    constraint checkpoints_note_check check (length(note) > 0)
+    constraint checkpoints_note_check check (length(note) > 0),
+    constraint checkpoints_chain_check check (length(chain) = 32)
 ) strict;
+
+create index checkpoints_size_idx on checkpoints (size, number);
 
 create table head (
     id    integer not null, -- always 1: the table has one row
@@ -98,12 +104,9 @@ begin
     select raise(abort, 'tiles is insert-only');
 end;
 
-create trigger checkpoints_extend_only before update on checkpoints
-when new.size <> old.size
-    or length(new.note) <= length(old.note)
-    or substr(new.note, 1, length(old.note)) <> old.note
+create trigger checkpoints_refuse_update before update on checkpoints
 begin
-    select raise(abort, 'a checkpoint can only gain signature lines');
+    select raise(abort, 'checkpoints is insert-only');
 end;
 
 create trigger checkpoints_refuse_delete before delete on checkpoints

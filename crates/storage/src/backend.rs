@@ -1,12 +1,13 @@
 use crate::{
-    AppendError, Batch, CheckpointOutcome, Counts, Error, Evidence, Head, Lease, Lock, LockOutcome, NonceLock,
-    ProposalFilter, ProposalRow, ScannedEntry, StoredCheckpoint, StoredEntry, StoredMention, StoredToken,
+    AppendError, Batch, Counts, Error, Evidence, Head, Lease, Lock, LockOutcome, NonceLock, ProposalFilter,
+    ProposalRow, ScannedEntry, StoredCheckpoint, StoredEntry, StoredMention, StoredToken,
 };
 use domain::{Cid, Digest, Time};
 
 /// What an engine must do; [`crate::Storage`] documents each operation and has checked the arguments.
 pub(crate) trait Backend: Send + Sync {
     fn ping(&self) -> Result<(), Error>;
+    fn try_writing(&self) -> Result<(), Error>;
     fn head(&self) -> Result<Option<Head>, Error>;
     fn settled_head(&self) -> Result<Option<Head>, Error>;
     fn acquire(&self, holder: &str, now: Time, expires_at: Time) -> Result<Option<Lease>, Error>;
@@ -22,9 +23,10 @@ pub(crate) trait Backend: Send + Sync {
     fn seq_of_statement(&self, statement: &Cid) -> Result<Option<u64>, Error>;
     fn tile(&self, level: u8, index: u64) -> Result<Option<Vec<u8>>, Error>;
 
-    fn put_checkpoint(&self, size: u64, note: &str) -> Result<CheckpointOutcome, Error>;
+    fn put_checkpoint(&self, new: &StoredCheckpoint) -> Result<(), Error>;
     fn checkpoint_at_or_before(&self, size: u64) -> Result<Option<StoredCheckpoint>, Error>;
-    fn checkpoints(&self, from: u64, limit: u32) -> Result<Vec<StoredCheckpoint>, Error>;
+    fn checkpoints_by_size(&self, from: (u64, u64), limit: u32) -> Result<Vec<StoredCheckpoint>, Error>;
+    fn checkpoints_by_number(&self, from: u64, limit: u32) -> Result<Vec<StoredCheckpoint>, Error>;
 
     fn proposal(&self, id: &Cid) -> Result<Option<ProposalRow>, Error>;
     fn proposals(&self, filter: &ProposalFilter, before: u64, limit: u32) -> Result<Vec<ProposalRow>, Error>;
@@ -32,6 +34,7 @@ pub(crate) trait Backend: Send + Sync {
 
     fn lock_intent(&self, intent: &Digest, lock: &Lock) -> Result<LockOutcome, Error>;
     fn lock(&self, intent: &Digest) -> Result<Option<Lock>, Error>;
+    fn locks(&self, after: Option<&Digest>, limit: u32) -> Result<Vec<(Digest, Lock)>, Error>;
     fn lock_nonce(
         &self,
         contract: &Digest,

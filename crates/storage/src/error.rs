@@ -99,6 +99,13 @@ pub enum OpenError {
         /// The migration.
         version: String,
     },
+    /// What a migration makes is there, or a later migration is, and the table `migrations` does not say that it was
+    /// applied.
+    #[error("table migrations is bad: the database has migration {version} and no record of it")]
+    Unrecorded {
+        /// The migration.
+        version: String,
+    },
     /// The database could not be reached, read or migrated.
     #[error("the database could not be opened")]
     Database(#[from] Error),

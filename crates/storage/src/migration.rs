@@ -71,7 +71,10 @@ pub(crate) fn pending<'a>(known: &'a [Migration], applied: &[Applied]) -> Result
                 }
                 left = rest;
             }
-            // A version that this build skipped or has not reached: both mean that another build wrote here.
+            Some((next, rest)) if rest.iter().any(|m| m.version == row.version) => {
+                return Err(OpenError::Unrecorded { version: next.version.to_owned() });
+            }
+            // A version that this build does not have: another build wrote here.
             _ => return Err(OpenError::Newer { version: row.version.clone() }),
         }
     }

@@ -10,8 +10,8 @@ mod session;
 mod signer_record;
 
 use crate::{
-    AppendError, Batch, CheckpointOutcome, Counts, Error, Evidence, Head, Lease, Lock, LockOutcome, NonceLock,
-    OpenError, ProposalFilter, ProposalRow, ScannedEntry, StoredCheckpoint, StoredEntry, StoredMention, StoredToken,
+    AppendError, Batch, Counts, Error, Evidence, Head, Lease, Lock, LockOutcome, NonceLock, OpenError, ProposalFilter,
+    ProposalRow, ScannedEntry, StoredCheckpoint, StoredEntry, StoredMention, StoredToken,
     backend::Backend,
     pool::{Pool, lock},
 };
@@ -97,6 +97,9 @@ impl Backend for Postgres {
     fn ping(&self) -> Result<(), Error> {
         self.read(|s| log::head(s).map(drop))
     }
+    fn try_writing(&self) -> Result<(), Error> {
+        self.write(log::touch_head)
+    }
     fn head(&self) -> Result<Option<Head>, Error> {
         self.read(log::head)
     }
@@ -137,14 +140,17 @@ impl Backend for Postgres {
     fn tile(&self, level: u8, index: u64) -> Result<Option<Vec<u8>>, Error> {
         self.read(|s| log::tile(s, level, index))
     }
-    fn put_checkpoint(&self, size: u64, note: &str) -> Result<CheckpointOutcome, Error> {
-        self.write(|w| checkpoint::put(w, size, note))
+    fn put_checkpoint(&self, new: &StoredCheckpoint) -> Result<(), Error> {
+        self.write(|w| checkpoint::put(w, new))
     }
     fn checkpoint_at_or_before(&self, size: u64) -> Result<Option<StoredCheckpoint>, Error> {
         self.read(|s| checkpoint::at_or_before(s, size))
     }
-    fn checkpoints(&self, from: u64, limit: u32) -> Result<Vec<StoredCheckpoint>, Error> {
-        self.read(|s| checkpoint::list(s, from, limit))
+    fn checkpoints_by_size(&self, from: (u64, u64), limit: u32) -> Result<Vec<StoredCheckpoint>, Error> {
+        self.read(|s| checkpoint::by_size(s, from, limit))
+    }
+    fn checkpoints_by_number(&self, from: u64, limit: u32) -> Result<Vec<StoredCheckpoint>, Error> {
+        self.read(|s| checkpoint::by_number(s, from, limit))
     }
     fn proposal(&self, id: &Cid) -> Result<Option<ProposalRow>, Error> {
         self.read(|s| read_model::proposal(s, id))
@@ -160,6 +166,9 @@ impl Backend for Postgres {
     }
     fn lock(&self, intent: &Digest) -> Result<Option<Lock>, Error> {
         self.read(|s| signer_record::lock(s, intent))
+    }
+    fn locks(&self, after: Option<&Digest>, limit: u32) -> Result<Vec<(Digest, Lock)>, Error> {
+        self.read(|s| signer_record::locks(s, after, limit))
     }
     fn lock_nonce(
         &self,

@@ -54,6 +54,8 @@ pub struct StoredToken {
     pub cid: Cid,
     /// The entry that introduced it.
     pub seq: u64,
+    /// Its place among the tokens of that entry, from 0.
+    pub ordinal: u64,
     /// The token, DAG-CBOR.
     pub bytes: Vec<u8>,
 }
@@ -81,26 +83,17 @@ pub struct StoredMention {
     pub kind: String,
 }
 
-/// A signed checkpoint.
+/// A signed checkpoint. A note that gains a signature line is stored again, under a number of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredCheckpoint {
+    /// Place among all notes, from 0, without gaps.
+    pub number: u64,
     /// Number of entries it commits to.
     pub size: u64,
     /// C2SP signed note.
     pub note: String,
-}
-
-/// What became of a checkpoint that was put.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CheckpointOutcome {
-    /// It is the first of its size.
-    Stored,
-    /// It extends the note of its size by signature lines and has replaced it.
-    Extended,
-    /// The stored note already is this note, or this note with more lines.
-    Kept,
-    /// The stored note of this size, given here, says something else. Nothing was written.
-    Conflict(String),
+    /// Digest over this note and all notes before it, as stored.
+    pub chain: Digest,
 }
 
 /// Which proposals to list; `None` means any.
@@ -123,6 +116,8 @@ pub struct Lock {
     pub digest: Digest,
     /// Key epoch in which the lock was taken.
     pub epoch: u64,
+    /// A digest over the row that only its writer can make, as stored.
+    pub seal: Digest,
 }
 
 /// The digest to which a contract's nonce is bound until the contract refuses it.
@@ -154,6 +149,8 @@ pub struct Evidence {
     pub kind: String,
     /// The evidence itself.
     pub body: Vec<u8>,
+    /// A digest over the row that only its writer can make, as stored.
+    pub seal: Digest,
 }
 
 /// Number of rows of each table.

@@ -12,8 +12,8 @@ mod signer_record;
 mod tests;
 
 use crate::{
-    AppendError, Batch, CheckpointOutcome, Counts, Error, Evidence, Head, Lease, Lock, LockOutcome, NonceLock,
-    OpenError, ProposalFilter, ProposalRow, ScannedEntry, StoredCheckpoint, StoredEntry, StoredMention, StoredToken,
+    AppendError, Batch, Counts, Error, Evidence, Head, Lease, Lock, LockOutcome, NonceLock, OpenError, ProposalFilter,
+    ProposalRow, ScannedEntry, StoredCheckpoint, StoredEntry, StoredMention, StoredToken,
     backend::Backend,
     pool::{Pool, lock},
     value::corrupt,
@@ -22,6 +22,7 @@ use backfill::Backfill;
 use domain::{Cid, Digest, Time};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, ffi};
 use std::{
+    fs,
     path::{Path, PathBuf},
     sync::Mutex,
     time::Duration,
@@ -29,6 +30,9 @@ use std::{
 
 /// Readers beside the writer: reads are short and the page cache is shared with the kernel.
 const READERS: usize = 4;
+
+/// More than a large batch adds to the files: 512 entries with their tokens, in pages.
+const ROOM: usize = 4 * 1024 * 1024;
 
 /// How long a statement waits for another process's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -72,6 +76,15 @@ impl Sqlite {
         schema::migrate(&mut writer)?;
         let backfill = Backfill::start(connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?);
         Ok(Self { path: path.to_owned(), backfill, readers: Pool::new(READERS), writer: Mutex::new(writer) })
+    }
+
+    /// Takes room on the disk for a moment: a small change may fit where a batch would not.
+    fn has_room(&self) -> std::io::Result<()> {
+        let mut name = self.path.clone().into_os_string();
+        name.push("-room");
+        let written = fs::write(&name, vec![0; ROOM]);
+        fs::remove_file(&name)?;
+        written
     }
 
     fn read<T>(&self, read: impl FnOnce(&Transaction<'_>) -> Result<T, Error>) -> Result<T, Error> {
@@ -145,6 +158,10 @@ impl Backend for Sqlite {
     fn ping(&self) -> Result<(), Error> {
         self.read(|t| log::head(t).map(drop))
     }
+    fn try_writing(&self) -> Result<(), Error> {
+        self.has_room().map_err(|e| Error::Unavailable(Box::new(e)))?;
+        self.write(log::touch_head)
+    }
     fn head(&self) -> Result<Option<Head>, Error> {
         self.read(log::head)
     }
@@ -187,14 +204,17 @@ impl Backend for Sqlite {
     fn tile(&self, level: u8, index: u64) -> Result<Option<Vec<u8>>, Error> {
         self.read(|t| log::tile(t, level, index))
     }
-    fn put_checkpoint(&self, size: u64, note: &str) -> Result<CheckpointOutcome, Error> {
-        self.write(|t| checkpoint::put(t, size, note))
+    fn put_checkpoint(&self, new: &StoredCheckpoint) -> Result<(), Error> {
+        self.write(|t| checkpoint::put(t, new))
     }
     fn checkpoint_at_or_before(&self, size: u64) -> Result<Option<StoredCheckpoint>, Error> {
         self.read(|t| checkpoint::at_or_before(t, size))
     }
-    fn checkpoints(&self, from: u64, limit: u32) -> Result<Vec<StoredCheckpoint>, Error> {
-        self.read(|t| checkpoint::list(t, from, limit))
+    fn checkpoints_by_size(&self, from: (u64, u64), limit: u32) -> Result<Vec<StoredCheckpoint>, Error> {
+        self.read(|t| checkpoint::by_size(t, from, limit))
+    }
+    fn checkpoints_by_number(&self, from: u64, limit: u32) -> Result<Vec<StoredCheckpoint>, Error> {
+        self.read(|t| checkpoint::by_number(t, from, limit))
     }
     fn proposal(&self, id: &Cid) -> Result<Option<ProposalRow>, Error> {
         self.read(|t| read_model::proposal(t, id))
@@ -210,6 +230,9 @@ impl Backend for Sqlite {
     }
     fn lock(&self, intent: &Digest) -> Result<Option<Lock>, Error> {
         self.read(|t| signer_record::lock(t, intent))
+    }
+    fn locks(&self, after: Option<&Digest>, limit: u32) -> Result<Vec<(Digest, Lock)>, Error> {
+        self.read(|t| signer_record::locks(t, after, limit))
     }
     fn lock_nonce(
         &self,

@@ -1,6 +1,6 @@
 use crate::{
-    AppendError, Batch, CheckpointOutcome, Counts, Engine, Error, Evidence, Head, Lease, Lock, LockOutcome, NonceLock,
-    OpenError, ProposalFilter, ProposalRow, ScannedEntry, StoredCheckpoint, StoredEntry, StoredMention, StoredToken,
+    AppendError, Batch, Counts, Engine, Error, Evidence, Head, Lease, Lock, LockOutcome, NonceLock, OpenError,
+    ProposalFilter, ProposalRow, ScannedEntry, StoredCheckpoint, StoredEntry, StoredMention, StoredToken,
     backend::Backend, postgres::Postgres, sqlite::Sqlite,
 };
 use domain::{Cid, Digest, Time};
@@ -54,6 +54,12 @@ impl Storage {
         self.backend.ping().is_ok()
     }
 
+    /// Commits a change that changes nothing, and sees that there is room for a large batch. After a failed write, this
+    /// says whether writing is possible again.
+    pub fn try_writing(&self) -> Result<(), Error> {
+        self.backend.try_writing()
+    }
+
     /// The newest entry; `None` while the log is empty.
     pub fn head(&self) -> Result<Option<Head>, Error> {
         self.backend.head()
@@ -65,7 +71,7 @@ impl Storage {
     }
 
     /// Takes the lease of the sequencer until `now + ttl` seconds, if it is free, expired or already `holder`'s.
-    /// `None` if another process holds it. Each acquisition starts a new epoch, in which batches of all earlier
+    /// `None` if another process holds it. A lease of another epoch than the head's is [`Error::Corrupt`]. Each acquisition starts a new epoch, in which batches of all earlier
     /// epochs are [`AppendError::Fenced`]. `holder` is 1 to 256 characters and names one process.
     pub fn acquire(&self, holder: &str, now: Time, ttl: u64) -> Result<Option<Lease>, Error> {
         self.backend.acquire(holder, now, now.plus(ttl))
@@ -131,29 +137,34 @@ impl Storage {
         self.backend.tile(level, index)
     }
 
-    /// Stores a signed note for the log's first `size` entries. A size keeps the text it has first: later notes may
-    /// only add lines at its end.
-    pub fn put_checkpoint(&self, size: u64, note: &str) -> Result<CheckpointOutcome, Error> {
+    /// Stores a signed note under the next number; [`Error::Duplicate`] if another note has it. Nothing is ever
+    /// overwritten: a note that has gained a signature is stored again, and the newest of a size is the one that counts.
+    pub fn put_checkpoint(&self, new: &StoredCheckpoint) -> Result<(), Error> {
         // Ending in a newline, a note can only be extended by whole lines. PostgreSQL has no NUL in texts.
-        if !note.ends_with('\n') || note.contains('\0') {
+        if !new.note.ends_with('\n') || new.note.contains('\0') {
             return Err(Error::Refused { what: "a note is lines of text without NUL".to_owned() });
         }
-        self.backend.put_checkpoint(size, note)
+        self.backend.put_checkpoint(new)
     }
 
-    /// The checkpoint of the largest size.
+    /// The newest note of the largest size.
     pub fn latest_checkpoint(&self) -> Result<Option<StoredCheckpoint>, Error> {
         self.backend.checkpoint_at_or_before(u64::MAX)
     }
 
-    /// The checkpoint of the largest size up to `size`.
+    /// The newest note of the largest size up to `size`.
     pub fn checkpoint_at_or_before(&self, size: u64) -> Result<Option<StoredCheckpoint>, Error> {
         self.backend.checkpoint_at_or_before(size)
     }
 
-    /// Checkpoints from size `from` on, smallest first.
-    pub fn checkpoints(&self, from: u64, limit: u32) -> Result<Vec<StoredCheckpoint>, Error> {
-        self.backend.checkpoints(from, limit.min(MAX_PAGE))
+    /// All notes from this size and number on, by size and then number.
+    pub fn checkpoints_by_size(&self, from: (u64, u64), limit: u32) -> Result<Vec<StoredCheckpoint>, Error> {
+        self.backend.checkpoints_by_size(from, limit.min(MAX_PAGE))
+    }
+
+    /// All notes from this number on, in the order in which they were stored.
+    pub fn checkpoints_by_number(&self, from: u64, limit: u32) -> Result<Vec<StoredCheckpoint>, Error> {
+        self.backend.checkpoints_by_number(from, limit.min(MAX_PAGE))
     }
 
     /// A proposal by the CID of its invocation.
@@ -178,13 +189,18 @@ impl Storage {
 
     /// Binds an intent to the only digest that may ever be signed for it; durable when it returns. After
     /// [`Error::Unknown`] ask again: the answer is then [`LockOutcome::Same`] if the lock was taken.
-    pub fn lock_intent(&self, intent: &Digest, digest: &Digest, epoch: u64) -> Result<LockOutcome, Error> {
-        self.backend.lock_intent(intent, &Lock { digest: *digest, epoch })
+    pub fn lock_intent(&self, intent: &Digest, lock: &Lock) -> Result<LockOutcome, Error> {
+        self.backend.lock_intent(intent, lock)
     }
 
     /// The lock on an intent.
     pub fn lock(&self, intent: &Digest) -> Result<Option<Lock>, Error> {
         self.backend.lock(intent)
+    }
+
+    /// Intents with their locks, by intent, from the one after `after` on.
+    pub fn locks(&self, after: Option<&Digest>, limit: u32) -> Result<Vec<(Digest, Lock)>, Error> {
+        self.backend.locks(after, limit.min(MAX_PAGE))
     }
 
     /// Binds a contract's nonce to the only digest that may be signed for it; durable when it returns. Another digest
@@ -212,6 +228,15 @@ impl Storage {
     /// The number of rows of every table, from one moment's view. Reads whole indexes: for start-up, not for requests.
     pub fn counts(&self) -> Result<Counts, Error> {
         self.backend.counts()
+    }
+}
+
+/// Reads at most `limit` rows, or as many of them as come before one that cannot be read. So an [`Error::Corrupt`] is
+/// about the very first row.
+pub fn readable<T>(limit: u32, read: &impl Fn(u32) -> Result<Vec<T>, Error>) -> Result<Vec<T>, Error> {
+    match read(limit) {
+        Err(Error::Corrupt { .. }) if limit > 1 => readable(limit / 2, read),
+        result => result,
     }
 }
 

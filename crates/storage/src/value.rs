@@ -1,6 +1,6 @@
 //! Between column values and domain values. Reading never trusts, writing never wraps.
 
-use crate::{CheckpointOutcome, Counts, Error, Head, Lease, Lock, LockOutcome, NonceLock, ProposalFilter, ProposalRow};
+use crate::{Counts, Error, Evidence, Head, Lease, Lock, LockOutcome, NonceLock, ProposalFilter, ProposalRow};
 use domain::{Amount, Cid, Digest, Time};
 use std::{collections::BTreeMap, fmt::Display, str::FromStr};
 
@@ -58,23 +58,37 @@ pub(crate) fn head(seq: Option<i64>, leaf: Option<Vec<u8>>, epoch: i64) -> Resul
     }
 }
 
-/// The epoch of a new lease: `None` if somebody else holds `current`, else one more than any that was.
-pub(crate) fn next_epoch(current: Option<&Lease>, head_epoch: u64, holder: &str, now: Time) -> Option<u64> {
-    if current.is_some_and(|lease| lease.holder != holder && lease.expires_at > now) {
-        return None;
+/// The epoch of a new lease: `None` if somebody else holds `current`, else one more than the one that was.
+pub(crate) fn next_epoch(
+    current: Option<&Lease>,
+    head_epoch: u64,
+    holder: &str,
+    now: Time,
+) -> Result<Option<u64>, Error> {
+    // Both are written in one transaction, so they never differ.
+    let epoch = current.map_or(0, |lease| lease.epoch);
+    if epoch != head_epoch {
+        return Err(corrupt("leases", format_args!("the lease is of epoch {epoch}, the head of {head_epoch}")));
     }
-    current.map_or(0, |lease| lease.epoch).max(head_epoch).checked_add(1)
+    if current.is_some_and(|lease| lease.holder != holder && lease.expires_at > now) {
+        return Ok(None);
+    }
+    Ok(epoch.checked_add(1))
 }
 
-/// What putting `note` means when `stored` is there.
-pub(crate) fn compare_notes(stored: String, note: &str) -> CheckpointOutcome {
-    if stored.starts_with(note) {
-        CheckpointOutcome::Kept
-    } else if note.starts_with(&stored) {
-        CheckpointOutcome::Extended
-    } else {
-        CheckpointOutcome::Conflict(stored)
+/// The columns of `locks` as read.
+pub(crate) fn lock(bytes: &[u8], epoch: i64, seal: &[u8]) -> Result<Lock, Error> {
+    const T: &str = "locks";
+    Ok(Lock { digest: digest(T, bytes)?, epoch: unsigned(T, epoch)?, seal: digest(T, seal)? })
+}
+
+/// A row of `evidence` as read; its digest is part of its key.
+pub(crate) fn evidence(seq: i64, kind: String, stored: &[u8], body: Vec<u8>, seal: &[u8]) -> Result<Evidence, Error> {
+    const T: &str = "evidence";
+    if digest(T, stored)? != Digest::sha256(&body) {
+        return Err(corrupt(T, format_args!("the digest of the evidence about {seq} is not that of its body")));
     }
+    Ok(Evidence { seq: unsigned(T, seq)?, kind, body, seal: digest(T, seal)? })
 }
 
 /// What asking for `wanted` means when `stored` is there.

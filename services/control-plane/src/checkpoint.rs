@@ -6,6 +6,7 @@ use crate::{
     feed::{Event, Feed},
     health::{Health, Standing},
     metrics::Metrics,
+    register::{Put, Register},
     snapshot::Snapshot,
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -20,7 +21,7 @@ use std::{
     thread::{self, JoinHandle},
     time::Duration,
 };
-use storage::{CheckpointOutcome, Storage};
+use storage::Error;
 
 /// A signer's view is fresh while it sees one of these within its lease of many seconds.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -38,9 +39,9 @@ pub(crate) type Latest = Arc<ArcSwapOption<Published>>;
 /// What the signing thread shares with the rest of the service.
 pub(crate) struct Parts {
     pub key: SigningKey,
-    pub anchor: Anchor,
+    pub anchor: Arc<Anchor>,
+    pub register: Arc<Register>,
     pub snapshot: Arc<ArcSwap<Snapshot>>,
-    pub storage: Arc<Storage>,
     pub feed: Feed,
     pub latest: Latest,
     pub health: Arc<Health>,
@@ -61,10 +62,10 @@ pub(crate) fn start(parts: Parts) -> std::io::Result<Checkpointer> {
     let (stop, stopped) = sync_channel(1);
     // One note waits at most: when the database is slow, sizes are left out rather than heartbeats delayed.
     let (notes, inbox) = sync_channel::<Published>(1);
-    let (storage, health) = (Arc::clone(&parts.storage), Arc::clone(&parts.health));
+    let (register, health) = (Arc::clone(&parts.register), Arc::clone(&parts.health));
     let storing = thread::Builder::new()
         .name("checkpoint-store".to_owned())
-        .spawn(move || inbox.iter().for_each(|note| store(&storage, &health, &note)))?;
+        .spawn(move || inbox.iter().for_each(|note| store(&register, &health, &note)))?;
     let signer = Signer { stored: parts.stored, anchored: 0, parts, notes };
     let signing = thread::Builder::new().name("checkpoint".to_owned()).spawn(move || signer.run(&stopped))?;
     Ok(Checkpointer { stop, signing, storing })
@@ -81,15 +82,19 @@ impl Checkpointer {
     }
 }
 
-fn store(storage: &Storage, health: &Health, note: &Published) {
-    match storage.put_checkpoint(note.size, &note.text) {
+fn store(register: &Register, health: &Health, note: &Published) {
+    match register.put(note.size, &note.text) {
         // A leader before this one may have signed the same size in its last second; only another root is a fork.
-        Ok(CheckpointOutcome::Conflict(stored)) if root_of(&stored) == root_of(&note.text) => {}
-        Ok(CheckpointOutcome::Conflict(_)) => {
+        Ok(Put::Conflict(stored)) if root_of(&stored) == root_of(&note.text) => {}
+        Ok(Put::Conflict(_)) => {
             tracing::error!(size = note.size, "the database has another checkpoint of this size");
             health.set(Standing::Stopped);
         }
         Ok(_) => {}
+        Err(error @ Error::Corrupt { .. }) => {
+            tracing::error!(%error, "the checkpoints were changed");
+            health.set(Standing::Stopped);
+        }
         Err(error) => tracing::warn!(%error, size = note.size, "a checkpoint could not be stored"),
     }
 }
@@ -131,13 +136,14 @@ impl Signer {
         let Some(origin) = origin(&snapshot) else { return };
         let checkpoint = Checkpoint::of(origin, snapshot.replica.tree(), now.max(snapshot.replica.state().at()));
         let text: Arc<str> = checkpoint.sign(&self.parts.key).to_string().into();
-        if size > self.anchored {
+        if size > self.anchored || self.parts.anchor.is_behind() {
             // What others will hold us to must be on our own disk first.
-            if let Err(error) = self.parts.anchor.write(&text) {
+            if let Err(error) = self.parts.anchor.put_note(&text) {
                 tracing::error!(%error, "no checkpoint is published without its anchor");
-                self.parts.health.set(Standing::Degraded);
+                self.parts.health.set_anchored(false);
                 return;
             }
+            self.parts.health.set_anchored(true);
             self.anchored = size;
         }
         let published = Published { size, text: Arc::clone(&text) };

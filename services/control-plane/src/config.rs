@@ -33,6 +33,9 @@ pub struct Config {
     pub limits: Limits,
 }
 
+/// Longest lease in seconds: for so long a log may stay without a leader.
+pub(crate) const MAX_LEASE: u64 = 300;
+
 /// What the service takes on before it says no.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -167,7 +170,7 @@ impl Limits {
         if self.commit.is_zero() || self.commit > self.request {
             return Err(ConfigError::Limit("commit"));
         }
-        if !(2..=300).contains(&self.lease) {
+        if !(2..=MAX_LEASE).contains(&self.lease) {
             return Err(ConfigError::Limit("lease"));
         }
         Ok(())

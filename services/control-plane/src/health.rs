@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 pub(crate) enum Standing {
     /// They can.
     Leading = 0,
-    /// Not now: the database does not answer.
+    /// Not now: the database or the anchor cannot be written.
     Degraded = 1,
     /// Not any more: another process leads, or the sequencer has ended.
     Stopped = 2,
@@ -17,6 +17,7 @@ pub(crate) enum Standing {
 pub(crate) struct Health {
     standing: AtomicU8,
     lease_until: AtomicU64,
+    is_anchored: AtomicBool,
     closing: AtomicBool,
 }
 
@@ -25,14 +26,15 @@ impl Health {
         Self {
             standing: AtomicU8::new(Standing::Leading as u8),
             lease_until: AtomicU64::new(lease_until.unix()),
+            is_anchored: AtomicBool::new(true),
             closing: AtomicBool::new(false),
         }
     }
 
     pub fn standing(&self) -> Standing {
         match self.standing.load(Ordering::Acquire) {
-            0 => Standing::Leading,
-            1 => Standing::Degraded,
+            0 if self.is_anchored.load(Ordering::Acquire) => Standing::Leading,
+            0 | 1 => Standing::Degraded,
             _ => Standing::Stopped,
         }
     }
@@ -45,6 +47,11 @@ impl Health {
             // Fails when it is not degraded, and then there is nothing to lift.
             let _ = self.standing.compare_exchange(degraded, standing as u8, Ordering::AcqRel, Ordering::Acquire);
         }
+    }
+
+    /// Whether the anchor says what it should. While it does not, nothing is published, so nobody can follow.
+    pub fn set_anchored(&self, is_anchored: bool) {
+        self.is_anchored.store(is_anchored, Ordering::Release);
     }
 
     pub fn set_lease(&self, until: Time) {

@@ -20,6 +20,7 @@ mod opener;
 mod outcome;
 mod plane;
 mod read_model;
+mod register;
 mod sequencer;
 mod server;
 mod snapshot;

@@ -1,6 +1,6 @@
 use crate::{
     checkpoint::Latest, config::Limits, feed::Feed, gate::Gate, health::Health, metrics::Metrics, opener::Opener,
-    sequencer::Queue, snapshot::Snapshot,
+    register::Register, sequencer::Queue, snapshot::Snapshot,
 };
 use arc_swap::ArcSwap;
 use domain::Did;
@@ -24,6 +24,7 @@ pub(crate) struct Plane {
     pub issuer_key: SigningKey,
     pub limits: Limits,
     pub gate: Gate,
+    pub register: Arc<Register>,
     pub opener: Arc<Opener>,
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     pub queue: Queue,

@@ -1,5 +1,5 @@
 use crate::{
-    anchor::Anchor,
+    anchor::{Anchor, Record},
     checkpoint::{self, Checkpointer, Latest},
     clock,
     config::{Config, ConfigError},
@@ -10,6 +10,7 @@ use crate::{
     metrics::Metrics,
     opener::Opener,
     plane::{Issuers, Plane, Simulations},
+    register::Register,
     sequencer::{self, Queue},
     start::{self, VerifyError},
 };
@@ -90,9 +91,12 @@ struct Ground {
 fn prepare(config: &Config) -> Result<Ground, Error> {
     let storage = Arc::new(Storage::open(&config.database)?);
     let now = clock::now();
-    let lease = storage.acquire(&config.holder, now, config.limits.lease).map_err(Error::Lease)?;
-    let lease = lease.ok_or(Error::Led)?;
-    let verified = start::verify(&storage, config)?;
+    let lease = match storage.acquire(&config.holder, now, config.limits.lease) {
+        Ok(Some(lease)) => lease,
+        Ok(None) => return Err(start::lease_of_another(&storage, now).map_or(Error::Led, Error::Verify)),
+        Err(error) => return Err(start::bad_head(&storage, &error).map_or(Error::Lease(error), Error::Verify)),
+    };
+    let verified = start::verify(&storage, config, lease.epoch)?;
     // The replay may have outlasted the lease. If somebody else has taken it, this process must not begin.
     let lease = storage.renew(&lease, clock::now(), config.limits.lease).map_err(Error::Lease)?.ok_or(Error::Led)?;
     Ok(Ground { storage, lease, verified })
@@ -108,7 +112,7 @@ impl Server {
         let listener = TcpListener::bind(config.listen).await?;
         let address = listener.local_addr()?;
         let Ground { storage, lease, verified } = ground;
-        let limits = config.limits;
+        let (limits, epoch) = (config.limits, lease.epoch);
         let metrics = Metrics::new()?;
         metrics.head.set(verified.snapshot.replica.head().map_or(-1, |h| i64::try_from(h.seq).unwrap_or(i64::MAX)));
         let snapshot = Arc::new(ArcSwap::from_pointee(verified.snapshot));
@@ -125,11 +129,14 @@ impl Server {
             queue: limits.queue,
             batch: limits.batch,
         })?;
+        let anchor = Arc::new(Anchor::new(config.anchor.clone(), Record { chain: verified.chain, epoch }));
+        let register =
+            Arc::new(Register::new(Arc::clone(&storage), Arc::clone(&anchor), config.sequencer_did(), verified.chain));
         let checkpointing = checkpoint::start(checkpoint::Parts {
             key: config.sequencer.clone(),
-            anchor: Anchor::new(&config.anchor),
+            anchor,
+            register: Arc::clone(&register),
             snapshot: Arc::clone(&snapshot),
-            storage: Arc::clone(&storage),
             feed: feed.clone(),
             latest: Arc::clone(&latest),
             health: Arc::clone(&health),
@@ -146,6 +153,7 @@ impl Server {
             limits,
             opener: Arc::new(Opener::new(gate.clone(), limits.cached_delegations)),
             gate,
+            register,
             snapshot,
             queue: queue.clone(),
             feed,

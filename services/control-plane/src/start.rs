@@ -5,10 +5,15 @@ mod notes;
 mod replay;
 mod rows;
 
-use crate::{anchor::Anchor, anchor::AnchorError, config::Config, snapshot::Snapshot};
-use domain::Digest;
+use crate::{
+    anchor::{self, AnchorError},
+    config::{Config, MAX_LEASE},
+    register::Chain,
+    snapshot::Snapshot,
+};
+use domain::{Digest, Time};
 use replica::Divergence;
-use storage::Storage;
+use storage::{Error, Storage};
 
 /// The database is not what its entries say, or cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +21,7 @@ use storage::Storage;
 pub enum VerifyError {
     /// The database does not answer.
     #[error("the database could not be read")]
-    Storage(#[from] storage::Error),
+    Storage(#[from] Error),
     /// An entry does not follow from the entries before it.
     #[error("table {table} is bad from sequence number {seq} on")]
     Entry {
@@ -77,15 +82,52 @@ pub(crate) struct Verified {
     pub snapshot: Snapshot,
     /// Size of the newest checkpoint in the database.
     pub checkpoint: u64,
+    /// All checkpoints in the database.
+    pub chain: Chain,
+}
+
+/// Seconds by which the clocks of two leaders may differ.
+const CLOCKS: u64 = 600;
+
+/// Says that a lease is false when no process can have taken it.
+pub(crate) fn lease_of_another(storage: &Storage, now: Time) -> Option<VerifyError> {
+    let lease = storage.lease().ok()??;
+    let latest = now.plus(MAX_LEASE).plus(CLOCKS);
+    let what =
+        || format!("held until {}, and nobody holds it for more than {MAX_LEASE} seconds", lease.expires_at.unix());
+    (lease.expires_at > latest).then(|| VerifyError::row("leases", last_entry(storage), what()))
+}
+
+/// Says where the log ends when what says so cannot be read.
+pub(crate) fn bad_head(storage: &Storage, error: &Error) -> Option<VerifyError> {
+    match error {
+        Error::Corrupt { table: table @ ("head" | "leases"), what } => {
+            Some(VerifyError::row(table, last_entry(storage), what.clone()))
+        }
+        _ => None,
+    }
+}
+
+fn last_entry(storage: &Storage) -> u64 {
+    storage.counts().map_or(0, |c| c.entries.saturating_sub(1))
+}
+
+/// What an error means that [`storage::readable`] met at `seq`.
+fn unreadable(error: Error, seq: u64) -> VerifyError {
+    match error {
+        Error::Corrupt { table, what } => VerifyError::row(table, seq, what),
+        error => error.into(),
+    }
 }
 
 /// Verifies the whole database against its entries, and both against the anchor file. Blocks for as long as that takes.
-pub(crate) fn verify(storage: &Storage, config: &Config) -> Result<Verified, VerifyError> {
-    let anchor = Anchor::new(&config.anchor).read()?;
+pub(crate) fn verify(storage: &Storage, config: &Config, epoch: u64) -> Result<Verified, VerifyError> {
+    let anchor = anchor::read(&config.anchor)?;
     // Left on, the setting would let whoever removes the anchor file cut the log unseen.
     if anchor.is_some() && config.accept_missing_anchor {
         return Err(VerifyError::AnchorPresent);
     }
+    let led = anchor.as_ref().and_then(|a| a.record).map(|r| r.epoch);
     let mut notes = notes::Notes::new(storage, config.sequencer_did(), anchor);
     let (snapshot, tally) = replay::replay(storage, config.operator, &mut notes)?;
     let replica = &snapshot.replica;
@@ -112,6 +154,11 @@ pub(crate) fn verify(storage: &Storage, config: &Config) -> Result<Verified, Ver
             return Err(VerifyError::Key("issuer key"));
         }
     }
-    let checkpoint = notes.finish(&snapshot, config.accept_missing_anchor)?;
-    Ok(Verified { snapshot, checkpoint })
+    let (checkpoint, chain) = notes.finish(&snapshot, config.accept_missing_anchor)?;
+    // Each acquisition begins an epoch of its own, so this one is newer than the anchor's.
+    if let Some(led) = led.filter(|led| *led >= epoch) {
+        let what = format!("epoch {epoch} was free, and the anchor has seen {led}");
+        return Err(VerifyError::row("leases", size.saturating_sub(1), what));
+    }
+    Ok(Verified { snapshot, checkpoint, chain })
 }

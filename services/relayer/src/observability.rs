@@ -1,5 +1,7 @@
 use axum::{Router, extract::State, http::StatusCode, routing::get};
-use prometheus::{Encoder, Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -17,6 +19,8 @@ pub(crate) struct Observability {
     events: IntCounterVec,
     pub in_flight: IntGauge,
     pub signature_seconds: Histogram,
+    /// By chain id.
+    pub rpc_up: IntGaugeVec,
     following: AtomicBool,
 }
 
@@ -62,7 +66,10 @@ impl Observability {
         registry.register(Box::new(events.clone()))?;
         registry.register(Box::new(in_flight.clone()))?;
         registry.register(Box::new(signature_seconds.clone()))?;
-        Ok(Self { registry, events, in_flight, signature_seconds, following: AtomicBool::new(false) })
+        let opts = Opts::new("countersign_relayer_rpc_up", "Whether the RPC endpoint answers, for the right chain.");
+        let rpc_up = IntGaugeVec::new(opts, &["chain"])?;
+        registry.register(Box::new(rpc_up.clone()))?;
+        Ok(Self { registry, events, in_flight, signature_seconds, rpc_up, following: AtomicBool::new(false) })
     }
 
     pub(crate) fn count(&self, event: Event) {

@@ -28,7 +28,7 @@ use tokio::{
 use ucan::Command;
 
 /// How often each RPC endpoint is asked for its chain, so that readiness tells the truth while nothing is to do.
-const PROBE: Duration = Duration::from_secs(5);
+const PROBE: Duration = Duration::from_secs(2);
 
 /// The relayer cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -108,7 +108,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> R
             tracing::error!(%error, "health and metrics are gone");
         }
     });
-    parts.spawn(probe(probed));
+    parts.spawn(probe(probed, observed.clone()));
     parts.spawn(Dispatcher::new(carrier.clone(), observed, sender).run());
     parts.spawn(Administrator::new(carrier.clone()).run());
     parts.spawn(Cosigner::new(carrier, config.sequencer, notes).run());
@@ -118,7 +118,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> R
     }
 }
 
-async fn probe(chains: BTreeMap<ChainId, Arc<Chain>>) {
+async fn probe(chains: BTreeMap<ChainId, Arc<Chain>>, observed: Arc<Observability>) {
     let mut tick = tokio::time::interval(PROBE);
     loop {
         tick.tick().await;
@@ -126,6 +126,8 @@ async fn probe(chains: BTreeMap<ChainId, Arc<Chain>>) {
             if let Err(error) = chain.probe().await {
                 tracing::warn!(chain = %chain.config.chain, %error, "RPC endpoint is not usable");
             }
+            let id = chain.config.chain.to_string();
+            observed.rpc_up.with_label_values(&[&id]).set(chain.is_healthy().into());
         }
     }
 }

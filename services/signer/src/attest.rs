@@ -9,10 +9,21 @@ use alloy::{
 };
 use domain::{Cid, Did, Digest, EscrowDomain, Time};
 use ledger::{Verdict, args::Attest};
-use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::time::MissedTickBehavior;
 
 /// How often the chain is looked at when nothing else wakes the watcher: well under a block's time.
 const TICK: Duration = Duration::from_millis(400);
+/// How often the endpoint is asked whether it is there.
+const PROBE: Duration = Duration::from_secs(2);
 /// Every call to the endpoint ends by then.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Proposals looked at in one round; the next round goes on behind them.
@@ -38,6 +49,16 @@ enum WatchError {
     Speak(#[from] client::SpeakError),
 }
 
+/// Whether the RPC endpoint answered when it was last asked.
+#[derive(Debug, Default)]
+pub(crate) struct Endpoint(AtomicBool);
+
+impl Endpoint {
+    pub fn answers(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// One open payout that the chain may have something to say about.
 struct Watched {
     id: Cid,
@@ -49,12 +70,31 @@ struct Watched {
     block: Option<u64>,
 }
 
-pub(crate) async fn run(node: Arc<Node>) {
-    let Ok(url) = node.config.rpc.as_str().parse() else {
+fn provider(node: &Node) -> Option<DynProvider> {
+    let url = node.config.rpc.as_str().parse().ok();
+    if url.is_none() {
         tracing::error!("the RPC endpoint is not a URL; nothing is attested");
-        return;
-    };
-    let provider = ProviderBuilder::new().connect_http(url).erased();
+    }
+    Some(ProviderBuilder::new().connect_http(url?).erased())
+}
+
+/// Asks the endpoint now and then, so that readiness tells the truth while nothing is to attest.
+pub(crate) async fn probe(node: Arc<Node>) {
+    let Some(provider) = provider(&node) else { return };
+    let mut ticks = tokio::time::interval(PROBE);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let answer = timely(async { provider.get_chain_id().await }).await;
+        if let Err(error) = &answer {
+            tracing::warn!(%error, "nothing can be attested");
+        }
+        node.endpoint.0.store(answer.is_ok(), Ordering::Relaxed);
+    }
+}
+
+pub(crate) async fn run(node: Arc<Node>) {
+    let Some(provider) = provider(&node) else { return };
     let mut growth = node.view.growth();
     let mut rounds = Rounds::default();
     loop {

@@ -2,7 +2,12 @@
 
 mod verifying;
 
-use crate::{Node, StartError, view::Fork};
+use crate::{
+    Node, StartError,
+    anchor::{Anchored, Seal},
+    start::{self, Tally},
+    view::Fork,
+};
 use client::FollowEvent;
 use domain::{Cid, Did, Digest, Time};
 use futures_util::StreamExt;
@@ -83,10 +88,24 @@ pub(crate) fn stored_halt(storage: &Storage) -> Result<Option<String>, storage::
 }
 
 impl Follower {
-    /// Verifies the stored copy of the log from its first entry.
-    pub fn replay(storage: &Arc<Storage>, operator: Did, now: Time) -> Result<Self, StartError> {
-        let lease = storage
-            .acquire(&format!("signer-{}", std::process::id()), now, LEASE)?
+    /// Verifies the stored copy of the log from its first entry, and everything else in the database. Gives what it
+    /// holds, too.
+    pub fn replay(
+        storage: &Arc<Storage>,
+        operator: Did,
+        now: Time,
+        seal: &Seal,
+        seen: &Anchored,
+    ) -> Result<(Self, Anchored), StartError> {
+        let acquired = storage.acquire(&format!("signer-{}", std::process::id()), now, LEASE);
+        let lease = acquired
+            .map_err(|error| match error {
+                storage::Error::Corrupt { table: table @ ("head" | "leases"), what } => {
+                    let last = storage.counts().map_or(0, |c| c.entries.saturating_sub(1));
+                    start::bad(table, last, what)
+                }
+                error => error.into(),
+            })?
             .or(storage.lease()?)
             .ok_or_else(|| StartError::Tampered("no lease can be had".to_owned()))?;
         let mut follower = Self {
@@ -96,24 +115,28 @@ impl Follower {
             known: BTreeMap::new(),
             order: VecDeque::new(),
         };
+        let mut tally = Tally::default();
         loop {
-            let page = storage.entries(follower.replica.next_seq(), PAGE)?;
+            let page = start::page(storage, follower.replica.next_seq())?;
             if page.is_empty() {
                 break;
             }
             for stored in page {
-                let tokens: Vec<Vec<u8>> = stored.tokens.into_iter().map(|t| t.bytes).collect();
-                follower.take(&stored.bytes, &tokens)?;
+                let next = follower.replica.next_seq();
+                if stored.entry.seq != next {
+                    return Err(start::bad("entries", next, "missing"));
+                }
+                let tokens: Vec<Vec<u8>> = stored.entry.tokens.iter().map(|t| t.bytes.clone()).collect();
+                let (admitted, new) = follower.take(&stored.entry.bytes, &tokens)?;
+                tally.compare(storage, &stored, &admitted, &new)?;
+                let tree = follower.replica.tree();
+                if tree.size() == seen.size && *tree.root().as_bytes() != seen.root {
+                    return Err(start::bad("entries", next, "this node has verified another root here"));
+                }
             }
         }
-        let ours = follower.replica.head().map(|h| (h.seq, Digest::from_bytes(*h.leaf.as_bytes())));
-        if storage.head()?.map(|h| (h.seq, h.leaf)) != ours {
-            let seq = follower.replica.next_seq();
-            return Err(StartError::Tampered(format!(
-                "the head row does not name the last entry; first bad entry {seq}"
-            )));
-        }
-        Ok(follower)
+        let held = tally.finish(storage, &follower.replica, seal, seen)?;
+        Ok((follower, held))
     }
 
     pub const fn replica(&self) -> &Replica {
@@ -267,8 +290,12 @@ impl Follower {
             Some(root) if root != verified.root => {
                 Err(diverged(format!("the log signed another root of size {} than its entries have", verified.size)))
             }
-            Some(_) => {
-                node.view.confirm(verified.time.min(node.ambient.now()), text);
+            Some(root) => {
+                // What this node has seen must be on its own disk before it signs by it.
+                match node.anchor.confirm(verified.size, *root.as_bytes()) {
+                    Ok(()) => node.view.confirm(verified.time.min(node.ambient.now()), text),
+                    Err(error) => tracing::error!(%error, "the anchor cannot be written; the view grows old"),
+                }
                 Ok(())
             }
             None => Ok(node.view.hear(&verified, text)?),

@@ -206,16 +206,11 @@ async fn ready(State(node): State<Shared>) -> Response {
     if let Some(reason) = status.halted {
         return problem(ProblemType::Unavailable, format!("halted: {reason}"));
     }
-    if !status.fresh {
-        return problem(ProblemType::Unavailable, "the view of the log is older than its lease");
-    }
-    if let Some(size) = node.view.beyond() {
-        return problem(
-            ProblemType::Unavailable,
-            format!("the log has {size} entries; some of them have not come here"),
-        );
-    }
-    "ready".into_response()
+    let stale = (!status.fresh).then(|| "the view of the log is older than its lease: nothing is signed".to_owned());
+    let hidden = node.view.beyond().map(|size| format!("the log has {size} entries; some of them have not come here"));
+    let silent = (!node.endpoint.answers()).then(|| "the RPC endpoint does not answer: nothing is attested".to_owned());
+    let missing: Vec<String> = [stale, hidden, silent].into_iter().flatten().collect();
+    if missing.is_empty() { "ready".into_response() } else { problem(ProblemType::Unavailable, missing.join("; ")) }
 }
 
 async fn metrics(State(node): State<Shared>) -> Response {
@@ -226,9 +221,11 @@ async fn metrics(State(node): State<Shared>) -> Response {
         "# TYPE countersign_signer_entries gauge\ncountersign_signer_entries {}\n\
          # TYPE countersign_signer_view_age_seconds gauge\ncountersign_signer_view_age_seconds {age}\n\
          # TYPE countersign_signer_halted gauge\ncountersign_signer_halted {}\n\
+         # TYPE countersign_signer_rpc_up gauge\ncountersign_signer_rpc_up {}\n\
          # TYPE countersign_signer_open_commitments gauge\ncountersign_signer_open_commitments {}\n",
         node.view.replica().next_seq(),
         u8::from(status.halted.is_some()),
+        u8::from(node.endpoint.answers()),
         status.open_commitments,
     );
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()

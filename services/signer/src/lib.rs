@@ -11,6 +11,7 @@
 //! **Invariant:** nonces live in memory; an intent, or a contract's nonce, is locked to its digest in the database before
 //! the first share.
 
+mod anchor;
 mod attest;
 mod clearance;
 mod config;
@@ -22,6 +23,7 @@ mod http;
 mod keys;
 mod sealing;
 mod session;
+mod start;
 mod view;
 
 pub use config::{Config, ConfigError};
@@ -66,9 +68,13 @@ pub enum StartError {
     /// The stored log does not follow from its root; the entry is named.
     #[error("the signer's own copy of the log is bad")]
     Log(#[from] replica::Divergence),
-    /// The stored log does not match the database's own record of its end.
+    /// A row of the database is not what the log, this node's seal or its anchor says; the table and the first bad
+    /// place are named.
     #[error("the signer's own copy of the log is bad: {0}")]
     Tampered(String),
+    /// The anchor cannot be read, and what it has seen is not known.
+    #[error("the signer's anchor file cannot be read")]
+    Anchor(#[source] std::io::Error),
     /// The direct freezes cannot be read; what they hold is not known.
     #[error("the file of direct freezes cannot be read")]
     Freezes(#[source] std::io::Error),
@@ -105,7 +111,10 @@ pub(crate) struct Node {
     pub sessions: session::Sessions,
     pub ceremonies: dkg::Ceremonies,
     pub freezes: freeze::DirectFreezes,
+    pub anchor: anchor::Anchor,
+    pub seal: anchor::Seal,
     pub replays: Mutex<ReplayGuard>,
+    pub endpoint: attest::Endpoint,
 }
 
 impl Signer {
@@ -123,10 +132,12 @@ impl Signer {
         let task = tokio::spawn(async move {
             let following = tokio::spawn(follow::run(node.clone(), follower));
             let attesting = tokio::spawn(attest::run(node.clone()));
+            let probing = tokio::spawn(attest::probe(node.clone()));
             if let Err(error) = http::serve(listener, node, shutdown).await {
                 tracing::error!(%error, "the signer's server failed");
             }
             attesting.abort();
+            probing.abort();
             following.abort();
         });
         Ok(Self { address, task })
@@ -159,19 +170,24 @@ async fn open(config: Config, ambient: Ambient) -> Result<(Arc<Node>, follow::Fo
     let control_plane =
         ControlPlane::new(config.control_plane.clone(), Some(access)).map_err(|e| StartError::Client(e.to_string()))?;
     let (operator, now) = (config.operator, ambient.now());
+    let (seen, seal) = (anchor::read(&config.data).map_err(StartError::Anchor)?, anchor::Seal::of(&config.identity));
     let replayed = {
         let storage = storage.clone();
-        tokio::task::spawn_blocking(move || follow::Follower::replay(&storage, operator, now)).await
+        let replay = move || follow::Follower::replay(&storage, operator, now, &seal, &seen).map(|found| (found, seal));
+        tokio::task::spawn_blocking(replay).await
     };
-    let follower = replayed.map_err(|e| StartError::Client(e.to_string()))??;
+    let ((follower, held), seal) = replayed.map_err(|e| StartError::Client(e.to_string()))??;
     let halted = follow::stored_halt(&storage)?;
     let keys = keys::Keys::load(&config)?;
     let node = Node {
         view: view::View::new(follower.replica().clone(), halted),
         freezes: freeze::DirectFreezes::load(&config.data).map_err(StartError::Freezes)?,
+        anchor: anchor::Anchor::new(&config.data, held),
+        seal,
         sessions: session::Sessions::new(),
         ceremonies: dkg::Ceremonies::default(),
         replays: Mutex::new(ReplayGuard::new(ENVELOPE_TOLERANCE, ENVELOPES_PER_SENDER)),
+        endpoint: attest::Endpoint::default(),
         config,
         did,
         ambient,

@@ -16,7 +16,7 @@ use std::{
     num::NonZeroUsize,
     sync::{Arc, Mutex, PoisonError},
 };
-use storage::LockOutcome;
+use storage::{Lock, LockOutcome};
 use threshold::{
     Ciphersuite, Commitment, CommitmentSet, Ed25519, GroupKey, KeyShare, NoncePool, ParticipantId, Secp256k1, SignError,
 };
@@ -286,10 +286,15 @@ fn share_of(
 pub(crate) async fn lock(node: &Arc<Node>, proposal: Cid, digest: [u8; 32], epoch: u64) -> Result<(), Refusal> {
     let storage = node.storage.clone();
     let digest = Digest::from_bytes(digest);
-    let locking = tokio::task::spawn_blocking(move || storage.lock_intent(proposal.digest(), &digest, epoch));
+    let lock = Lock { digest, epoch, seal: node.seal.lock(proposal.digest(), &digest, epoch) };
+    let locking = tokio::task::spawn_blocking(move || storage.lock_intent(proposal.digest(), &lock));
     let unavailable = |e: String| Refusal::new(RefusalCode::StorageUnavailable, e);
     match locking.await.map_err(|e| unavailable(e.to_string()))? {
-        Ok(LockOutcome::Fresh | LockOutcome::Same) => Ok(()),
+        Ok(LockOutcome::Fresh) => {
+            node.anchor.count_lock();
+            Ok(())
+        }
+        Ok(LockOutcome::Same) => Ok(()),
         Ok(LockOutcome::Conflict(_)) => refuse(RefusalCode::Conflict, "another digest is locked for this intent"),
         Err(error) => Err(unavailable(error.to_string())),
     }

@@ -48,6 +48,8 @@ pub struct Plane {
 pub struct Signer {
     pub name: String,
     pub url: domain::NodeUrl,
+    #[allow(dead_code, reason = "the outage test asks signers as the relayer does")]
+    pub node: domain::Did,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -77,7 +79,7 @@ pub struct System {
 }
 
 /// The program under test: next to the folder of this test's executable, unless `COUNTERSIGN_BIN` says otherwise.
-fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     if let Some(path) = env::var_os("COUNTERSIGN_BIN") {
         return path.into();
     }
@@ -108,13 +110,18 @@ pub async fn within<T>(patience: Duration, mut look: impl AsyncFnMut() -> Option
 impl System {
     /// Starts everything and waits until it is ready.
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same, with more said on the command line.
+    pub async fn start_with(arguments: &[&str]) -> Self {
         // A system does not start in a folder that others may use.
         let private = fs::Permissions::from_mode(0o700);
         let folder = tempfile::Builder::new().permissions(private).tempdir().unwrap();
         let path = folder.path().to_str().unwrap();
         let errors = fs::File::create(folder.path().join("errors")).unwrap();
         let mut command = Command::new(program());
-        command.args(["--json", "dev", "--folder", path]);
+        command.args(["--json", "dev", "--folder", path]).args(arguments);
         // Where the program finds the chain's.
         command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
         command.env_remove("DATABASE_URL").env_remove("RUST_LOG");
@@ -192,11 +199,17 @@ impl System {
     }
 
     /// Ends everything in order.
-    pub async fn stop(mut self) {
+    pub async fn stop(self) {
+        self.end().await;
+    }
+
+    /// The same, and gives the folder.
+    pub async fn end(mut self) -> TempDir {
         if let Some(pid) = self.supervisor.id() {
             Self::signal(pid.try_into().unwrap(), Signal::TERM);
         }
         let ended = timeout(Duration::from_mins(1), self.supervisor.wait()).await;
         assert!(ended.is_ok_and(|status| status.is_ok()), "the system does not stop");
+        self.folder
     }
 }

@@ -168,6 +168,8 @@ impl Built {
             node.fill(&world, seqs.many, ENTRIES).await;
             let held = node.checkpoint(&world, ENTRIES).await;
             node.stop().await;
+            // Another epoch.
+            Node::start(config(&world, database.url(), anchor.clone())).await.stop().await;
             (seqs, held.unverified().clone())
         });
         Self { world, database, anchor, runtime, size: ENTRIES, held, seqs, folder }

@@ -64,7 +64,8 @@ impl Built {
 
 fn export_of(database: &Database, origin: &KeyName) -> Result<Vec<u8>, String> {
     let storage = Storage::open(&database.url()).map_err(|e| e.to_string())?;
-    let notes = storage.checkpoints(0, storage::MAX_PAGE).map_err(|e| e.to_string())?;
+    let notes = storage.checkpoints_by_size((0, 0), storage::MAX_PAGE).map_err(|e| e.to_string())?;
+    // The newest of each size.
     let mut notes: BTreeMap<u64, String> = notes.into_iter().map(|c| (c.size, c.note)).collect();
     let mut writer = export::Writer::new(Vec::new(), origin).unwrap();
     let (mut from, mut size) = (0, 0);

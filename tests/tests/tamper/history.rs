@@ -119,7 +119,13 @@ fn other_anchors(built: &Built) {
     let note = fs::read_to_string(&built.anchor).unwrap();
     let forged = note.replace("time 1", "time 2");
     let torn = note[..note.len() / 2].to_owned();
+    let (note_alone, record) = note.split_at(note.rfind("stored ").unwrap());
+    let fewer = format!("{note_alone}{}", record.replacen("stored ", "stored 0", 1));
+    let path = built.path("anchor-without-record");
+    fs::write(&path, note_alone).unwrap();
+    assert_eq!(built.start_with(&built.database.copy(), &path), Start::Serves, "a published checkpoint is an anchor");
     for (what, text, says) in [
+        ("a damaged record", fewer, "the last line of the anchor file is damaged"),
         ("torn", torn, "does not hold a checkpoint"),
         ("forged", forged, "the anchor is not this log's"),
         ("empty", String::new(), "does not hold a checkpoint"),

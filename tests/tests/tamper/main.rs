@@ -1,6 +1,7 @@
 //! A log is made by a real control plane and stopped. Then somebody with the database changes it, guards down: every
 //! column of every table, a row dropped, two rows swapped, a row made up, the tail cut, an older copy, a fork. Start-up
-//! names the table and the first bad entry, and somebody who kept a checkpoint finds it in an export of that database.
+//! names the table and the first bad entry, and somebody who kept a checkpoint finds it in an export of that database. A
+//! signer does the same with its own.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -16,7 +17,15 @@ mod database;
 mod finds;
 mod history;
 mod rows;
+mod signer;
 mod values;
+
+#[allow(dead_code, reason = "the kill test asks more of it")]
+#[path = "../kill/payouts.rs"]
+mod payouts;
+#[allow(dead_code, reason = "the kill test asks more of it")]
+#[path = "../kill/system.rs"]
+mod system;
 
 use database::Server;
 

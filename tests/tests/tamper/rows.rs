@@ -13,25 +13,19 @@ use std::{collections::BTreeSet, thread};
 const WORKERS: usize = 4;
 
 /// Columns whose change does nothing to what the log says, and why.
-const WITHOUT_MEANING: [(&str, &str); 14] = [
-    // Who leads, until when: the epoch that counts is the larger of the two. A false lease can keep the sequencer from
-    // starting for as long as it claims, which whoever holds the database can do in simpler ways; it cannot make two
-    // sequencers write, because appending compares the epoch and the head in one statement.
+const WITHOUT_MEANING: [(&str, &str); 8] = [
+    // Start-up takes the lease anew. A lease of another's name can keep it waiting for as long as a lease lasts, which
+    // whoever holds the database can do in simpler ways; it cannot make two sequencers write, because appending
+    // compares the epoch and the head in one statement.
     ("leases.holder", "who led"),
-    ("leases.epoch", "the larger of lease and head counts"),
-    ("leases.expires_at", "until when"),
-    ("head.epoch", "the larger of lease and head counts"),
+    ("leases.expires_at", "until when, within what a lease can last"),
     ("migrations.name", "for people"),
-    // A signer's tables, which a control plane creates and never reads or writes.
-    ("locks.intent", "a signer's"),
-    ("locks.digest", "a signer's"),
-    ("locks.epoch", "a signer's"),
-    ("nonce_locks.contract", "a signer's"),
-    ("nonce_locks.nonce, nonce_locks.attempt", "a signer's"),
-    ("nonce_locks.digest, nonce_locks.valid_until", "a signer's"),
-    ("evidence.seq", "a signer's"),
-    ("evidence.kind", "a signer's"),
-    ("evidence.digest, evidence.body", "a signer's"),
+    // A signer's tables: a control plane has no rows in them that could be edited.
+    ("locks.intent, locks.digest, locks.epoch, locks.seal", "no rows"),
+    ("nonce_locks.contract, nonce_locks.nonce, nonce_locks.attempt", "no rows"),
+    ("nonce_locks.digest, nonce_locks.valid_until", "no rows"),
+    ("evidence.seq, evidence.kind", "no rows"),
+    ("evidence.digest, evidence.body, evidence.seal", "no rows"),
 ];
 
 /// A change with what is to come of it.
@@ -203,9 +197,8 @@ fn tokens(built: &Built, cases: &mut Cases) {
     let order = format!("{}; ", swap_ordinals(at, 1, 2));
     // A verifier asks which tokens came with an entry, not in which order.
     cases.add("tokens.ordinal", Bad("tokens", at), SeesTheSame, order);
-    // Tokens are read in the order of their ordinals; a number left out changes no order.
     let sql = format!("update tokens set ordinal = 9 {}", of(2));
-    cases.add("tokens: a number left out", Serves, SeesTheSame, sql);
+    cases.add("tokens: a number left out", Bad("tokens", at), SeesTheSame, sql);
     cases.add("tokens: the statement is not the first", Bad("tokens", at), SeesTheSame, swap_ordinals(at, 0, 1));
     cases.add("tokens.bytes", Bad("tokens", at), Finds, format!("update tokens set bytes = {bad} {}", of(0)));
     let sql = format!("update tokens set bytes = {bad} {}", of(2));
@@ -243,25 +236,54 @@ fn checkpoints(built: &Built, cases: &mut Cases) {
     let first = built.database.number("select min(size) from checkpoints");
     let last = built.database.number("select max(size) from checkpoints");
     let quorum = built.database.number("select max(size) from checkpoints where note like '%/quorum %'");
+    let newest = built.database.number("select max(number) from checkpoints");
+    let cosigned = built.database.number("select max(number) from checkpoints where note like '%/quorum %'");
+    let after = built.database.number(&format!("select size from checkpoints where number = {cosigned} + 1"));
+    let zeros = built.database.literal(&[0; 32]);
     let sql = format!("update checkpoints set size = {} where size = {last}", last + 1);
     // An export carries the note, which says its size itself.
     cases.add("checkpoints.size", Bad("checkpoints", last + 1), SeesTheSame, sql);
     let sql = format!("update checkpoints set note = replace(note, 'time 1', 'time 2') where size = {first}");
     cases.add("checkpoints.note", Bad("checkpoints", first), Finds, sql);
+    let sql = format!("update checkpoints set chain = {zeros} where number = {cosigned}");
+    cases.add("checkpoints.chain", Bad("checkpoints", quorum), SeesTheSame, sql);
+    let sql = format!("update checkpoints set number = 1000 where number = {newest}");
+    cases.add("checkpoints.number", Bad("checkpoints", last), SeesTheSame, sql);
     let forged = "substr(note, 1, length(note) - 12) || 'AAAAAAAA' || substr(note, length(note) - 3)";
-    let sql = format!("update checkpoints set note = {forged} where size = {quorum}");
+    let sql = format!("update checkpoints set note = {forged} where number = {cosigned}");
     cases.add("checkpoints: a cosignature changed", Bad("checkpoints", quorum), Finds, sql);
-    let sql = swap("checkpoints", "size", (&first.to_string(), &last.to_string()), "100000");
-    cases.add("checkpoints: two swapped", Bad("checkpoints", first), Finds, sql);
+    let bare = format!("(select note from checkpoints where size = {quorum} and note not like '%/quorum %')");
+    let sql = format!("update checkpoints set note = {bare} where number = {cosigned}");
+    cases.add("checkpoints: a cosignature stripped", Bad("checkpoints", quorum), SeesTheSame, sql);
+    let two = swap("checkpoints", "size", (&first.to_string(), &last.to_string()), "100000");
+    cases.add("checkpoints: two swapped", Bad("checkpoints", first), Finds, two);
+    let two = swap("checkpoints", "number", ("0", &newest.to_string()), "100000");
+    cases.add("checkpoints: the order of two swapped", Bad("checkpoints", last), SeesTheSame, two);
     let forged = "replace(note, 'time 1', 'time 2')";
-    let sql = format!("insert into checkpoints (size, note) select 0, {forged} from checkpoints where size = {last}");
+    let sql = format!(
+        "insert into checkpoints (number, size, note, chain) select 1000, 0, {forged}, chain from checkpoints
+         where number = {newest}"
+    );
     cases.add("checkpoints: one made up", Bad("checkpoints", 0), Finds, sql);
-    // No entry says when the sequencer signed, so nothing can say that it did: whoever was handed a checkpoint has it,
-    // and the log still contains what it commits to. The newest is in the anchor, and is signed again at start.
-    for (what, size) in [("an early one", first), ("the newest", last)] {
-        let sql = format!("delete from checkpoints where size = {size}");
-        cases.add(&format!("checkpoints: {what} dropped"), Serves, SeesTheSame, sql);
-    }
+    let sql = format!(
+        "insert into checkpoints (number, size, note, chain) select {}, size, note, chain from checkpoints
+         where number = {newest}",
+        newest + 1
+    );
+    cases.add("checkpoints: one stored twice", Bad("checkpoints", last), SeesTheSame, sql);
+    let drop = |number: u64| format!("delete from checkpoints where number = {number};");
+    let second = built.database.number("select size from checkpoints where number = 1");
+    cases.add("checkpoints: the first dropped", Bad("checkpoints", second), SeesTheSame, drop(0));
+    cases.add("checkpoints: the cosigned one dropped", Bad("checkpoints", after), SeesTheSame, drop(cosigned));
+    // Numbers are unique at every moment, so they are moved by way of others.
+    let closed = format!(
+        "update checkpoints set number = number + 1000 where number > {cosigned};
+         update checkpoints set number = number - 1001 where number > 1000"
+    );
+    let sql = drop(cosigned) + &closed;
+    cases.add("checkpoints: one dropped, the gap closed", Bad("checkpoints", after), SeesTheSame, sql);
+    cases.add("checkpoints: the newest dropped", Bad("checkpoints", built.size), SeesTheSame, drop(newest));
+    cases.add("checkpoints: all dropped", Bad("checkpoints", built.size), SeesTheSame, "delete from checkpoints");
 }
 
 fn proposals(built: &Built, cases: &mut Cases) {
@@ -284,7 +306,9 @@ fn proposals(built: &Built, cases: &mut Cases) {
     edit("status", "'denied'", at);
     edit("updated", &s.denied.to_string(), s.denied);
     let sql = format!("update proposals set tenant = 'nobody' where seq = {at}");
-    cases.add("proposals: not a value", Refused("table proposals is corrupt"), SeesTheSame, sql);
+    cases.add("proposals: not a value", Bad("proposals", at), SeesTheSame, sql);
+    let sql = format!("update proposals set asset = 'nothing' where seq = {}", s.paid);
+    cases.add("proposals: not a value of a paid one", Bad("proposals", s.settled), SeesTheSame, sql);
     let sql = format!("update proposals set status = 'approved' where seq = {}", s.denied);
     cases.add("proposals: a denied one approved", Bad("proposals", s.denied), SeesTheSame, sql);
     let sql = format!("update proposals set status = 'approved' where seq = {}", s.paid);
@@ -338,17 +362,21 @@ fn bookkeeping(built: &Built, cases: &mut Cases) {
     cases.add("head.leaf", Bad("head", size - 1), SeesTheSame, format!("update head set leaf = {zeros}"));
     let sql = "update head set seq = null, leaf = null";
     cases.add("head: as of an empty log", Bad("head", 0), SeesTheSame, sql);
-    cases.add("head: dropped", Refused("table head is corrupt"), SeesTheSame, "delete from head");
+    cases.add("head: dropped", Bad("head", size - 1), SeesTheSame, "delete from head");
     cases.add("head.id", Impossible, SeesTheSame, "update head set id = 2");
     let sql = "insert into head (id, seq, leaf, epoch) select 2, seq, leaf, epoch from head";
     cases.add("head: a second row", Impossible, SeesTheSame, sql);
-    cases.add("head: an earlier epoch", Serves, SeesTheSame, "update head set epoch = 0");
+    let leases = || Bad("leases", size - 1);
+    cases.add("head.epoch", leases(), SeesTheSame, "update head set epoch = 1");
 
-    cases.add("leases: dropped", Serves, SeesTheSame, "delete from leases");
-    cases.add("leases: an earlier epoch", Serves, SeesTheSame, "update leases set epoch = 1");
+    cases.add("leases: dropped", leases(), SeesTheSame, "delete from leases");
+    cases.add("leases.epoch", leases(), SeesTheSame, "update leases set epoch = 1");
+    cases.add("leases: a later epoch", leases(), SeesTheSame, "update leases set epoch = 9");
+    let sql = "update leases set epoch = 1; update head set epoch = 1";
+    cases.add("leases: an earlier epoch, and the head's", leases(), SeesTheSame, sql);
     cases.add("leases.name", Impossible, SeesTheSame, "update leases set name = 'other'");
     let sql = "update leases set holder = 'another', expires_at = 9000000000";
-    cases.add("leases: another's, for centuries", Refused("another process leads this log"), SeesTheSame, sql);
+    cases.add("leases: another's, for centuries", leases(), SeesTheSame, sql);
     let sql = "insert into leases (name, holder, epoch, expires_at) values ('second', 'another', 9, 0)";
     cases.add("leases: a second row", Impossible, SeesTheSame, sql);
 
@@ -362,20 +390,20 @@ fn bookkeeping(built: &Built, cases: &mut Cases) {
     migrations("migrations: one made up", sql.to_owned());
     let (a, b) = ("'20261120000000'", "'20261120000100'");
     migrations("migrations: two swapped", swap("migrations", "version", (a, b), "'2'"));
-    // It is applied again, to tables that are there.
-    cases.add(
-        "migrations: one dropped",
-        Refused("the database could not be opened"),
-        Finds,
-        format!("delete from migrations {newest}"),
-    );
+    let no_record = || Refused("table migrations is bad: the database has migration 2026112");
+    cases.add("migrations: one dropped", no_record(), Finds, format!("delete from migrations {newest}"));
+    let sql = "delete from migrations where version = '20261120000100'";
+    cases.add("migrations: one between dropped", no_record(), Finds, sql);
+    cases.add("migrations: all dropped", no_record(), Finds, "delete from migrations");
     cases.add("migrations: renamed", Serves, SeesTheSame, "update migrations set name = 'x'");
 
-    let sql = format!("insert into locks (intent, digest, epoch) values ({zeros}, {zeros}, 1)");
-    cases.add("locks: a row in a control plane's database", Serves, SeesTheSame, sql);
-    let columns = "contract, nonce, attempt, digest, valid_until";
-    let sql = format!("insert into nonce_locks ({columns}) values ({zeros}, 1, 0, {zeros}, 1)");
-    cases.add("nonce_locks: a row in a control plane's database", Serves, SeesTheSame, sql);
-    let sql = format!("insert into evidence (seq, kind, digest, body) values (1, 'x', {zeros}, {zeros})");
-    cases.add("evidence: a row in a control plane's database", Serves, SeesTheSame, sql);
+    let sql = format!("insert into locks (intent, digest, epoch, seal) values ({zeros}, {zeros}, 1, {zeros})");
+    cases.add("locks: a row in a control plane's database", Bad("locks", size), SeesTheSame, sql);
+    let sql = format!(
+        "insert into nonce_locks (contract, nonce, attempt, digest, valid_until) values ({zeros}, 1, 0, {zeros}, 1)"
+    );
+    cases.add("nonce_locks: a row in a control plane's database", Bad("nonce_locks", size), SeesTheSame, sql);
+    let values = format!("(1, 'x', {zeros}, {zeros}, {zeros})");
+    let sql = format!("insert into evidence (seq, kind, digest, body, seal) values {values}");
+    cases.add("evidence: a row in a control plane's database", Bad("evidence", size), SeesTheSame, sql);
 }

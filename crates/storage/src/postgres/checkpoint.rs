@@ -1,44 +1,52 @@
-use super::session::{Failure, Run, Work, column};
+use super::session::{Failure, Params, Run, Work, column};
 use crate::{
-    CheckpointOutcome, Error, StoredCheckpoint,
-    value::{bound, compare_notes, corrupt, int, unsigned},
+    Error, StoredCheckpoint,
+    value::{bound, digest, int, unsigned},
 };
 use postgres::Row;
 
 const T: &str = "checkpoints";
 
-pub(super) fn put(work: &mut Work<'_>, size: u64, note: &str) -> Result<CheckpointOutcome, Failure> {
-    let size = int(size)?;
+pub(super) fn put(work: &mut Work<'_>, new: &StoredCheckpoint) -> Result<(), Failure> {
     let sql = "-- put_checkpoint
-        insert into checkpoints (size, note) values ($1, $2) on conflict (size) do nothing returning size";
-    if !work.rows(T, sql, &[&size, &note])?.is_empty() {
-        return Ok(CheckpointOutcome::Stored);
-    }
-    let sql = "-- checkpoint_of_size
-        select note from checkpoints where size = $1 for update";
-    let rows = work.rows(T, sql, &[&size])?;
-    let row = rows.first().ok_or_else(|| corrupt(T, "a checkpoint has vanished"))?;
-    let outcome = compare_notes(column(T, row, 0)?, note);
-    if outcome == CheckpointOutcome::Extended {
-        let sql = "-- extend_checkpoint
-            update checkpoints set note = $2 where size = $1";
-        work.rows(T, sql, &[&size, &note])?;
-    }
-    Ok(outcome)
+        insert into checkpoints (number, size, note, chain) values ($1, $2, $3, $4)";
+    let chain = new.chain.as_bytes().as_slice();
+    work.rows(T, sql, &[&int(new.number)?, &int(new.size)?, &new.note, &chain])?;
+    Ok(())
 }
 
 pub(super) fn at_or_before(run: &mut impl Run, size: u64) -> Result<Option<StoredCheckpoint>, Error> {
     let sql = "-- checkpoint_at_or_before
-        select size, note from checkpoints where size <= $1 order by size desc limit 1";
-    run.rows(T, sql, &[&bound(size)])?.first().map(parse).transpose()
+        select number, size, note, chain from checkpoints where size <= $1 order by size desc, number desc limit 1";
+    Ok(select(run, sql, &[&bound(size)])?.pop())
 }
 
-pub(super) fn list(run: &mut impl Run, from: u64, limit: u32) -> Result<Vec<StoredCheckpoint>, Error> {
-    let sql = "-- checkpoints
-        select size, note from checkpoints where size >= $1 order by size limit $2";
-    run.rows(T, sql, &[&bound(from), &i64::from(limit)])?.iter().map(parse).collect()
+pub(super) fn by_size(
+    run: &mut impl Run,
+    (size, number): (u64, u64),
+    limit: u32,
+) -> Result<Vec<StoredCheckpoint>, Error> {
+    let sql = "-- checkpoints_by_size
+        select number, size, note, chain from checkpoints where (size, number) >= ($1, $2)
+        order by size, number limit $3";
+    select(run, sql, &[&bound(size), &bound(number), &i64::from(limit)])
+}
+
+pub(super) fn by_number(run: &mut impl Run, from: u64, limit: u32) -> Result<Vec<StoredCheckpoint>, Error> {
+    let sql = "-- checkpoints_by_number
+        select number, size, note, chain from checkpoints where number >= $1 order by number limit $2";
+    select(run, sql, &[&bound(from), &i64::from(limit)])
+}
+
+fn select(run: &mut impl Run, sql: &str, params: Params<'_>) -> Result<Vec<StoredCheckpoint>, Error> {
+    run.rows(T, sql, params)?.iter().map(parse).collect()
 }
 
 fn parse(row: &Row) -> Result<StoredCheckpoint, Error> {
-    Ok(StoredCheckpoint { size: unsigned(T, column(T, row, 0)?)?, note: column(T, row, 1)? })
+    Ok(StoredCheckpoint {
+        number: unsigned(T, column(T, row, 0)?)?,
+        size: unsigned(T, column(T, row, 1)?)?,
+        note: column(T, row, 2)?,
+        chain: digest(T, column(T, row, 3)?)?,
+    })
 }

@@ -28,7 +28,7 @@ pub(super) fn acquire(
     let rows = work.rows("head", sql, &[])?;
     let row = rows.first().ok_or_else(|| corrupt("head", "the row is missing"))?;
     let head_epoch = unsigned("head", column("head", row, 0)?)?;
-    let Some(epoch) = next_epoch(newest(work)?.as_ref(), head_epoch, holder, now) else { return Ok(None) };
+    let Some(epoch) = next_epoch(newest(work)?.as_ref(), head_epoch, holder, now)? else { return Ok(None) };
     let sql = "-- acquire_lease
         insert into leases (name, holder, epoch, expires_at) values ($1, $2, $3, $4)
         on conflict (name) do update

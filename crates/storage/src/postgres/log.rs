@@ -84,6 +84,13 @@ fn read_head(run: &mut impl Run, sql: &str) -> Result<Option<Head>, Error> {
     value::head(column("head", row, 0)?, column("head", row, 1)?, column("head", row, 2)?)
 }
 
+/// Writes what is there.
+pub(super) fn touch_head(work: &mut Work<'_>) -> Result<(), Failure> {
+    let sql = "-- touch_head
+        update head set epoch = epoch where id = 1";
+    work.rows("head", sql, &[]).map(drop)
+}
+
 /// Entries never change and their tokens are committed with them, so two statements see one truth.
 pub(super) fn entries(run: &mut impl Run, from: u64, limit: u32) -> Result<Vec<StoredEntry>, Error> {
     const T: &str = "entries";
@@ -107,13 +114,13 @@ pub(super) fn entries(run: &mut impl Run, from: u64, limit: u32) -> Result<Vec<S
 
 fn tokens(run: &mut impl Run, first: i64, last: i64) -> Result<Vec<StoredToken>, Error> {
     let sql = "-- tokens_of_entries
-        select cid, seq, bytes from tokens where seq between $1 and $2 order by seq, ordinal";
+        select cid, seq, ordinal, bytes from tokens where seq between $1 and $2 order by seq, ordinal";
     parse_tokens(&run.rows("tokens", sql, &[&first, &last])?)
 }
 
 pub(super) fn token_many(run: &mut impl Run, cids: &[Cid]) -> Result<Vec<StoredToken>, Error> {
     let sql = "-- token_many
-        select cid, seq, bytes from tokens where cid = any ($1)";
+        select cid, seq, ordinal, bytes from tokens where cid = any ($1)";
     let keys: Vec<&[u8]> = cids.iter().map(key).collect();
     parse_tokens(&run.rows("tokens", sql, &[&keys])?)
 }
@@ -121,8 +128,8 @@ pub(super) fn token_many(run: &mut impl Run, cids: &[Cid]) -> Result<Vec<StoredT
 fn parse_tokens(rows: &[postgres::Row]) -> Result<Vec<StoredToken>, Error> {
     const T: &str = "tokens";
     let parse = |row| {
-        let seq = unsigned(T, column(T, row, 1)?)?;
-        Ok(StoredToken { cid: cid(T, column(T, row, 0)?)?, seq, bytes: column(T, row, 2)? })
+        let (seq, ordinal) = (unsigned(T, column(T, row, 1)?)?, unsigned(T, column(T, row, 2)?)?);
+        Ok(StoredToken { cid: cid(T, column(T, row, 0)?)?, seq, ordinal, bytes: column(T, row, 3)? })
     };
     rows.iter().map(parse).collect()
 }

@@ -13,6 +13,7 @@ const ATTEMPTS: usize = 10;
 /// process that does the same waits at the primary key until the first has committed, and then looks again.
 pub(super) fn migrate(session: &mut Session) -> Result<(), OpenError> {
     let known = migration::all(Engine::Postgres);
+    let mut there = None;
     for _ in 0..known.len().saturating_add(ATTEMPTS) {
         match create_table(session) {
             Err(e) if is_race(&e) => continue,
@@ -21,6 +22,12 @@ pub(super) fn migrate(session: &mut Session) -> Result<(), OpenError> {
         let applied = applied(session)?;
         let Some(next) = migration::pending(known, &applied)?.first() else { return Ok(()) };
         match apply(session, next) {
+            // Whoever applies a migration records it first, so the second look at what another process has made finds
+            // the record.
+            Err(e) if is_there(&e) && there == Some(next.version) => {
+                return Err(OpenError::Unrecorded { version: next.version.to_owned() });
+            }
+            Err(e) if is_there(&e) => there = Some(next.version),
             Err(e) if is_race(&e) => {}
             result => result.map_err(|e| error("schema", e))?,
         }
@@ -66,6 +73,12 @@ fn apply(session: &mut Session, next: &Migration) -> Result<(), postgres::Error>
     )?;
     transaction.batch_execute(next.sql)?;
     transaction.commit()
+}
+
+/// Whether something that a migration makes is there already.
+fn is_there(e: &postgres::Error) -> bool {
+    let codes = [SqlState::DUPLICATE_TABLE, SqlState::DUPLICATE_OBJECT, SqlState::DUPLICATE_FUNCTION];
+    e.code().is_some_and(|c| codes.contains(c))
 }
 
 /// Whether the failure means that another process did the same at the same time.

@@ -1,7 +1,7 @@
 use super::session::{Failure, Run, Work, column};
 use crate::{
     Error, Evidence, Lock, LockOutcome, NonceLock,
-    value::{bound, compare_locks, corrupt, digest, int, next_attempt, unsigned},
+    value::{self, bound, compare_locks, corrupt, digest, int, next_attempt, unsigned},
 };
 use domain::{Digest, Time};
 
@@ -9,9 +9,10 @@ const T: &str = "nonce_locks";
 
 pub(super) fn lock_intent(work: &mut Work<'_>, intent: &Digest, wanted: &Lock) -> Result<LockOutcome, Failure> {
     let sql = "-- lock_intent
-        insert into locks (intent, digest, epoch) values ($1, $2, $3) on conflict (intent) do nothing returning epoch";
-    let params: (&[u8], &[u8], i64) = (intent.as_bytes(), wanted.digest.as_bytes(), int(wanted.epoch)?);
-    if !work.rows("locks", sql, &[&params.0, &params.1, &params.2])?.is_empty() {
+        insert into locks (intent, digest, epoch, seal) values ($1, $2, $3, $4)
+        on conflict (intent) do nothing returning epoch";
+    let [id, digest, seal] = [intent, &wanted.digest, &wanted.seal].map(|d| d.as_bytes().as_slice());
+    if !work.rows("locks", sql, &[&id, &digest, &int(wanted.epoch)?, &seal])?.is_empty() {
         return Ok(LockOutcome::Fresh);
     }
     let stored = lock(work, intent)?.ok_or_else(|| corrupt("locks", "a lock has vanished"))?;
@@ -20,11 +21,23 @@ pub(super) fn lock_intent(work: &mut Work<'_>, intent: &Digest, wanted: &Lock) -
 
 pub(super) fn lock(run: &mut impl Run, intent: &Digest) -> Result<Option<Lock>, Error> {
     let sql = "-- lock
-        select digest, epoch from locks where intent = $1";
+        select digest, epoch, seal from locks where intent = $1";
     let rows = run.rows("locks", sql, &[&intent.as_bytes().as_slice()])?;
     let Some(row) = rows.first() else { return Ok(None) };
-    let digest = digest("locks", column("locks", row, 0)?)?;
-    Ok(Some(Lock { digest, epoch: unsigned("locks", column("locks", row, 1)?)? }))
+    value::lock(column("locks", row, 0)?, column("locks", row, 1)?, column("locks", row, 2)?).map(Some)
+}
+
+pub(super) fn locks(run: &mut impl Run, after: Option<&Digest>, limit: u32) -> Result<Vec<(Digest, Lock)>, Error> {
+    const T: &str = "locks";
+    let sql = "-- locks
+        select intent, digest, epoch, seal from locks where intent > $1 order by intent limit $2";
+    let after = after.map_or(&[][..], |intent| intent.as_bytes());
+    let rows = run.rows(T, sql, &[&after, &i64::from(limit)])?;
+    let parse = |row| {
+        let lock = value::lock(column(T, row, 1)?, column(T, row, 2)?, column(T, row, 3)?)?;
+        Ok((digest(T, column(T, row, 0)?)?, lock))
+    };
+    rows.iter().map(parse).collect()
 }
 
 pub(super) fn lock_nonce(
@@ -65,21 +78,23 @@ fn nonce_lock(run: &mut impl Run, contract: &Digest, nonce: u64) -> Result<Optio
 
 pub(super) fn put_evidence(work: &mut Work<'_>, evidence: &Evidence) -> Result<(), Failure> {
     let sql = "-- put_evidence
-        insert into evidence (seq, kind, digest, body) values ($1, $2, $3, $4)
+        insert into evidence (seq, kind, digest, body, seal) values ($1, $2, $3, $4, $5)
         on conflict (seq, kind, digest) do nothing";
     let digest = Digest::sha256(&evidence.body);
-    let digest = digest.as_bytes().as_slice();
-    work.rows("evidence", sql, &[&int(evidence.seq)?, &evidence.kind, &digest, &evidence.body])?;
+    let [digest, seal] = [&digest, &evidence.seal].map(|d| d.as_bytes().as_slice());
+    work.rows("evidence", sql, &[&int(evidence.seq)?, &evidence.kind, &digest, &evidence.body, &seal])?;
     Ok(())
 }
 
 pub(super) fn evidence(run: &mut impl Run, from: u64, limit: u32) -> Result<Vec<Evidence>, Error> {
     const T: &str = "evidence";
     let sql = "-- evidence
-        select seq, kind, body from evidence where seq >= $1 order by seq, kind collate \"C\", digest limit $2";
+        select seq, kind, digest, body, seal from evidence where seq >= $1
+        order by seq, kind collate \"C\", digest limit $2";
     let rows = run.rows(T, sql, &[&bound(from), &i64::from(limit)])?;
     let parse = |row| {
-        Ok(Evidence { seq: unsigned(T, column(T, row, 0)?)?, kind: column(T, row, 1)?, body: column(T, row, 2)? })
+        let (seq, kind, digest) = (column(T, row, 0)?, column(T, row, 1)?, column(T, row, 2)?);
+        value::evidence(seq, kind, digest, column(T, row, 3)?, column(T, row, 4)?)
     };
     rows.iter().map(parse).collect()
 }

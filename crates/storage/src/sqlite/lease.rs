@@ -29,7 +29,7 @@ pub(super) fn acquire(t: &Transaction<'_>, holder: &str, now: Time, expires_at: 
         )
         .and_then(|mut s| s.query_row([], |r| r.get(0)))
         .map_err(|e| error("head", e))?;
-    let Some(epoch) = next_epoch(newest(t)?.as_ref(), unsigned("head", head_epoch)?, holder, now) else {
+    let Some(epoch) = next_epoch(newest(t)?.as_ref(), unsigned("head", head_epoch)?, holder, now)? else {
         return Ok(None);
     };
     let (epoch_column, expires_column) = (int(epoch)?, int(expires_at.unix())?);

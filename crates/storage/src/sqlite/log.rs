@@ -17,6 +17,13 @@ pub(super) fn head(t: &Transaction<'_>) -> Result<Option<Head>, Error> {
     value::head(seq, leaf, epoch)
 }
 
+/// Writes what is there.
+pub(super) fn touch_head(t: &Transaction<'_>) -> Result<(), Error> {
+    let sql = "-- touch_head
+        update head set epoch = epoch where id = 1";
+    t.prepare_cached(sql).and_then(|mut s| s.execute([])).map(drop).map_err(|e| error("head", e))
+}
+
 pub(super) fn append(t: &Transaction<'_>, batch: &Batch) -> Result<(), AppendError> {
     move_head(t, batch)?;
     insert_entries(t, &batch.entries)?;
@@ -92,27 +99,29 @@ pub(super) fn entries(t: &Transaction<'_>, from: u64, limit: u32) -> Result<Vec<
 }
 
 fn tokens(t: &Transaction<'_>, first: i64, last: i64) -> Result<Vec<StoredToken>, Error> {
-    let rows: Vec<(Vec<u8>, i64, Vec<u8>)> = t
+    let rows: Vec<(Vec<u8>, i64, i64, Vec<u8>)> = t
         .prepare_cached(
             "-- tokens_of_entries
-             select cid, seq, bytes from tokens where seq between ?1 and ?2 order by seq, ordinal",
+             select cid, seq, ordinal, bytes from tokens where seq between ?1 and ?2 order by seq, ordinal",
         )
         .and_then(|mut s| s.query_map([first, last], |r| r.try_into())?.collect())
         .map_err(|e| error("tokens", e))?;
-    rows.into_iter()
-        .map(|(id, seq, bytes)| Ok(StoredToken { cid: cid("tokens", &id)?, seq: unsigned("tokens", seq)?, bytes }))
-        .collect()
+    rows.into_iter().map(|(id, seq, ordinal, bytes)| stored_token(cid("tokens", &id)?, seq, ordinal, bytes)).collect()
 }
 
 pub(super) fn token(t: &Transaction<'_>, id: &Cid) -> Result<Option<StoredToken>, Error> {
-    let row: Option<(i64, Vec<u8>)> = t
+    let row: Option<(i64, i64, Vec<u8>)> = t
         .prepare_cached(
             "-- token
-             select seq, bytes from tokens where cid = ?1",
+             select seq, ordinal, bytes from tokens where cid = ?1",
         )
         .and_then(|mut s| s.query_row([key(id)], |r| r.try_into()).optional())
         .map_err(|e| error("tokens", e))?;
-    row.map(|(seq, bytes)| Ok(StoredToken { cid: *id, seq: unsigned("tokens", seq)?, bytes })).transpose()
+    row.map(|(seq, ordinal, bytes)| stored_token(*id, seq, ordinal, bytes)).transpose()
+}
+
+fn stored_token(cid: Cid, seq: i64, ordinal: i64, bytes: Vec<u8>) -> Result<StoredToken, Error> {
+    Ok(StoredToken { cid, seq: unsigned("tokens", seq)?, ordinal: unsigned("tokens", ordinal)?, bytes })
 }
 
 pub(super) fn seq_of_statement(t: &Transaction<'_>, statement: &Cid) -> Result<Option<u64>, Error> {

@@ -1,7 +1,7 @@
 use super::{commit_error, error};
 use crate::{
     Counts, Engine, Error, OpenError,
-    migration::{self, Applied},
+    migration::{self, Applied, Migration},
     value::counts_of,
 };
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -26,7 +26,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
         let Some(next) = migration::pending(migration::all(Engine::Sqlite), &applied)?.first() else {
             return Ok(());
         };
-        transaction.execute_batch(next.sql).map_err(|e| error("schema", e))?;
+        transaction.execute_batch(next.sql).map_err(|e| failed(next, e))?;
         transaction
             .execute(
                 "-- record_migration
@@ -35,6 +35,16 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
             )
             .map_err(|e| error("migrations", e))?;
         transaction.commit().map_err(commit_error)?;
+    }
+}
+
+/// Other processes wait for this transaction, so what is there already was not made just now.
+fn failed(next: &Migration, e: rusqlite::Error) -> OpenError {
+    match &e {
+        rusqlite::Error::SqlInputError { msg, .. } if msg.ends_with("already exists") => {
+            OpenError::Unrecorded { version: next.version.to_owned() }
+        }
+        _ => error("schema", e).into(),
     }
 }
 

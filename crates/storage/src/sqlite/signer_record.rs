@@ -1,7 +1,7 @@
 use super::error;
 use crate::{
     Error, Evidence, Lock, LockOutcome, NonceLock,
-    value::{bound, compare_locks, digest, int, next_attempt, unsigned},
+    value::{self, bound, compare_locks, digest, int, next_attempt, unsigned},
 };
 use domain::{Digest, Time};
 use rusqlite::{OptionalExtension, Transaction};
@@ -10,10 +10,10 @@ pub(super) fn lock_intent(t: &Transaction<'_>, intent: &Digest, wanted: &Lock) -
     if let Some(stored) = lock(t, intent)? {
         return Ok(compare_locks(stored, wanted));
     }
-    let params = (intent.as_bytes(), wanted.digest.as_bytes(), int(wanted.epoch)?);
+    let params = (intent.as_bytes(), wanted.digest.as_bytes(), int(wanted.epoch)?, wanted.seal.as_bytes());
     t.prepare_cached(
         "-- lock_intent
-         insert into locks (intent, digest, epoch) values (?1, ?2, ?3)",
+         insert into locks (intent, digest, epoch, seal) values (?1, ?2, ?3, ?4)",
     )
     .and_then(|mut s| s.execute(params))
     .map_err(|e| error("locks", e))?;
@@ -21,15 +21,30 @@ pub(super) fn lock_intent(t: &Transaction<'_>, intent: &Digest, wanted: &Lock) -
 }
 
 pub(super) fn lock(t: &Transaction<'_>, intent: &Digest) -> Result<Option<Lock>, Error> {
-    let row: Option<(Vec<u8>, i64)> = t
+    let row: Option<(Vec<u8>, i64, Vec<u8>)> = t
         .prepare_cached(
             "-- lock
-             select digest, epoch from locks where intent = ?1",
+             select digest, epoch, seal from locks where intent = ?1",
         )
         .and_then(|mut s| s.query_row([intent.as_bytes()], |r| r.try_into()).optional())
         .map_err(|e| error("locks", e))?;
-    row.map(|(bytes, epoch)| Ok(Lock { digest: digest("locks", &bytes)?, epoch: unsigned("locks", epoch)? }))
-        .transpose()
+    row.map(|(bytes, epoch, seal)| value::lock(&bytes, epoch, &seal)).transpose()
+}
+
+pub(super) fn locks(t: &Transaction<'_>, after: Option<&Digest>, limit: u32) -> Result<Vec<(Digest, Lock)>, Error> {
+    type Columns = (Vec<u8>, Vec<u8>, i64, Vec<u8>);
+    const T: &str = "locks";
+    let after = after.map_or(&[][..], |intent| intent.as_bytes());
+    let rows: Vec<Columns> = t
+        .prepare_cached(
+            "-- locks
+             select intent, digest, epoch, seal from locks where intent > ?1 order by intent limit ?2",
+        )
+        .and_then(|mut s| s.query_map((after, limit), |r| r.try_into())?.collect())
+        .map_err(|e| error(T, e))?;
+    rows.into_iter()
+        .map(|(intent, bytes, epoch, seal)| Ok((digest(T, &intent)?, value::lock(&bytes, epoch, &seal)?)))
+        .collect()
 }
 
 pub(super) fn lock_nonce(
@@ -74,10 +89,11 @@ fn nonce_lock(t: &Transaction<'_>, contract: &Digest, nonce: u64) -> Result<Opti
 
 pub(super) fn put_evidence(t: &Transaction<'_>, evidence: &Evidence) -> Result<(), Error> {
     let digest = Digest::sha256(&evidence.body);
-    let params = (int(evidence.seq)?, &evidence.kind, digest.as_bytes(), &evidence.body);
+    let seal = evidence.seal.as_bytes();
+    let params = (int(evidence.seq)?, &evidence.kind, digest.as_bytes(), &evidence.body, seal);
     t.prepare_cached(
         "-- put_evidence
-         insert into evidence (seq, kind, digest, body) values (?1, ?2, ?3, ?4)
+         insert into evidence (seq, kind, digest, body, seal) values (?1, ?2, ?3, ?4, ?5)
          on conflict (seq, kind, digest) do nothing",
     )
     .and_then(|mut s| s.execute(params))
@@ -86,12 +102,13 @@ pub(super) fn put_evidence(t: &Transaction<'_>, evidence: &Evidence) -> Result<(
 }
 
 pub(super) fn evidence(t: &Transaction<'_>, from: u64, limit: u32) -> Result<Vec<Evidence>, Error> {
-    let rows: Vec<(i64, String, Vec<u8>)> = t
+    type Columns = (i64, String, Vec<u8>, Vec<u8>, Vec<u8>);
+    let rows: Vec<Columns> = t
         .prepare_cached(
             "-- evidence
-             select seq, kind, body from evidence where seq >= ?1 order by seq, kind, digest limit ?2",
+             select seq, kind, digest, body, seal from evidence where seq >= ?1 order by seq, kind, digest limit ?2",
         )
         .and_then(|mut s| s.query_map((bound(from), limit), |r| r.try_into())?.collect())
         .map_err(|e| error("evidence", e))?;
-    rows.into_iter().map(|(seq, kind, body)| Ok(Evidence { seq: unsigned("evidence", seq)?, kind, body })).collect()
+    rows.into_iter().map(|(seq, kind, digest, body, seal)| value::evidence(seq, kind, &digest, body, &seal)).collect()
 }

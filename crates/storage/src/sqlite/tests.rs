@@ -63,7 +63,7 @@ fn a_full_disk_is_unavailable_until_there_is_room() {
         let result = db.append(&batch(epoch, Some(0), 100_000));
         assert!(matches!(result, Err(AppendError::Unavailable(_))), "{result:?}");
     }
-    let evidence = Evidence { seq: 1, kind: "big".to_owned(), body: vec![0; 100_000] };
+    let evidence = Evidence { seq: 1, kind: "big".to_owned(), body: vec![0; 100_000], seal: Digest::sha256(b"") };
     assert!(matches!(db.put_evidence(&evidence), Err(Error::Unavailable(_))));
     assert_eq!(db.counts().unwrap(), before);
     assert_eq!(db.head().unwrap().unwrap().seq, 0);
@@ -117,8 +117,7 @@ fn a_panic_while_reading_gives_the_connection_back() {
 #[test]
 fn a_file_that_is_no_database_is_corrupt() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("test.db"), "not a database, but long enough to have a header".repeat(99))
-        .unwrap();
+    fs::write(folder.path().join("test.db"), "not a database, but long enough to have a header".repeat(99)).unwrap();
     let result = Sqlite::open(&folder.path().join("test.db")).map(drop);
     assert!(matches!(result, Err(OpenError::Database(Error::Corrupt { .. }))), "{result:?}");
 }
@@ -143,6 +142,6 @@ fn the_write_ahead_log_is_overwritten_not_grown() {
         db.append(&next).unwrap();
         head = Some(seq);
     }
-    let size = std::fs::metadata(folder.path().join("test.db-wal")).unwrap().len();
+    let size = fs::metadata(folder.path().join("test.db-wal")).unwrap().len();
     assert!(size < 80 << 20, "120 MB went through a log of {size} bytes");
 }

@@ -67,3 +67,14 @@ pub fn a_holder_has_a_name(db: &Database) {
     }
     assert_eq!(db.storage().lease().unwrap(), None);
 }
+
+pub fn a_lease_of_another_epoch_than_the_heads_is_corrupt(db: &Database) {
+    let s = db.storage();
+    let lease = s.acquire("a", t(100), 10).unwrap().unwrap();
+    s.release(&lease).unwrap();
+    for sql in ["update leases set epoch = 2", "delete from leases"] {
+        db.raw(sql).unwrap();
+        let acquired = s.acquire("a", t(100), 10);
+        assert!(matches!(acquired, Err(Error::Corrupt { table: "leases", .. })), "{sql}: {acquired:?}");
+    }
+}

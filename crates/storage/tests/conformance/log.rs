@@ -1,10 +1,10 @@
 use crate::{
     database::Database,
-    samples::{batch, cid, entry, lead, proposal, tile, token},
+    samples::{batch, cid, digest, entry, lead, proposal, tile, token},
 };
 use domain::Time;
 use std::sync::atomic::{AtomicBool, Ordering};
-use storage::{AppendError, Batch, Counts, Error, MAX_PAGE, Mention, Storage};
+use storage::{AppendError, Batch, Counts, Error, MAX_PAGE, Mention, Storage, StoredCheckpoint};
 
 pub fn an_empty_log_has_no_head(db: &Database) {
     let s = db.storage();
@@ -108,7 +108,9 @@ pub fn a_number_beyond_the_column_is_refused_or_not_found(db: &Database) {
     assert!(s.entries(u64::MAX, 10).unwrap().is_empty());
     assert!(s.scan_entries(u64::MAX, 10).unwrap().is_empty());
     assert_eq!(s.tile(255, u64::MAX).unwrap(), None);
-    assert!(matches!(s.put_checkpoint(u64::MAX, "note\n"), Err(Error::Refused { .. })));
+    let note = |number, size| StoredCheckpoint { number, size, note: "note\n".to_owned(), chain: digest("chain") };
+    assert!(matches!(s.put_checkpoint(&note(0, u64::MAX)), Err(Error::Refused { .. })));
+    assert!(matches!(s.put_checkpoint(&note(u64::MAX, 0)), Err(Error::Refused { .. })));
     assert!(matches!(s.acquire("x", Time::ZERO, u64::MAX), Err(Error::Refused { .. }) | Ok(None)));
     assert_eq!(s.head().unwrap(), None);
 }

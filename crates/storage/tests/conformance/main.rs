@@ -53,12 +53,12 @@ on_both_engines! {
         a_renewed_lease_keeps_its_epoch_until_another_begins,
         a_released_lease_is_free_at_once,
         one_of_many_acquires,
-        a_holder_has_a_name;
+        a_holder_has_a_name,
+        a_lease_of_another_epoch_than_the_heads_is_corrupt;
     checkpoint:
-        a_note_only_grows_by_lines,
+        a_note_that_grows_is_stored_again,
         the_largest_size_up_to_a_bound_is_found,
-        a_note_is_lines_of_text,
-        the_trigger_refuses_any_other_change;
+        a_note_is_lines_of_text;
     read_model:
         proposals_are_filtered_and_paged_newest_first,
         the_last_change_of_a_batch_is_kept,
@@ -68,6 +68,7 @@ on_both_engines! {
     signer_record:
         an_intent_is_locked_once,
         one_of_many_digests_is_locked,
+        locks_are_listed_by_intent,
         a_nonce_is_locked_to_one_digest_until_that_has_ended,
         one_of_many_digests_is_locked_to_a_nonce,
         evidence_is_kept_once_in_order;
@@ -78,6 +79,7 @@ on_both_engines! {
         many_processes_may_open_a_new_database_at_once,
         a_changed_migration_is_refused,
         a_newer_schema_is_refused,
+        a_migration_without_its_record_is_refused,
         hostile_rows_are_errors_not_panics,
         missing_tables_are_errors_not_panics;
 }

@@ -2,8 +2,10 @@ use crate::{
     database::Database,
     samples::{batch, cid, digest, lead, proposal, tile},
 };
-use domain::Time;
-use storage::{Batch, Error, Evidence, Mention, NonceLock, OpenError, Storage};
+use domain::{Digest, Time};
+use storage::{Batch, Error, Evidence, Lock, Mention, NonceLock, OpenError, Storage, StoredCheckpoint};
+
+const LOCK: Lock = Lock { digest: Digest::from_bytes([1; 32]), epoch: 1, seal: Digest::from_bytes([2; 32]) };
 
 /// A database with a row in every table.
 fn fill(db: &Database) {
@@ -13,11 +15,12 @@ fn fill(db: &Database) {
     first.proposals = vec![proposal(0)];
     first.mentions = vec![Mention { cid: cid("x"), seq: 0, kind: "seen" }];
     s.append(&first).unwrap();
-    s.put_checkpoint(2, "note\n").unwrap();
-    s.lock_intent(&digest("intent"), &digest("a"), 1).unwrap();
+    let (note, chain) = ("note\n".to_owned(), digest("chain"));
+    s.put_checkpoint(&StoredCheckpoint { number: 0, size: 2, note, chain }).unwrap();
+    s.lock_intent(&digest("intent"), &LOCK).unwrap();
     let lock = NonceLock { digest: digest("a"), valid_until: Time::from_unix(9) };
     s.lock_nonce(&digest("contract"), 1, &lock, Time::ZERO).unwrap();
-    s.put_evidence(&Evidence { seq: 1, kind: "fork".into(), body: vec![1] }).unwrap();
+    s.put_evidence(&Evidence { seq: 1, kind: "fork".into(), body: vec![1], seal: digest("seal") }).unwrap();
 }
 
 pub fn insert_only_tables_refuse_update_and_delete(db: &Database) {
@@ -27,6 +30,7 @@ pub fn insert_only_tables_refuse_update_and_delete(db: &Database) {
         ("entries", "bytes = bytes"),
         ("tokens", "bytes = bytes"),
         ("tiles", "hashes = hashes"),
+        ("checkpoints", "note = 'other'"),
         ("mentions", "kind = 'other'"),
         ("locks", "epoch = 2"),
         ("nonce_locks", "nonce = 2"),
@@ -103,13 +107,21 @@ pub fn a_newer_schema_is_refused(db: &Database) {
     assert!(matches!(error, OpenError::Newer { version } if version == "29991231235959"));
 }
 
+pub fn a_migration_without_its_record_is_refused(db: &Database) {
+    for version in ["20261121000000", "20261120000200", "20261120000100", "20261120000000"] {
+        db.raw(&format!("delete from migrations where version = '{version}'")).unwrap();
+        let error = Storage::open(&db.url).unwrap_err();
+        assert!(matches!(&error, OpenError::Unrecorded { version: v } if v == version), "{error:?}");
+    }
+}
+
 /// Takes the constraints and triggers of a column away and sets it.
 fn force(db: &Database, table: &str, column: &str, value: &str) {
     let remove = if db.is_sqlite() {
         format!("pragma ignore_check_constraints = on; drop trigger if exists {table}_refuse_update;")
     } else {
         format!(
-            "alter table {table} drop constraint {table}_{column}_check;
+            "alter table {table} drop constraint if exists {table}_{column}_check;
              alter table {table} disable trigger user;"
         )
     };
@@ -135,10 +147,13 @@ pub fn hostile_rows_are_errors_not_panics(db: &Database) {
     force(db, "proposals", "total", "-1");
     corrupt(s.proposal(&proposal(0).id).map(|p| format!("{p:?}")), "proposals");
     force(db, "tokens", "ordinal", "-ordinal");
-    assert_eq!(s.entries(0, 1).unwrap()[0].tokens.len(), 2, "a changed order is for the reader to find");
+    corrupt(s.entries(0, 1).map(|e| format!("{e:?}")), "tokens");
+    force(db, "tokens", "ordinal", "-ordinal");
     force(db, "locks", "digest", "x'00'");
     corrupt(s.lock(&digest("intent")).map(|l| format!("{l:?}")), "locks");
-    corrupt(s.lock_intent(&digest("intent"), &digest("a"), 1).map(|l| format!("{l:?}")), "locks");
+    corrupt(s.lock_intent(&digest("intent"), &LOCK).map(|l| format!("{l:?}")), "locks");
+    force(db, "evidence", "digest", &format!("x'{}'", "00".repeat(32)));
+    corrupt(s.evidence(0, 9).map(|e| format!("{e:?}")), "evidence");
     force(db, "evidence", "seq", "-seq");
     assert!(s.evidence(0, 9).unwrap().is_empty(), "but it is counted");
     assert_eq!(s.counts().unwrap().evidence, 1);
@@ -162,7 +177,9 @@ pub fn missing_tables_are_errors_not_panics(db: &Database) {
         .unwrap();
     assert!(matches!(s.entries(0, 1), Err(Error::Corrupt { .. })));
     assert!(matches!(s.mentions(&cid("x")), Err(Error::Corrupt { .. })));
-    assert!(matches!(s.put_checkpoint(1, "x\n"), Err(Error::Corrupt { .. })));
+    let (note, chain) = ("x\n".to_owned(), digest("chain"));
+    let put = s.put_checkpoint(&StoredCheckpoint { number: 1, size: 1, note, chain });
+    assert!(matches!(put, Err(Error::Corrupt { .. })));
     assert!(matches!(s.counts(), Err(Error::Corrupt { .. })));
     let result = s.append(&Batch { epoch: 1, ..batch(1, Some(1), 1) });
     assert!(matches!(result, Err(storage::AppendError::Corrupt { .. })), "{result:?}");

@@ -1,18 +1,26 @@
 use crate::{database::Database, samples::digest};
-use domain::Time;
+use domain::{Digest, Time};
 use storage::{Evidence, Lock, LockOutcome, NonceLock};
+
+fn lock(digest: Digest, epoch: u64) -> Lock {
+    Lock { digest, epoch, seal: Digest::sha256(digest.as_bytes()) }
+}
 
 pub fn an_intent_is_locked_once(db: &Database) {
     let s = db.storage();
     let (intent, a, b) = (digest("intent"), digest("a"), digest("b"));
     assert_eq!(s.lock(&intent).unwrap(), None);
-    assert_eq!(s.lock_intent(&intent, &a, 1).unwrap(), LockOutcome::Fresh);
-    assert_eq!(s.lock_intent(&intent, &a, 1).unwrap(), LockOutcome::Same);
-    let lock = Lock { digest: a, epoch: 1 };
-    assert_eq!(s.lock_intent(&intent, &b, 1).unwrap(), LockOutcome::Conflict(lock));
-    assert_eq!(s.lock_intent(&intent, &a, 2).unwrap(), LockOutcome::Conflict(lock), "another key, another message");
-    assert_eq!(s.lock_intent(&digest("other"), &b, 1).unwrap(), LockOutcome::Fresh);
-    assert_eq!(db.another().lock(&intent).unwrap(), Some(lock), "and it is durable");
+    assert_eq!(s.lock_intent(&intent, &lock(a, 1)).unwrap(), LockOutcome::Fresh);
+    assert_eq!(s.lock_intent(&intent, &lock(a, 1)).unwrap(), LockOutcome::Same);
+    let first = lock(a, 1);
+    assert_eq!(s.lock_intent(&intent, &lock(b, 1)).unwrap(), LockOutcome::Conflict(first));
+    assert_eq!(
+        s.lock_intent(&intent, &lock(a, 2)).unwrap(),
+        LockOutcome::Conflict(first),
+        "another key, another message"
+    );
+    assert_eq!(s.lock_intent(&digest("other"), &lock(b, 1)).unwrap(), LockOutcome::Fresh);
+    assert_eq!(db.another().lock(&intent).unwrap(), Some(first), "and it is durable");
     assert_eq!(s.counts().unwrap().locks, 2);
 }
 
@@ -20,11 +28,11 @@ pub fn one_of_many_digests_is_locked(db: &Database) {
     let others: Vec<_> = (0..6).map(|_| db.another()).collect();
     let intent = digest("intent");
     let outcomes = std::thread::scope(|scope| {
-        let lock = |(n, s): (usize, _)| {
+        let take = |(n, s): (usize, _)| {
             let s: &storage::Storage = s;
-            scope.spawn(move || s.lock_intent(&intent, &digest(&n.to_string()), 1).unwrap())
+            scope.spawn(move || s.lock_intent(&intent, &lock(digest(&n.to_string()), 1)).unwrap())
         };
-        let threads: Vec<_> = others.iter().enumerate().map(lock).collect();
+        let threads: Vec<_> = others.iter().enumerate().map(take).collect();
         threads.into_iter().map(|t| t.join().unwrap()).collect::<Vec<_>>()
     });
     let lock = db.storage().lock(&intent).unwrap().unwrap();
@@ -70,7 +78,8 @@ pub fn one_of_many_digests_is_locked_to_a_nonce(db: &Database) {
 
 pub fn evidence_is_kept_once_in_order(db: &Database) {
     let s = db.storage();
-    let evidence = |seq, kind: &str, body: &str| Evidence { seq, kind: kind.to_owned(), body: body.into() };
+    let evidence =
+        |seq, kind: &str, body: &str| Evidence { seq, kind: kind.to_owned(), body: body.into(), seal: digest(body) };
     let all = [evidence(9, "divergence", "x"), evidence(2, "fork", ""), evidence(2, "divergence", "x")];
     for e in all.iter().chain(&all) {
         s.put_evidence(e).unwrap();
@@ -82,4 +91,16 @@ pub fn evidence_is_kept_once_in_order(db: &Database) {
     s.put_evidence(&evidence(2, "fork", "another body")).unwrap();
     assert_eq!(s.counts().unwrap().evidence, 4);
     assert!(s.put_evidence(&evidence(2, "", "x")).is_err());
+}
+
+pub fn locks_are_listed_by_intent(db: &Database) {
+    let s = db.storage();
+    let mut all: Vec<_> = ["a", "b", "c"].map(|name| (digest(name), lock(digest("d"), 1))).to_vec();
+    for (intent, lock) in &all {
+        s.lock_intent(intent, lock).unwrap();
+    }
+    all.sort_by_key(|(intent, _)| *intent.as_bytes());
+    assert_eq!(s.locks(None, 9).unwrap(), all);
+    assert_eq!(s.locks(Some(&all[0].0), 1).unwrap(), all[1..2]);
+    assert_eq!(s.locks(Some(&all[2].0), 1).unwrap(), []);
 }

@@ -10,6 +10,7 @@ use crate::{
     checkpoint::{Published, quorum_key},
     feed::Event,
     plane::Plane,
+    register::Put,
     snapshot::Snapshot,
 };
 use axum::{
@@ -23,7 +24,7 @@ use log::{Hash, Note, SourceError, TilePath, TileRef};
 use messages::{Base64, EntriesView, LogEntryView, ProblemType as Type, ProofView};
 use serde::Deserialize;
 use std::sync::Arc;
-use storage::{CheckpointOutcome, Storage, StoredEntry};
+use storage::{Storage, StoredEntry};
 
 const COMMAND: &str = "/read/log";
 /// Most entries of one answer.
@@ -235,24 +236,17 @@ pub(crate) async fn cosign(State(plane): State<Arc<Plane>>, Raw(body): Raw) -> R
     }
     let (size, text): (u64, Arc<str>) = (verified.size, note.to_string().into());
     let stored = Arc::clone(&text);
-    let outcome = plane
-        .gate
-        .read(move |storage| {
-            // Only what this process has stored itself, root and all, is extended.
-            match storage.checkpoint_at_or_before(size)?.filter(|c| c.size == size) {
-                Some(_) => storage.put_checkpoint(size, &stored).map(Some),
-                None => Ok(None),
-            }
-        })
-        .await?;
+    let register = Arc::clone(&plane.register);
+    // Only what this process has stored itself, root and all, is extended.
+    let outcome = plane.gate.read(move |_| register.extend(size, &stored)).await?;
     match outcome {
-        Some(CheckpointOutcome::Conflict(_)) | None => {
+        Some(Put::Conflict(_)) | None => {
             let detail = "not the stored checkpoint of this size: cosign the note of /v1/log/checkpoints/{size}";
             Err(Failure::new(Type::Conflict, detail).field("note"))
         }
         // Told once: whoever sends a stored note again must not wake every follower again.
-        Some(CheckpointOutcome::Kept) => Ok(StatusCode::NO_CONTENT),
-        Some(CheckpointOutcome::Stored | CheckpointOutcome::Extended) => {
+        Some(Put::Kept) => Ok(StatusCode::NO_CONTENT),
+        Some(Put::Stored) => {
             publish(&plane, &Published { size, text });
             Ok(StatusCode::NO_CONTENT)
         }

@@ -5,7 +5,7 @@ use crate::{health::Standing, plane::Plane};
 use axum::{
     Json,
     extract::State,
-    http::{StatusCode, header},
+    http::header,
     response::{IntoResponse, Response},
 };
 use messages::{Health, ProblemType as Type};
@@ -25,10 +25,14 @@ pub(crate) async fn health(State(plane): State<Arc<Plane>>) -> Json<Health> {
     Json(report(&plane))
 }
 
-pub(crate) async fn ready(State(plane): State<Arc<Plane>>) -> (StatusCode, Json<Health>) {
-    let report = report(&plane);
-    let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(report))
+pub(crate) async fn ready(State(plane): State<Arc<Plane>>) -> Result<Json<Health>, Failure> {
+    let unavailable = |why: &str| Err(Failure::new(Type::Unavailable, why));
+    match plane.health.standing() {
+        _ if plane.health.is_closing() => unavailable("the service is shutting down"),
+        Standing::Leading => Ok(Json(report(&plane))),
+        Standing::Degraded => unavailable("the database or the anchor file cannot be written; statements wait"),
+        Standing::Stopped => Err(Failure::new(Type::Fenced, "this process does not lead the log any more")),
+    }
 }
 
 pub(crate) async fn metrics(State(plane): State<Arc<Plane>>) -> Result<Response, Failure> {

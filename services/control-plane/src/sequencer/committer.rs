@@ -98,12 +98,12 @@ impl Committer {
         }
     }
 
-    /// A degraded sequencer is well again when the database answers and says what it said last.
+    /// A degraded sequencer is well again when the database can be written and says what it said last.
     fn recover(&mut self) {
         if self.parts.health.standing() != Standing::Degraded {
             return;
         }
-        match self.parts.storage.head() {
+        match self.parts.storage.try_writing().and_then(|()| self.parts.storage.head()) {
             Ok(head) if self.is_own(head.as_ref()) => self.parts.health.set(Standing::Leading),
             Ok(_) => self.stop("another process has moved the head"),
             Err(_) => {}

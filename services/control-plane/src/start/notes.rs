@@ -1,9 +1,14 @@
-use super::VerifyError;
-use crate::{checkpoint, snapshot::Snapshot};
+use super::{VerifyError, unreadable};
+use crate::{
+    anchor::{Anchored, Record},
+    checkpoint,
+    register::Chain,
+    snapshot::Snapshot,
+};
 use domain::Did;
 use log::{Note, NoteKey};
 use std::collections::VecDeque;
-use storage::{Storage, StoredCheckpoint};
+use storage::{Storage, StoredCheckpoint, readable};
 
 /// Checkpoints per page.
 const PAGE: u32 = 256;
@@ -12,9 +17,11 @@ const PAGE: u32 = 256;
 pub(super) struct Notes<'a> {
     storage: &'a Storage,
     page: VecDeque<StoredCheckpoint>,
-    next: u64,
+    /// Size and number of the next note to read.
+    next: (u64, u64),
     is_read: bool,
     anchor: Option<Note>,
+    record: Option<Record>,
     anchor_met: bool,
     /// The newest checkpoint found good so far.
     newest: u64,
@@ -28,13 +35,15 @@ fn bad(size: u64, what: impl Into<String>) -> VerifyError {
 }
 
 impl<'a> Notes<'a> {
-    pub fn new(storage: &'a Storage, sequencer: Did, anchor: Option<Note>) -> Self {
+    pub fn new(storage: &'a Storage, sequencer: Did, anchor: Option<Anchored>) -> Self {
+        let record = anchor.as_ref().and_then(|a| a.record);
         Self {
             storage,
             page: VecDeque::new(),
-            next: 0,
+            next: (0, 0),
             is_read: false,
-            anchor,
+            anchor: anchor.map(|a| a.note),
+            record,
             anchor_met: false,
             newest: 0,
             sequencer,
@@ -87,18 +96,19 @@ impl<'a> Notes<'a> {
 
     fn peek(&mut self) -> Result<Option<&StoredCheckpoint>, VerifyError> {
         if self.page.is_empty() && !self.is_read {
-            self.page = self.storage.checkpoints(self.next, PAGE)?.into();
+            let read = |limit| self.storage.checkpoints_by_size(self.next, limit);
+            self.page = readable(PAGE, &read).map_err(|e| unreadable(e, self.next.0))?.into();
             match self.page.back() {
-                Some(last) => self.next = last.size.saturating_add(1),
+                Some(last) => self.next = (last.size, last.number.saturating_add(1)),
                 None => self.is_read = true,
             }
         }
         Ok(self.page.front())
     }
 
-    /// Checks what needs the whole log: checkpoints beyond its end, and that its end is not cut off. Gives the size of
-    /// the newest checkpoint.
-    pub fn finish(mut self, snapshot: &Snapshot, accept_missing_anchor: bool) -> Result<u64, VerifyError> {
+    /// Checks what needs the whole log: checkpoints beyond its end, that its end is not cut off, and that no note has
+    /// been dropped or changed. Gives the size of the newest checkpoint and the chain of all.
+    pub fn finish(mut self, snapshot: &Snapshot, accept_missing_anchor: bool) -> Result<(u64, Chain), VerifyError> {
         let size = snapshot.replica.next_seq();
         if let Some(beyond) = self.peek()?.map(|c| c.size) {
             return Err(bad(beyond, format!("beyond the log's {size} entries")));
@@ -122,6 +132,42 @@ impl<'a> Notes<'a> {
             None if self.newest > 0 && !accept_missing_anchor => return Err(VerifyError::AnchorMissing),
             None => {}
         }
-        Ok(self.newest)
+        Ok((self.newest, self.chain(size)?))
+    }
+
+    /// Walks the notes in the order in which they were stored. Those that were stored after the anchor was last
+    /// written, by a process that was killed then or by another leader, follow what the anchor has seen.
+    fn chain(&self, size: u64) -> Result<Chain, VerifyError> {
+        let (mut chain, mut before) = (Chain::EMPTY, 0);
+        let seen = self.record.map_or(Chain::EMPTY, |r| r.chain);
+        let mut met = seen == chain;
+        loop {
+            let page = readable(PAGE, &|limit| self.storage.checkpoints_by_number(chain.count, limit));
+            let page = page.map_err(|e| unreadable(e, before))?;
+            if page.is_empty() {
+                break;
+            }
+            for row in page {
+                if row.number != chain.count {
+                    return Err(bad(row.size, format!("number {} was dropped before it", chain.count)));
+                }
+                chain = chain.with(row.size, &row.note);
+                if row.chain != chain.digest {
+                    return Err(bad(row.size, "it or one before it was changed or dropped"));
+                }
+                if chain.count == seen.count {
+                    met = chain == seen;
+                    if !met {
+                        return Err(bad(row.size, "the anchor has seen other checkpoints up to here"));
+                    }
+                }
+                before = row.size;
+            }
+        }
+        if met {
+            Ok(chain)
+        } else {
+            Err(bad(size, format!("{} rows, the anchor has seen {}", chain.count, seen.count)))
+        }
     }
 }

@@ -1,4 +1,4 @@
-use super::{VerifyError, notes::Notes, rows::Tally};
+use super::{VerifyError, notes::Notes, rows::Tally, unreadable};
 use crate::{read_model, snapshot::Snapshot};
 use domain::{Cid, Did};
 use replica::{Divergence, Replica, Tokens};
@@ -8,7 +8,7 @@ use std::{
     sync::mpsc::{Receiver, SyncSender, sync_channel},
     thread,
 };
-use storage::{ScannedEntry, Storage};
+use storage::{ScannedEntry, Storage, readable};
 use ucan::{Delegation, Verified};
 
 /// Entries per page: large enough to share among cores, small enough to hold several.
@@ -22,7 +22,7 @@ struct Opened {
     tokens: Result<Tokens, VerifyError>,
 }
 
-type Page = Result<Vec<Opened>, storage::Error>;
+type Page = Result<Vec<Opened>, VerifyError>;
 
 /// Folds the whole log, checking every row that belongs to an entry.
 pub(super) fn replay(
@@ -42,10 +42,10 @@ pub(super) fn replay(
 fn read_ahead(storage: &Storage, pages: &SyncSender<Page>) {
     let mut from = 0;
     loop {
-        let page = match storage.scan_entries(from, PAGE) {
+        let page = match readable(PAGE, &|limit| storage.scan_entries(from, limit)) {
             Ok(page) => page,
             Err(error) => {
-                let _ = pages.send(Err(error));
+                let _ = pages.send(Err(unreadable(error, from)));
                 return;
             }
         };
@@ -152,7 +152,7 @@ impl<'a> Fold<'a> {
                 expected.push(*cid);
             }
         }
-        if !scanned.entry.tokens.iter().map(|t| t.cid).eq(expected) {
+        if !scanned.entry.tokens.iter().map(|t| (t.ordinal, t.cid)).eq((0..).zip(expected)) {
             return Err(VerifyError::row("tokens", seq, "not the tokens that this entry introduces"));
         }
         let count = u64::try_from(scanned.entry.tokens.len()).unwrap_or(u64::MAX);

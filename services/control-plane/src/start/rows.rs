@@ -70,6 +70,10 @@ impl Tally {
             ("tiles", self.tiles, counts.tiles),
             ("proposals", self.proposals, counts.proposals),
             ("mentions", self.mentions, counts.mentions),
+            // What only a signer writes.
+            ("locks", 0, counts.locks),
+            ("nonce_locks", 0, counts.nonce_locks),
+            ("evidence", 0, counts.evidence),
         ];
         match tables.into_iter().find(|(_, met, stored)| met != stored) {
             Some((table, met, stored)) => {

@@ -151,6 +151,6 @@ async fn a_checkpoint_is_changed() {
 
 #[tokio::test]
 async fn a_checkpoint_is_beyond_the_log() {
-    let sql = "insert into checkpoints select 4000, note from checkpoints where size = 11";
+    let sql = "insert into checkpoints select 99, 4000, note, chain from checkpoints where size = 11";
     assert_eq!(after(sql).await, ("checkpoints", 4000));
 }

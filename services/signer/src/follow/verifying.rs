@@ -119,9 +119,12 @@ pub(crate) fn halt(node: &Node, reason: &str, line: &str) {
     node.view.halt(reason.to_owned());
     let seq = node.view.replica().next_seq();
     for (kind, body) in [(HALT, reason), ("line", line)] {
-        let evidence = Evidence { seq, kind: kind.to_owned(), body: body.as_bytes().to_vec() };
+        let seal = node.seal.evidence(seq, kind, body.as_bytes());
+        let evidence = Evidence { seq, kind: kind.to_owned(), body: body.as_bytes().to_vec(), seal };
         if let Err(error) = node.storage.put_evidence(&evidence) {
             tracing::error!(%error, "the evidence cannot be stored");
+        } else if let Err(error) = node.anchor.count_evidence() {
+            tracing::error!(%error, "the anchor cannot be written");
         }
     }
 }

@@ -1,0 +1,197 @@
+//! Stores checkpoints. Each row is chained to the one before it, and the anchor holds the end of the chain, so that
+//! start-up finds a note that was dropped, stripped of a signature or changed.
+
+use crate::anchor::Anchor;
+use domain::{Did, Digest};
+use log::{Note, NoteKey};
+use std::sync::{Arc, Mutex, PoisonError};
+use storage::{Error, Storage, StoredCheckpoint};
+
+/// Notes of a leader before this one that are met when storing: it signs one a second and has lost its lease.
+const MAX_FOREIGN: usize = 16;
+
+/// The notes that were stored up to a point: how many, and a digest over all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Chain {
+    pub count: u64,
+    pub digest: Digest,
+}
+
+impl Chain {
+    /// No notes.
+    pub const EMPTY: Self = Self { count: 0, digest: Digest::from_bytes([0; 32]) };
+
+    /// The chain with one more note.
+    pub fn with(&self, size: u64, note: &str) -> Self {
+        let link = [self.digest.as_bytes().as_slice(), &size.to_be_bytes(), note.as_bytes()].concat();
+        Self { count: self.count.saturating_add(1), digest: Digest::sha256(&link) }
+    }
+}
+
+/// What became of a note.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Put {
+    /// It is the first of its size, or has more signature lines than those before.
+    Stored,
+    /// The stored note already is this note, or this note with more lines.
+    Kept,
+    /// The stored note of this size, given here, says something else. Nothing was written.
+    Conflict(String),
+}
+
+/// The only writer of checkpoints.
+#[derive(Debug)]
+pub(crate) struct Register {
+    storage: Arc<Storage>,
+    anchor: Arc<Anchor>,
+    sequencer: Did,
+    chain: Mutex<Chain>,
+}
+
+impl Register {
+    /// Goes on after `chain`.
+    pub const fn new(storage: Arc<Storage>, anchor: Arc<Anchor>, sequencer: Did, chain: Chain) -> Self {
+        Self { storage, anchor, sequencer, chain: Mutex::new(chain) }
+    }
+
+    /// Stores a note for the log's first `size` entries. A size keeps the text it has first: later notes may only add
+    /// lines at its end. Durable when it returns.
+    pub fn put(&self, size: u64, note: &str) -> Result<Put, Error> {
+        let mut chain = self.chain.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..MAX_FOREIGN {
+            match self.stored(size)? {
+                Some(stored) if stored.starts_with(note) => return Ok(Put::Kept),
+                Some(stored) if !note.starts_with(&stored) => return Ok(Put::Conflict(stored)),
+                _ => {}
+            }
+            let next = chain.with(size, note);
+            let row = StoredCheckpoint { number: chain.count, size, note: note.to_owned(), chain: next.digest };
+            match self.storage.put_checkpoint(&row) {
+                Ok(()) => {
+                    *chain = next;
+                    if let Err(error) = self.anchor.put_chain(next) {
+                        // It is written with the next note, and until then nothing is published.
+                        tracing::warn!(%error, "the anchor does not know the newest stored checkpoint yet");
+                    }
+                    return Ok(Put::Stored);
+                }
+                // A write of which it was not known whether it was committed, or the last second of another leader.
+                Err(Error::Duplicate { .. }) => *chain = self.follow(&chain)?,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::Unavailable("another process keeps storing checkpoints".into()))
+    }
+
+    /// As [`Register::put`], for a size that has a note; `None` if it has none.
+    pub fn extend(&self, size: u64, note: &str) -> Result<Option<Put>, Error> {
+        match self.stored(size)? {
+            Some(_) => self.put(size, note).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn stored(&self, size: u64) -> Result<Option<String>, Error> {
+        Ok(self.storage.checkpoint_at_or_before(size)?.filter(|c| c.size == size).map(|c| c.note))
+    }
+
+    /// Goes on after a note that this process did not know to be there, if the sequencer's key has signed it.
+    fn follow(&self, chain: &Chain) -> Result<Chain, Error> {
+        let row = self.storage.checkpoints_by_number(chain.count, 1)?.pop();
+        let next = row.as_ref().map(|row| (row, chain.with(row.size, &row.note)));
+        match next {
+            Some((row, next)) if row.chain == next.digest && self.is_own(row) => Ok(next),
+            _ => {
+                Err(Error::Corrupt { table: "checkpoints", what: format!("number {} is not this log's", chain.count) })
+            }
+        }
+    }
+
+    fn is_own(&self, row: &StoredCheckpoint) -> bool {
+        let Ok(note) = Note::parse(&row.note) else { return false };
+        let origin = note.unverified().origin.clone();
+        let Ok(key) = NoteKey::new(origin.clone(), &self.sequencer) else { return false };
+        note.verify(&origin, &[key]).is_ok_and(|c| c.size == row.size)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::anchor::{self, Record};
+    use domain::Time;
+    use ed25519_dalek::SigningKey;
+    use log::{Checkpoint, Tree, leaf_hash};
+    use tempfile::TempDir;
+
+    struct Scene {
+        folder: TempDir,
+        storage: Arc<Storage>,
+        key: SigningKey,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let folder = TempDir::new().unwrap();
+            let storage = Storage::open(&format!("sqlite:{}", folder.path().join("log.db").display())).unwrap();
+            Self { folder, storage: Arc::new(storage), key: SigningKey::from_bytes(&[7; 32]) }
+        }
+
+        fn register(&self) -> Register {
+            let record = Record { chain: Chain::EMPTY, epoch: 1 };
+            let anchor = Arc::new(Anchor::new(self.folder.path().join("anchor"), record));
+            anchor.put_note(&Self::note(1, &self.key)).unwrap();
+            let sequencer = Did::from_key(self.key.verifying_key().to_bytes());
+            Register::new(Arc::clone(&self.storage), anchor, sequencer, Chain::EMPTY)
+        }
+
+        fn note(size: u64, key: &SigningKey) -> String {
+            let tree = Tree::from_leaves((0..size).map(|n| leaf_hash(&n.to_be_bytes())));
+            Checkpoint::of("example.com/log".parse().unwrap(), &tree, Time::from_unix(9)).sign(key).to_string()
+        }
+
+        fn anchored(&self) -> Chain {
+            anchor::read(&self.folder.path().join("anchor")).unwrap().unwrap().record.unwrap().chain
+        }
+    }
+
+    #[test]
+    fn the_anchor_names_what_is_stored() {
+        let (scene, mut chain) = (Scene::new(), Chain::EMPTY);
+        let register = scene.register();
+        assert_eq!(scene.anchored(), chain);
+        for size in [3, 5] {
+            let note = Scene::note(size, &scene.key);
+            assert_eq!(register.put(size, &note).unwrap(), Put::Stored);
+            assert_eq!(register.put(size, &note).unwrap(), Put::Kept);
+            chain = chain.with(size, &note);
+            assert_eq!(scene.anchored(), chain);
+        }
+        let longer = Scene::note(3, &scene.key) + "— example.com/quorum AAAAAAAA\n";
+        assert_eq!(register.extend(4, &longer).unwrap(), None);
+        assert_eq!(register.extend(3, &longer).unwrap(), Some(Put::Stored));
+        assert_eq!(scene.anchored(), chain.with(3, &longer));
+        assert!(matches!(register.put(3, "other\n").unwrap(), Put::Conflict(stored) if stored == longer));
+    }
+
+    #[test]
+    fn notes_of_a_leader_before_this_one_are_followed_and_others_are_not() {
+        let scene = Scene::new();
+        let (late, register) = (scene.register(), scene.register());
+        let (first, second) = (Scene::note(3, &scene.key), Scene::note(5, &scene.key));
+        late.put(3, &first).unwrap();
+        late.put(5, &second).unwrap();
+        // This one knows of neither.
+        assert_eq!(register.put(5, &second).unwrap(), Put::Kept);
+        let third = Scene::note(6, &scene.key);
+        assert_eq!(register.put(6, &third).unwrap(), Put::Stored);
+        let chain = Chain::EMPTY.with(3, &first).with(5, &second).with(6, &third);
+        assert_eq!(scene.anchored(), chain);
+
+        let forged = Scene::note(7, &SigningKey::from_bytes(&[8; 32]));
+        let row = StoredCheckpoint { number: 3, size: 7, chain: chain.with(7, &forged).digest, note: forged };
+        scene.storage.put_checkpoint(&row).unwrap();
+        let put = register.put(8, &Scene::note(8, &scene.key));
+        assert!(matches!(put, Err(Error::Corrupt { table: "checkpoints", .. })), "{put:?}");
+    }
+}

@@ -1,0 +1,183 @@
+//! A file beside the database that says how far this node has verified the log and how many locks and how much evidence it
+//! has written; and the seal under which it writes them. Whoever can change the database alone cannot make the node
+//! forget, or remember what never was, unseen.
+
+use domain::Digest;
+use keyfile::Identity;
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+/// What a seal is for; part of the digest.
+const LOCK: &[u8] = b"countersign lock v1";
+const EVIDENCE: &[u8] = b"countersign evidence v1";
+
+/// What the file says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Anchored {
+    /// Entries up to the newest checkpoint that agreed with this node's own tree.
+    pub size: u64,
+    /// The root of that tree; zeros while there is none.
+    pub root: [u8; 32],
+    /// Locks that the database held durably.
+    pub locks: u64,
+    /// Pieces of evidence that the database held durably.
+    pub evidence: u64,
+}
+
+/// The file.
+#[derive(Debug)]
+pub(crate) struct Anchor {
+    path: PathBuf,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    now: Anchored,
+    written: Option<Anchored>,
+}
+
+impl Anchored {
+    fn text(&self) -> String {
+        let Self { size, root, locks, evidence } = self;
+        format!("countersign signer v1\n{size} {} {locks} {evidence}\n", Digest::from_bytes(*root))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut words = text.lines().nth(1)?.split(' ');
+        let size = words.next()?.parse().ok()?;
+        let root: Digest = words.next()?.parse().ok()?;
+        let (locks, evidence) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+        let parsed = Self { size, root: *root.as_bytes(), locks, evidence };
+        // One way to write it: whatever else is there has not been written here.
+        (parsed.text() == text).then_some(parsed)
+    }
+}
+
+/// Where the file is, in the node's folder.
+pub(crate) fn path(data: &Path) -> PathBuf {
+    data.join("anchor")
+}
+
+/// What the file in the node's folder says; nothing when there is none.
+pub(crate) fn read(data: &Path) -> io::Result<Anchored> {
+    match fs::read_to_string(path(data)) {
+        Ok(text) => Anchored::parse(&text).ok_or_else(|| io::ErrorKind::InvalidData.into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Anchored::default()),
+        Err(error) => Err(error),
+    }
+}
+
+impl Anchor {
+    /// Goes on from what the database has been found to hold.
+    pub fn new(data: &Path, now: Anchored) -> Self {
+        Self { path: path(data), kept: Mutex::new(Kept { now, written: None }) }
+    }
+
+    /// Counts a lock that is durable. It is written with the next checkpoint, at most a second later.
+    pub fn count_lock(&self) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.now.locks = kept.now.locks.saturating_add(1);
+    }
+
+    /// Counts a piece of evidence that is durable, at once.
+    pub fn count_evidence(&self) -> io::Result<()> {
+        self.change(|now| now.evidence = now.evidence.saturating_add(1))
+    }
+
+    /// Notes that a checkpoint agrees with this node's own tree.
+    pub fn confirm(&self, size: u64, root: [u8; 32]) -> io::Result<()> {
+        self.change(|now| {
+            if size > now.size {
+                (now.size, now.root) = (size, root);
+            }
+        })
+    }
+
+    /// Writes what has changed, durably and as a whole.
+    fn change(&self, change: impl FnOnce(&mut Anchored)) -> io::Result<()> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut kept.now);
+        if kept.written == Some(kept.now) {
+            return Ok(());
+        }
+        let draft = self.path.with_extension("draft");
+        let mut file = File::create(&draft)?;
+        file.write_all(kept.now.text().as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&draft, &self.path)?;
+        File::open(self.path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
+        kept.written = Some(kept.now);
+        Ok(())
+    }
+}
+
+/// Makes digests over rows that nobody without this node's key can make.
+pub(crate) struct Seal([u8; 32]);
+
+impl Seal {
+    pub fn of(identity: &Identity) -> Self {
+        let secret = zeroize::Zeroizing::new(identity.key().to_bytes());
+        Self(*Digest::sha256(&[b"countersign seal v1".as_slice(), secret.as_slice()].concat()).as_bytes())
+    }
+
+    pub fn lock(&self, intent: &Digest, digest: &Digest, epoch: u64) -> Digest {
+        self.seal(&[LOCK, intent.as_bytes(), digest.as_bytes(), &epoch.to_be_bytes()].concat())
+    }
+
+    pub fn evidence(&self, seq: u64, kind: &str, body: &[u8]) -> Digest {
+        let (kind, body) = (Digest::sha256(kind.as_bytes()), Digest::sha256(body));
+        self.seal(&[EVIDENCE, &seq.to_be_bytes(), kind.as_bytes(), body.as_bytes()].concat())
+    }
+
+    /// Of fixed length for each purpose, so that no message is the beginning of another.
+    fn seal(&self, message: &[u8]) -> Digest {
+        Digest::sha256(&[self.0.as_slice(), message].concat())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_is_read_again_and_nothing_else() {
+        let folder = std::env::temp_dir().join(format!("countersign-anchor-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        assert_eq!(read(&folder).unwrap(), Anchored::default());
+        let anchor = Anchor::new(&folder, Anchored::default());
+        anchor.count_lock();
+        assert_eq!(read(&folder).unwrap(), Anchored::default(), "not before the next checkpoint");
+        anchor.confirm(7, [1; 32]).unwrap();
+        anchor.confirm(5, [2; 32]).unwrap();
+        anchor.count_evidence().unwrap();
+        assert_eq!(read(&folder).unwrap(), Anchored { size: 7, root: [1; 32], locks: 1, evidence: 1 });
+        let text = fs::read_to_string(path(&folder)).unwrap();
+        for bad in [String::new(), text.replace("7 ", "07 "), text.clone() + "x", text[..text.len() - 1].to_owned()] {
+            fs::write(path(&folder), bad).unwrap();
+            assert!(read(&folder).is_err());
+        }
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_seal_is_of_one_row_and_one_key() {
+        let [own, other] = [(); 2].map(|()| Seal::of(&Identity::generate(&mut rand_core::OsRng)));
+        let (a, b) = (Digest::sha256(b"a"), Digest::sha256(b"b"));
+        let seals = [
+            own.lock(&a, &b, 1),
+            own.lock(&b, &a, 1),
+            own.lock(&a, &b, 2),
+            other.lock(&a, &b, 1),
+            own.evidence(1, "halt", b"x"),
+            own.evidence(1, "hal", b"tx"),
+            own.evidence(2, "halt", b"x"),
+        ];
+        let distinct: std::collections::BTreeSet<_> = seals.iter().collect();
+        assert_eq!(distinct.len(), seals.len());
+    }
+}

@@ -1,0 +1,141 @@
+//! Before anything is signed, the database is held against its own entries, this node's seal and the anchor. A difference
+//! is reported with its table and its first bad place, and never repaired.
+
+use crate::{
+    StartError,
+    anchor::{Anchored, Seal},
+};
+use domain::{Cid, Digest};
+use replica::{Admitted, Replica};
+use storage::{Error, NewToken, ScannedEntry, Storage, readable};
+
+const PAGE: u32 = 500;
+
+/// Counts the rows that the entries account for.
+#[derive(Default)]
+pub(crate) struct Tally {
+    tokens: u64,
+    tiles: u64,
+}
+
+/// A row is not what it must be.
+pub(crate) fn bad(table: &str, seq: u64, what: impl std::fmt::Display) -> StartError {
+    StartError::Tampered(format!("table {table} is bad at sequence number {seq}: {what}"))
+}
+
+/// The next entries, up to one that cannot be read.
+pub(crate) fn page(storage: &Storage, from: u64) -> Result<Vec<ScannedEntry>, StartError> {
+    let page = readable(PAGE, &|limit| storage.scan_entries(from, limit));
+    page.map_err(|error| match error {
+        Error::Corrupt { table, what } => bad(table, from, what),
+        error => error.into(),
+    })
+}
+
+impl Tally {
+    /// Holds the rows of an entry against what the entry makes.
+    pub fn compare(
+        &mut self,
+        storage: &Storage,
+        stored: &ScannedEntry,
+        admitted: &Admitted,
+        tokens: &[NewToken],
+    ) -> Result<(), StartError> {
+        let (seq, entry) = (admitted.seq, &stored.entry);
+        if entry.leaf.as_bytes() != admitted.leaf.as_bytes() {
+            return Err(bad("entries", seq, "the stored leaf hash is not that of the bytes"));
+        }
+        if tokens.first().map(|t| t.cid) != Some(entry.statement) {
+            return Err(bad("entries", seq, "the stored statement is not the entry's"));
+        }
+        let expected: Vec<(u64, Cid)> = (0..).zip(tokens.iter().map(|t| t.cid)).collect();
+        if !entry.tokens.iter().map(|t| (t.ordinal, t.cid)).eq(expected) {
+            return Err(bad("tokens", seq, "not the tokens that this entry introduces"));
+        }
+        self.tokens = self.tokens.saturating_add(u64::try_from(tokens.len()).unwrap_or(u64::MAX));
+        for tile in &admitted.tiles {
+            self.tiles = self.tiles.saturating_add(1);
+            if storage.tile(tile.level, tile.index)?.as_ref() != Some(&tile.hashes) {
+                return Err(bad("tiles", seq, format_args!("tile {}/{} is bad", tile.level, tile.index)));
+            }
+        }
+        let foreign = [("proposals", stored.proposals.len()), ("mentions", stored.mentions.len())];
+        match foreign.into_iter().find(|(_, rows)| *rows > 0) {
+            Some((table, _)) => Err(bad(table, seq, "a signer writes no such rows")),
+            None => Ok(()),
+        }
+    }
+
+    /// Nothing is missing, and nothing is there that was not met. Gives what the database holds.
+    pub fn finish(
+        &self,
+        storage: &Storage,
+        replica: &Replica,
+        seal: &Seal,
+        seen: &Anchored,
+    ) -> Result<Anchored, StartError> {
+        let size = replica.next_seq();
+        let own = replica.head().map(|h| (h.seq, Digest::from_bytes(*h.leaf.as_bytes())));
+        let head = storage.head()?;
+        match head.as_ref().map(|h| h.seq) {
+            _ if head.as_ref().map(|h| (h.seq, h.leaf)) == own => {}
+            Some(seq) if seq >= size => {
+                return Err(bad("entries", size, format_args!("missing; the head is at {seq}")));
+            }
+            seq => return Err(bad("head", seq.unwrap_or_default(), "not the newest entry and its leaf hash")),
+        }
+        if size < seen.size {
+            let what = format!("missing; this node has verified {} entries before", seen.size);
+            return Err(bad("entries", size, what));
+        }
+        let counts = storage.counts()?;
+        let tables = [
+            ("entries", size, counts.entries),
+            ("tokens", self.tokens, counts.tokens),
+            ("tiles", self.tiles, counts.tiles),
+            ("checkpoints", 0, counts.checkpoints),
+            ("proposals", 0, counts.proposals),
+            ("mentions", 0, counts.mentions),
+        ];
+        if let Some((table, met, stored)) = tables.into_iter().find(|(_, met, stored)| met != stored) {
+            return Err(bad(table, size, format_args!("{stored} rows, the entries account for {met}")));
+        }
+        let (locks, evidence) = (locks(storage, seal, size)?, evidence(storage, seal)?);
+        let kept = [("locks", locks, seen.locks), ("evidence", evidence, seen.evidence)];
+        if let Some((table, found, before)) = kept.into_iter().find(|(_, found, before)| found < before) {
+            return Err(bad(table, size, format_args!("{found} rows, and this node has written {before}")));
+        }
+        let root = *replica.tree().root().as_bytes();
+        Ok(Anchored { size, root, locks, evidence })
+    }
+}
+
+fn locks(storage: &Storage, seal: &Seal, size: u64) -> Result<u64, StartError> {
+    let (mut after, mut count) = (None, 0_u64);
+    loop {
+        let page = storage.locks(after.as_ref(), PAGE)?;
+        let Some((last, _)) = page.last() else { return Ok(count) };
+        after = Some(*last);
+        for (intent, lock) in page {
+            if lock.seal != seal.lock(&intent, &lock.digest, lock.epoch) {
+                return Err(bad("locks", size, format_args!("the lock on {intent} is not this node's")));
+            }
+            count = count.saturating_add(1);
+        }
+    }
+}
+
+fn evidence(storage: &Storage, seal: &Seal) -> Result<u64, StartError> {
+    let (mut from, mut count) = (0, 0_u64);
+    loop {
+        let page = storage.evidence(from, PAGE)?;
+        let Some(last) = page.last() else { return Ok(count) };
+        from = last.seq.saturating_add(1);
+        for piece in page {
+            if piece.seal != seal.evidence(piece.seq, &piece.kind, &piece.body) {
+                return Err(bad("evidence", piece.seq, "it is not this node's"));
+            }
+            count = count.saturating_add(1);
+        }
+    }
+}
