@@ -1,4 +1,4 @@
-use crate::{Approvals, Freshness, Hold, State, Tenant};
+use crate::{Approvals, Authority, Freshness, Hold, State, Tenant};
 use domain::{Address, AdministrationAuthorisation, AssetId, ContractMeasure, Did, Digest, Reason, Time, Total};
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
@@ -7,6 +7,8 @@ use std::sync::Arc;
 /// For how many seconds after its end a change of an escrow contract still occupies its nonce: a chain whose clock lags
 /// may execute it until then, so nothing else is signed under the nonce.
 pub const CHAIN_LAG: u64 = 600;
+/// Whatever the genesis says of lifting freezes: no one person widens what the quorum may pay.
+const MIN_ADMINS: u8 = 2;
 /// The contract keeps caps in 112 bits.
 const MAX_CAP: u128 = (1 << 112) - 1;
 
@@ -128,20 +130,24 @@ impl AdministrationPermit {
 
 impl State {
     /// How many distinct admins of the operator make a change of an escrow contract: as many as lift a freeze of the
-    /// operator's, since a change widens what the quorum may pay.
+    /// operator's and at least two, since a change widens what the quorum may pay.
     pub fn administration_admins(&self) -> u8 {
-        self.origin().map_or(1, |o| o.lift_admins).max(1)
+        self.origin().map_or(MIN_ADMINS, |o| o.lift_admins.max(MIN_ADMINS))
     }
 
-    /// Those who asked for it and still may.
-    pub fn standing_admins(&self, administration: &Administration) -> impl Iterator<Item = Did> {
-        let standing = administration.approvals.iter().filter(|(_, a)| !self.is_revoked(self.operator(), &a.authority));
+    /// Those who asked for it and at this moment still may: nothing that they asked by is revoked or has expired.
+    pub fn standing_admins(&self, administration: &Administration, now: Time) -> impl Iterator<Item = Did> {
+        let standing = administration.approvals.iter().filter(move |(_, a)| self.is_standing(&a.authority, now));
         standing.map(|(admin, _)| *admin)
     }
 
-    /// Whether enough admins who still may have asked for it.
-    pub fn is_administration_approved(&self, administration: &Administration) -> bool {
-        let enough = self.standing_admins(administration).count() >= usize::from(self.administration_admins());
+    pub(crate) fn is_standing(&self, authority: &Authority, now: Time) -> bool {
+        !authority.has_expired(now) && !self.is_revoked(self.operator(), authority)
+    }
+
+    /// Whether enough admins who at this moment still may have asked for it.
+    pub fn is_administration_approved(&self, administration: &Administration, now: Time) -> bool {
+        let enough = self.standing_admins(administration, now).count() >= usize::from(self.administration_admins());
         administration.approved_at.is_some() && enough
     }
 
@@ -154,7 +160,7 @@ impl State {
             return Err(Hold::StaleView);
         }
         let administration = self.administrations().get(id).ok_or(Hold::UnknownAdministration)?;
-        if !self.is_administration_approved(administration) {
+        if !self.is_administration_approved(administration, now) {
             return Err(Hold::InReview);
         }
         if self.freezes().covers_realm(self.operator(), administration.tenant) {

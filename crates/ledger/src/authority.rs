@@ -20,6 +20,13 @@ pub struct Authority {
     pub hops: Vec<Hop>,
 }
 
+impl Authority {
+    /// Whether a delegation of the chain has ended.
+    pub(crate) fn has_expired(&self, now: Time) -> bool {
+        self.hops.iter().any(|h| h.expires_at.is_some_and(|end| end <= now))
+    }
+}
+
 /// One delegation of a chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Hop {

@@ -2,6 +2,7 @@
 
 use crate::stage::Stage;
 use client::Ambient;
+use countersign_tests::Person;
 use domain::{Address, Digest, Time};
 use ledger::{CHAIN_LAG, Measure, args::Administer};
 use messages::{RefusalCode, SigningSubject};
@@ -23,11 +24,14 @@ fn thaw(stage: &Stage) -> Administer {
     }
 }
 
-/// The operator asks for it, which is enough in this log, and every signer has seen that.
+/// The operator and an admin of its ask for it, which is enough, and every signer has seen that.
 async fn approve(stage: &mut Stage, args: &Administer) {
-    let operator = &stage.world.operator;
-    let said = stage.world.invoke(operator, operator.did, "/escrow/administer", args, Vec::new());
-    stage.append(&said);
+    let (operator, admin) = (stage.world.operator.clone(), Person::named("operator-admin"));
+    let proof = stage.world.delegate(&operator, admin.did, operator.did, "/escrow");
+    for (person, proofs) in [(&operator, Vec::new()), (&admin, vec![proof])] {
+        let said = stage.world.invoke(person, operator.did, "/escrow/administer", args, proofs);
+        stage.append(&said);
+    }
     show(stage).await;
 }
 

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 const MAX_LIFETIME: u64 = 86_400;
 /// What one admin may ask for that others have not joined: it bounds the state and leaves nobody without room.
 const MAX_OPEN: usize = 8;
+/// What may be approved ahead for one contract, which takes them one after the other: it bounds what is signed for it and
+/// not executed yet, and the state.
+const MAX_APPROVED: usize = 16;
 
 /// Args of `/escrow/administer`: one admin's word for a change of a tenant's escrow contract. The quorum may sign it
 /// when enough distinct admins have said the same: tenant, measure, nonce and end.
@@ -69,6 +72,14 @@ impl Administer {
     }
 }
 
+fn check_room(state: &State, tenant: Did) -> Result<(), Refusal> {
+    let approved = |a: &Administration| a.tenant == tenant && a.approved_at.is_some();
+    if state.administrations().iter().filter(|(_, a)| approved(a)).count() >= MAX_APPROVED {
+        return Err(Refusal::conflict("tenant", "16 others of its contract are approved and have not ended"));
+    }
+    Ok(())
+}
+
 impl Rule for Administer {
     const REALM: Realm = Realm::Operator;
 
@@ -97,11 +108,16 @@ impl Rule for Administer {
             return Err(Refusal::conflict("nonce", "another change under this nonce is approved and has not ended"));
         }
         let approval = Approval { statement: cx.cid, authority: cx.authority.clone() };
-        if administration.approvals.insert(cx.authority.principal, approval).is_some() {
+        let earlier = administration.approvals.insert(cx.authority.principal, approval);
+        // One that is revoked or has expired counts no more, so that its admin may ask again by another delegation.
+        if earlier.is_some_and(|e| state.is_standing(&e.authority, cx.at)) {
             return Err(Refusal::conflict("measure", "you have asked for it already; others must"));
         }
-        if state.standing_admins(&administration).count() >= usize::from(state.administration_admins()) {
-            administration.approved_at = administration.approved_at.or(Some(cx.at));
+        let enough =
+            state.standing_admins(&administration, cx.at).count() >= usize::from(state.administration_admins());
+        if enough && administration.approved_at.is_none() {
+            check_room(state, self.tenant)?;
+            administration.approved_at = Some(cx.at);
         }
         administration.updated = cx.seq;
         state.administrations_mut().put(id, administration);

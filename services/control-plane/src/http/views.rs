@@ -287,9 +287,11 @@ pub(crate) async fn administrations(
         valid_until: a.valid_until,
         reason: a.reason.clone(),
         updated: a.updated,
-        admins: state.standing_admins(a).collect(),
+        admins: state.standing_admins(a, state.at()).collect(),
         needed: state.administration_admins(),
-        authorisation: state.administration_authorisation(id).filter(|_| state.is_administration_approved(a)),
+        authorisation: state
+            .administration_authorisation(id)
+            .filter(|_| state.is_administration_approved(a, state.at())),
     };
     page(seen, &params.get()?, |(id, ..)| id.to_string(), view)
 }

@@ -84,11 +84,17 @@ async fn who_may_join_a_change_of_a_contract_sees_what_it_says() {
     let view: messages::AdministrationView = serde_json::from_value(list["items"][0].clone()).unwrap();
     assert_eq!((view.id, view.tenant, view.nonce), (args.id(), args.tenant, 3));
     assert_eq!(serde_json::from_value::<ledger::Measure>(view.measure).unwrap(), args.measure);
-    assert_eq!((view.admins, view.needed), (vec![world.operator.did], 1));
+    assert_eq!((view.admins, view.needed), (vec![world.operator.did], 2));
     assert_eq!(reply["seq"], view.updated);
     assert_eq!(view.authorisation, None, "there is no quorum yet");
     let (status, _) = node.state(&world.set_quorum()).await;
     assert_eq!(status, 201);
+    let (_, list) = node.read("/v1/administrations").await;
+    assert!(list["items"][0].get("authorisation").is_none(), "one admin alone authorises nothing");
+    let admin = Person::named("operator-admin");
+    let proof = world.delegate(&world.operator, admin.did, world.operator.did, "/escrow");
+    let joined = world.invoke(&admin, world.operator.did, "/escrow/administer", &args, vec![proof]);
+    assert_eq!(node.state(&joined).await.0, 201);
     let (_, list) = node.read("/v1/administrations").await;
     let signed = &list["items"][0]["authorisation"];
     assert_eq!((&signed["nonce"], &signed["epoch"]), (&3.into(), &1.into()));
