@@ -86,7 +86,8 @@ fn is_race(e: &postgres::Error) -> bool {
     is_conflict(e)
         || e.code().is_some_and(|c| {
             // PostgreSQL reports a concurrent update of its catalogue as an internal error.
-            [SqlState::UNIQUE_VIOLATION, SqlState::DUPLICATE_TABLE, SqlState::INTERNAL_ERROR].contains(c)
+            let codes = [SqlState::UNIQUE_VIOLATION, SqlState::DUPLICATE_TABLE, SqlState::DUPLICATE_OBJECT];
+            codes.contains(c) || *c == SqlState::INTERNAL_ERROR
         })
 }
 
