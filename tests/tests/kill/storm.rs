@@ -101,7 +101,8 @@ impl<'a> Storm<'a> {
     /// Kills the relayer after the node has accepted its transaction and before the log can know: the control plane is
     /// stopped meanwhile, so that no report is answered.
     pub async fn between_acceptance_and_record(&mut self, plane: Plane) {
-        for _ in 0..10 {
+        // Most often the relayer reports before the stop; such a try takes a fraction of a second.
+        for _ in 0..60 {
             self.system.ready().await;
             let (relayer, control_plane) = (self.system.pid("relayer").await, self.system.pid("control-plane").await);
             let (id, told) = self.client.pay().await;

@@ -25,6 +25,8 @@ pub(super) struct Notes<'a> {
     anchor_met: bool,
     /// The newest checkpoint found good so far.
     newest: u64,
+    /// Its text: a size's later notes only add lines to it.
+    text: String,
     sequencer: Did,
     /// Keys whose lines must be good: the sequencer's and every quorum's so far.
     keys: Vec<NoteKey>,
@@ -46,6 +48,7 @@ impl<'a> Notes<'a> {
             record,
             anchor_met: false,
             newest: 0,
+            text: String::new(),
             sequencer,
             keys: Vec::new(),
         }
@@ -70,7 +73,10 @@ impl<'a> Notes<'a> {
                 return Err(bad(claimed, "another size or root than the entries have"));
             }
             self.signed(&note, snapshot).map_err(|what| bad(size, what))?;
-            self.newest = size;
+            if self.newest == size && !text.starts_with(&self.text) {
+                return Err(bad(size, "a signature that was stored before is missing"));
+            }
+            (self.newest, self.text) = (size, text);
         }
         Ok(())
     }
