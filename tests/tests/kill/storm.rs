@@ -101,15 +101,17 @@ impl<'a> Storm<'a> {
     /// Kills the relayer after the node has accepted its transaction and before the log can know: the control plane is
     /// stopped meanwhile, so that no report is answered.
     pub async fn between_acceptance_and_record(&mut self, plane: Plane) {
-        // Most often the relayer reports before the stop; such a try takes a fraction of a second.
-        for _ in 0..60 {
+        for attempt in 0..40_u64 {
             self.system.ready().await;
             let (relayer, control_plane) = (self.system.pid("relayer").await, self.system.pid("control-plane").await);
             let (id, told) = self.client.pay().await;
             // Signers that have not seen the proposal cannot sign it while the control plane is silent.
             within(MOMENT, async || self.have_seen(told.seq).await.then_some(())).await;
+            // Too early, and the relayer still needs the control plane; too late, and it has reported. In between lie a few
+            // milliseconds that are sought.
+            tokio::time::sleep(Duration::from_millis(attempt.rem_euclid(10).saturating_mul(2))).await;
             System::signal(control_plane, Signal::STOP);
-            let executed = within(Duration::from_secs(8), async || {
+            let executed = within(Duration::from_secs(2), async || {
                 self.system.executions().await.contains_key(id.digest()).then_some(())
             });
             let is_hit = executed.await.is_some() && !self.is_reported(&id);

@@ -6,9 +6,9 @@ use std::{
 };
 
 /// Bytes of pages between two rounds, enough for pages that change often to be carried once.
-const ROUND: usize = 16 << 20;
+const ROUND: usize = if cfg!(test) { 1 << 20 } else { 16 << 20 };
 /// With this much not carried yet, commits wait: the write-ahead log starts over only when all of it has been carried.
-const LIMIT: usize = 64 << 20;
+const LIMIT: usize = if cfg!(test) { 4 << 20 } else { 64 << 20 };
 /// A commit writes each page that it changes whole, however little it changes: some twenty for a single entry.
 const COMMIT: usize = 80 << 10;
 /// A further entry of the same commit changes this many bytes of index pages beside its own.
