@@ -1,6 +1,6 @@
 use crate::{
-    AppendError, Batch, Counts, Error, Evidence, Head, Lease, Lock, LockOutcome, NonceLock, ProposalFilter,
-    ProposalRow, ScannedEntry, StoredCheckpoint, StoredEntry, StoredMention, StoredToken,
+    AppendError, Batch, Counts, Error, Evidence, Head, Lease, Lock, LockOutcome, NonceLock, NoncePlace, ProposalFilter,
+    ProposalRow, ScannedEntry, StoredCheckpoint, StoredEntry, StoredMention, StoredNonceLock, StoredToken,
 };
 use domain::{Cid, Digest, Time};
 
@@ -41,7 +41,9 @@ pub(crate) trait Backend: Send + Sync {
         nonce: u64,
         lock: &NonceLock,
         ended: Time,
+        seal: &dyn Fn(&NoncePlace, &NonceLock) -> Digest,
     ) -> Result<LockOutcome<NonceLock>, Error>;
+    fn nonce_locks(&self, after: Option<&NoncePlace>, limit: u32) -> Result<Vec<StoredNonceLock>, Error>;
     fn put_evidence(&self, evidence: &Evidence) -> Result<(), Error>;
     fn evidence(&self, from: u64, limit: u32) -> Result<Vec<Evidence>, Error>;
     fn counts(&self) -> Result<Counts, Error>;

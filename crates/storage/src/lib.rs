@@ -37,7 +37,7 @@ mod value;
 pub use batch::{Batch, Mention, NewEntry, NewTile, NewToken, ProposalRow};
 pub use error::{AppendError, Cause, Error, OpenError};
 pub use record::{
-    Counts, Engine, Evidence, Head, Lease, Lock, LockOutcome, NonceLock, ProposalFilter, ScannedEntry,
-    StoredCheckpoint, StoredEntry, StoredMention, StoredToken,
+    Counts, Engine, Evidence, Head, Lease, Lock, LockOutcome, NonceLock, NoncePlace, ProposalFilter, ScannedEntry,
+    StoredCheckpoint, StoredEntry, StoredMention, StoredNonceLock, StoredToken,
 };
 pub use storage::{MAX_PAGE, Storage, TILE_BYTES, readable};

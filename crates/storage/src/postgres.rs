@@ -10,8 +10,9 @@ mod session;
 mod signer_record;
 
 use crate::{
-    AppendError, Batch, Counts, Error, Evidence, Head, Lease, Lock, LockOutcome, NonceLock, OpenError, ProposalFilter,
-    ProposalRow, ScannedEntry, StoredCheckpoint, StoredEntry, StoredMention, StoredToken,
+    AppendError, Batch, Counts, Error, Evidence, Head, Lease, Lock, LockOutcome, NonceLock, NoncePlace, OpenError,
+    ProposalFilter, ProposalRow, ScannedEntry, StoredCheckpoint, StoredEntry, StoredMention, StoredNonceLock,
+    StoredToken,
     backend::Backend,
     pool::{Pool, lock},
 };
@@ -176,8 +177,12 @@ impl Backend for Postgres {
         nonce: u64,
         wanted: &NonceLock,
         ended: Time,
+        seal: &dyn Fn(&NoncePlace, &NonceLock) -> Digest,
     ) -> Result<LockOutcome<NonceLock>, Error> {
-        self.write(|w| signer_record::lock_nonce(w, contract, nonce, wanted, ended))
+        self.write(|w| signer_record::lock_nonce(w, (contract, nonce), wanted, ended, seal))
+    }
+    fn nonce_locks(&self, after: Option<&NoncePlace>, limit: u32) -> Result<Vec<StoredNonceLock>, Error> {
+        self.read(|s| signer_record::nonce_locks(s, after, limit))
     }
     fn put_evidence(&self, evidence: &Evidence) -> Result<(), Error> {
         self.write(|w| signer_record::put_evidence(w, evidence))

@@ -129,6 +129,28 @@ pub struct NonceLock {
     pub valid_until: Time,
 }
 
+/// Where a row of `nonce_locks` is: rows are in the order of contract, nonce and attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NoncePlace {
+    /// EIP-712 domain separator of the contract, which names its chain.
+    pub contract: Digest,
+    /// The contract's nonce.
+    pub nonce: u64,
+    /// Counts the digests of the nonce, from 0.
+    pub attempt: u64,
+}
+
+/// A row of `nonce_locks`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredNonceLock {
+    /// Its key.
+    pub place: NoncePlace,
+    /// What the nonce is bound to.
+    pub lock: NonceLock,
+    /// A digest over the row that only its writer can make, as stored.
+    pub seal: Digest,
+}
+
 /// What became of a lock that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockOutcome<L = Lock> {

@@ -12,8 +12,9 @@ mod signer_record;
 mod tests;
 
 use crate::{
-    AppendError, Batch, Counts, Error, Evidence, Head, Lease, Lock, LockOutcome, NonceLock, OpenError, ProposalFilter,
-    ProposalRow, ScannedEntry, StoredCheckpoint, StoredEntry, StoredMention, StoredToken,
+    AppendError, Batch, Counts, Error, Evidence, Head, Lease, Lock, LockOutcome, NonceLock, NoncePlace, OpenError,
+    ProposalFilter, ProposalRow, ScannedEntry, StoredCheckpoint, StoredEntry, StoredMention, StoredNonceLock,
+    StoredToken,
     backend::Backend,
     pool::{Pool, lock},
     value::corrupt,
@@ -240,8 +241,12 @@ impl Backend for Sqlite {
         nonce: u64,
         wanted: &NonceLock,
         ended: Time,
+        seal: &dyn Fn(&NoncePlace, &NonceLock) -> Digest,
     ) -> Result<LockOutcome<NonceLock>, Error> {
-        self.write(|t| signer_record::lock_nonce(t, contract, nonce, wanted, ended))
+        self.write(|t| signer_record::lock_nonce(t, (contract, nonce), wanted, ended, seal))
+    }
+    fn nonce_locks(&self, after: Option<&NoncePlace>, limit: u32) -> Result<Vec<StoredNonceLock>, Error> {
+        self.read(|t| signer_record::nonce_locks(t, after, limit))
     }
     fn put_evidence(&self, evidence: &Evidence) -> Result<(), Error> {
         self.write(|t| signer_record::put_evidence(t, evidence))

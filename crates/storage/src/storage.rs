@@ -1,7 +1,7 @@
 use crate::{
-    AppendError, Batch, Counts, Engine, Error, Evidence, Head, Lease, Lock, LockOutcome, NonceLock, OpenError,
-    ProposalFilter, ProposalRow, ScannedEntry, StoredCheckpoint, StoredEntry, StoredMention, StoredToken,
-    backend::Backend, postgres::Postgres, sqlite::Sqlite,
+    AppendError, Batch, Counts, Engine, Error, Evidence, Head, Lease, Lock, LockOutcome, NonceLock, NoncePlace,
+    OpenError, ProposalFilter, ProposalRow, ScannedEntry, StoredCheckpoint, StoredEntry, StoredMention,
+    StoredNonceLock, StoredToken, backend::Backend, postgres::Postgres, sqlite::Sqlite,
 };
 use domain::{Cid, Digest, Time};
 use std::{collections::HashMap, fmt, path::Path};
@@ -204,15 +204,22 @@ impl Storage {
     }
 
     /// Binds a contract's nonce to the only digest that may be signed for it; durable when it returns. Another digest
-    /// is locked only when the last one was valid until before `ended`. After [`Error::Unknown`] ask again.
+    /// is locked only when the last one was valid until before `ended`. `seal` makes the seal of the row that is written.
+    /// After [`Error::Unknown`] ask again.
     pub fn lock_nonce(
         &self,
         contract: &Digest,
         nonce: u64,
         wanted: &NonceLock,
         ended: Time,
+        seal: &dyn Fn(&NoncePlace, &NonceLock) -> Digest,
     ) -> Result<LockOutcome<NonceLock>, Error> {
-        self.backend.lock_nonce(contract, nonce, wanted, ended)
+        self.backend.lock_nonce(contract, nonce, wanted, ended, seal)
+    }
+
+    /// Locks on nonces by place, from the one after `after` on.
+    pub fn nonce_locks(&self, after: Option<&NoncePlace>, limit: u32) -> Result<Vec<StoredNonceLock>, Error> {
+        self.backend.nonce_locks(after, limit.min(MAX_PAGE))
     }
 
     /// Records evidence; durable when it returns. The same evidence twice is one row.

@@ -1,6 +1,9 @@
 //! Between column values and domain values. Reading never trusts, writing never wraps.
 
-use crate::{Counts, Error, Evidence, Head, Lease, Lock, LockOutcome, NonceLock, ProposalFilter, ProposalRow};
+use crate::{
+    Counts, Error, Evidence, Head, Lease, Lock, LockOutcome, NonceLock, NoncePlace, ProposalFilter, ProposalRow,
+    StoredNonceLock,
+};
 use domain::{Amount, Cid, Digest, Time};
 use std::{collections::BTreeMap, fmt::Display, str::FromStr};
 
@@ -89,6 +92,38 @@ pub(crate) fn evidence(seq: i64, kind: String, stored: &[u8], body: Vec<u8>, sea
         return Err(corrupt(T, format_args!("the digest of the evidence about {seq} is not that of its body")));
     }
     Ok(Evidence { seq: unsigned(T, seq)?, kind, body, seal: digest(T, seal)? })
+}
+
+/// The columns of `nonce_locks` as read.
+pub(crate) struct NonceLockColumns<'a> {
+    pub contract: &'a [u8],
+    pub nonce: i64,
+    pub attempt: i64,
+    pub digest: &'a [u8],
+    pub valid_until: i64,
+    pub seal: &'a [u8],
+}
+
+impl NonceLockColumns<'_> {
+    pub fn parse(&self) -> Result<StoredNonceLock, Error> {
+        const T: &str = "nonce_locks";
+        let place = NoncePlace {
+            contract: digest(T, self.contract)?,
+            nonce: unsigned(T, self.nonce)?,
+            attempt: unsigned(T, self.attempt)?,
+        };
+        let valid_until = Time::from_unix(unsigned(T, self.valid_until)?);
+        Ok(StoredNonceLock {
+            place,
+            lock: NonceLock { digest: digest(T, self.digest)?, valid_until },
+            seal: digest(T, self.seal)?,
+        })
+    }
+}
+
+/// The place after which a listing of `nonce_locks` begins, as its columns compare; below every row for `None`.
+pub(crate) fn after_nonce(after: Option<&NoncePlace>) -> (&[u8], i64, i64) {
+    after.map_or((&[], 0, 0), |p| (p.contract.as_bytes(), bound(p.nonce), bound(p.attempt)))
 }
 
 /// What asking for `wanted` means when `stored` is there.

@@ -10,9 +10,11 @@ use std::{
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
+use storage::{NonceLock, NoncePlace};
 
 /// What a seal is for; part of the digest.
 const LOCK: &[u8] = b"countersign lock v1";
+const NONCE_LOCK: &[u8] = b"countersign nonce lock v1";
 const EVIDENCE: &[u8] = b"countersign evidence v1";
 
 /// What the file says.
@@ -24,6 +26,8 @@ pub(crate) struct Anchored {
     pub root: [u8; 32],
     /// Locks that the database held durably.
     pub locks: u64,
+    /// Locks on nonces that the database held durably.
+    pub nonce_locks: u64,
     /// Pieces of evidence that the database held durably.
     pub evidence: u64,
 }
@@ -43,16 +47,17 @@ struct Kept {
 
 impl Anchored {
     fn text(&self) -> String {
-        let Self { size, root, locks, evidence } = self;
-        format!("countersign signer v1\n{size} {} {locks} {evidence}\n", Digest::from_bytes(*root))
+        let Self { size, root, locks, nonce_locks, evidence } = self;
+        format!("countersign signer v1\n{size} {} {locks} {nonce_locks} {evidence}\n", Digest::from_bytes(*root))
     }
 
     fn parse(text: &str) -> Option<Self> {
         let mut words = text.lines().nth(1)?.split(' ');
         let size = words.next()?.parse().ok()?;
         let root: Digest = words.next()?.parse().ok()?;
-        let (locks, evidence) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-        let parsed = Self { size, root: *root.as_bytes(), locks, evidence };
+        let [locks, nonce_locks, evidence] = [words.next()?, words.next()?, words.next()?];
+        let (locks, nonce_locks) = (locks.parse().ok()?, nonce_locks.parse().ok()?);
+        let parsed = Self { size, root: *root.as_bytes(), locks, nonce_locks, evidence: evidence.parse().ok()? };
         // One way to write it: whatever else is there has not been written here.
         (parsed.text() == text).then_some(parsed)
     }
@@ -82,6 +87,11 @@ impl Anchor {
     pub fn count_lock(&self) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.now.locks = kept.now.locks.saturating_add(1);
+    }
+
+    /// Counts a lock on a nonce that is durable, at once: they are few.
+    pub fn count_nonce_lock(&self) -> io::Result<()> {
+        self.change(|now| now.nonce_locks = now.nonce_locks.saturating_add(1))
     }
 
     /// Counts a piece of evidence that is durable, at once.
@@ -129,6 +139,13 @@ impl Seal {
         self.seal(&[LOCK, intent.as_bytes(), digest.as_bytes(), &epoch.to_be_bytes()].concat())
     }
 
+    pub fn nonce_lock(&self, place: &NoncePlace, lock: &NonceLock) -> Digest {
+        let [nonce, attempt, until] =
+            [place.nonce, place.attempt, lock.valid_until.unix()].map(|number| number.to_be_bytes());
+        let (contract, digest) = (place.contract.as_bytes(), lock.digest.as_bytes());
+        self.seal(&[NONCE_LOCK, contract, &nonce, &attempt, digest, &until].concat())
+    }
+
     pub fn evidence(&self, seq: u64, kind: &str, body: &[u8]) -> Digest {
         let (kind, body) = (Digest::sha256(kind.as_bytes()), Digest::sha256(body));
         self.seal(&[EVIDENCE, &seq.to_be_bytes(), kind.as_bytes(), body.as_bytes()].concat())
@@ -143,6 +160,7 @@ impl Seal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::Time;
 
     #[test]
     fn what_was_counted_is_read_again_and_nothing_else() {
@@ -154,8 +172,11 @@ mod tests {
         assert_eq!(read(&folder).unwrap(), Anchored::default(), "not before the next checkpoint");
         anchor.confirm(7, [1; 32]).unwrap();
         anchor.confirm(5, [2; 32]).unwrap();
+        anchor.count_nonce_lock().unwrap();
+        assert_eq!(read(&folder).unwrap().nonce_locks, 1, "at once");
+        anchor.count_nonce_lock().unwrap();
         anchor.count_evidence().unwrap();
-        assert_eq!(read(&folder).unwrap(), Anchored { size: 7, root: [1; 32], locks: 1, evidence: 1 });
+        assert_eq!(read(&folder).unwrap(), Anchored { size: 7, root: [1; 32], locks: 1, nonce_locks: 2, evidence: 1 });
         let text = fs::read_to_string(path(&folder)).unwrap();
         for bad in [String::new(), text.replace("7 ", "07 "), text.clone() + "x", text[..text.len() - 1].to_owned()] {
             fs::write(path(&folder), bad).unwrap();
@@ -168,7 +189,15 @@ mod tests {
     fn a_seal_is_of_one_row_and_one_key() {
         let [own, other] = [(); 2].map(|()| Seal::of(&Identity::generate(&mut rand_core::OsRng)));
         let (a, b) = (Digest::sha256(b"a"), Digest::sha256(b"b"));
+        let place = |contract, nonce, attempt| NoncePlace { contract, nonce, attempt };
+        let nonce_lock = |digest, until| NonceLock { digest, valid_until: Time::from_unix(until) };
         let seals = [
+            own.nonce_lock(&place(a, 1, 0), &nonce_lock(b, 9)),
+            own.nonce_lock(&place(b, 1, 0), &nonce_lock(a, 9)),
+            own.nonce_lock(&place(a, 0, 1), &nonce_lock(b, 9)),
+            own.nonce_lock(&place(a, 1, 1), &nonce_lock(b, 9)),
+            own.nonce_lock(&place(a, 1, 0), &nonce_lock(b, 8)),
+            other.nonce_lock(&place(a, 1, 0), &nonce_lock(b, 9)),
             own.lock(&a, &b, 1),
             own.lock(&b, &a, 1),
             own.lock(&a, &b, 2),

@@ -71,16 +71,21 @@ async fn lock_nonce(
     authorisation: AdministrationAuthorisation,
     digest: [u8; 32],
 ) -> Result<(), Refusal> {
-    let storage = node.storage.clone();
+    let own = node.clone();
     let contract = Digest::from_bytes(escrow::domain_separator(&authorisation.domain));
     let wanted = NonceLock { digest: Digest::from_bytes(digest), valid_until: authorisation.valid_until };
     let ended = node.ambient.now().minus(CHAIN_LAG);
-    let locking =
-        tokio::task::spawn_blocking(move || storage.lock_nonce(&contract, authorisation.nonce, &wanted, ended));
     let unavailable = |e: String| Refusal::new(RefusalCode::StorageUnavailable, e);
-    match locking.await.map_err(|e| unavailable(e.to_string()))? {
-        Ok(LockOutcome::Fresh | LockOutcome::Same) => Ok(()),
-        Ok(LockOutcome::Conflict(_)) => refuse(RefusalCode::Conflict, "another digest is locked for this nonce"),
-        Err(error) => Err(unavailable(error.to_string())),
+    let locking = tokio::task::spawn_blocking(move || {
+        let seal = |place: &_, lock: &_| own.seal.nonce_lock(place, lock);
+        let outcome = own.storage.lock_nonce(&contract, authorisation.nonce, &wanted, ended, &seal);
+        if let Ok(LockOutcome::Fresh) = outcome {
+            own.anchor.count_nonce_lock().map_err(|e| unavailable(e.to_string()))?;
+        }
+        outcome.map_err(|e| unavailable(e.to_string()))
+    });
+    match locking.await.map_err(|e| unavailable(e.to_string()))?? {
+        LockOutcome::Fresh | LockOutcome::Same => Ok(()),
+        LockOutcome::Conflict(_) => refuse(RefusalCode::Conflict, "another digest is locked for this nonce"),
     }
 }

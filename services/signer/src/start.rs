@@ -7,7 +7,7 @@ use crate::{
 };
 use domain::{Cid, Digest};
 use replica::{Admitted, Replica};
-use storage::{Error, NewToken, ScannedEntry, Storage, readable};
+use storage::{Error, NewToken, NoncePlace, ScannedEntry, Storage, StoredNonceLock, readable};
 
 const PAGE: u32 = 500;
 
@@ -100,13 +100,18 @@ impl Tally {
         if let Some((table, met, stored)) = tables.into_iter().find(|(_, met, stored)| met != stored) {
             return Err(bad(table, size, format_args!("{stored} rows, the entries account for {met}")));
         }
-        let (locks, evidence) = (locks(storage, seal, size)?, evidence(storage, seal)?);
-        let kept = [("locks", locks, seen.locks), ("evidence", evidence, seen.evidence)];
+        let (locks, nonce_locks) = (locks(storage, seal, size)?, nonce_locks(storage, seal, size)?);
+        let evidence = evidence(storage, seal)?;
+        let kept = [
+            ("locks", locks, seen.locks),
+            ("nonce_locks", nonce_locks, seen.nonce_locks),
+            ("evidence", evidence, seen.evidence),
+        ];
         if let Some((table, found, before)) = kept.into_iter().find(|(_, found, before)| found < before) {
             return Err(bad(table, size, format_args!("{found} rows, and this node has written {before}")));
         }
         let root = *replica.tree().root().as_bytes();
-        Ok(Anchored { size, root, locks, evidence })
+        Ok(Anchored { size, root, locks, nonce_locks, evidence })
     }
 }
 
@@ -121,6 +126,32 @@ fn locks(storage: &Storage, seal: &Seal, size: u64) -> Result<u64, StartError> {
                 return Err(bad("locks", size, format_args!("the lock on {intent} is not this node's")));
             }
             count = count.saturating_add(1);
+        }
+    }
+}
+
+fn nonce_locks(storage: &Storage, seal: &Seal, size: u64) -> Result<u64, StartError> {
+    let (mut last, mut count) = (None::<NoncePlace>, 0_u64);
+    loop {
+        let page = storage.nonce_locks(last.as_ref(), PAGE).map_err(|error| match error {
+            Error::Corrupt { table, what } => bad(table, size, what),
+            error => error.into(),
+        })?;
+        if page.is_empty() {
+            return Ok(count);
+        }
+        for StoredNonceLock { place, lock, seal: stored } in page {
+            let NoncePlace { contract, nonce, attempt } = place;
+            let wrong =
+                |what| Err(bad("nonce_locks", size, format_args!("lock {attempt} on {nonce} of {contract} {what}")));
+            if stored != seal.nonce_lock(&place, &lock) {
+                return wrong("is not this node's");
+            }
+            let before = last.filter(|p| (p.contract, p.nonce) == (contract, nonce)).map(|p| p.attempt);
+            if attempt != before.map_or(0, |a| a.saturating_add(1)) {
+                return wrong("follows none that is there");
+            }
+            (last, count) = (Some(place), count.saturating_add(1));
         }
     }
 }

@@ -23,7 +23,7 @@ const WITHOUT_MEANING: [(&str, &str); 8] = [
     // A signer's tables: a control plane has no rows in them that could be edited.
     ("locks.intent, locks.digest, locks.epoch, locks.seal", "no rows"),
     ("nonce_locks.contract, nonce_locks.nonce, nonce_locks.attempt", "no rows"),
-    ("nonce_locks.digest, nonce_locks.valid_until", "no rows"),
+    ("nonce_locks.digest, nonce_locks.valid_until, nonce_locks.seal", "no rows"),
     ("evidence.seq, evidence.kind", "no rows"),
     ("evidence.digest, evidence.body, evidence.seal", "no rows"),
 ];
@@ -400,7 +400,8 @@ fn bookkeeping(built: &Built, cases: &mut Cases) {
     let sql = format!("insert into locks (intent, digest, epoch, seal) values ({zeros}, {zeros}, 1, {zeros})");
     cases.add("locks: a row in a control plane's database", Bad("locks", size), SeesTheSame, sql);
     let sql = format!(
-        "insert into nonce_locks (contract, nonce, attempt, digest, valid_until) values ({zeros}, 1, 0, {zeros}, 1)"
+        "insert into nonce_locks (contract, nonce, attempt, digest, valid_until, seal)
+         values ({zeros}, 1, 0, {zeros}, 1, {zeros})"
     );
     cases.add("nonce_locks: a row in a control plane's database", Bad("nonce_locks", size), SeesTheSame, sql);
     let values = format!("(1, 'x', {zeros}, {zeros}, {zeros})");

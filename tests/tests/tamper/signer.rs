@@ -7,6 +7,7 @@ use crate::{
 };
 use messages::ProposalStatus;
 use rusqlite::Connection;
+use serde_json::Value;
 use std::{
     fs,
     path::Path,
@@ -39,11 +40,16 @@ async fn every_change_to_a_signers_database_is_found() {
         });
         assert!(paid.await.is_some(), "{id} is not final");
     }
-    // Two of three sign each, so one at least has signed two; the next checkpoint puts that into its anchor.
+    change_a_cap(&system);
+    // Two of three sign each, so of the two at least that have signed two payouts one has signed the cap. The next
+    // checkpoint puts the locks on payouts into its anchor.
     let signers: Vec<String> = system.record.signers.iter().map(|s| s.name.clone()).collect();
     let home = system.folder().to_owned();
     let chosen = within(PATIENCE, async || {
-        signers.iter().find(|name| anchored(&home.join(name).join("data")).is_some_and(|(_, locks)| locks >= 2))
+        signers.iter().find(|name| {
+            let seen = anchored(&home.join(name).join("data"));
+            seen.is_some_and(|(_, [payouts, caps])| payouts >= 2 && caps >= 1)
+        })
     });
     let chosen = chosen.await.expect("a signer that has signed").clone();
     let folder = system.end().await;
@@ -71,11 +77,28 @@ async fn every_change_to_a_signers_database_is_found() {
     assert!(wrong.is_empty(), "{} of {} changes:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
 }
 
-/// How many entries and how many locks an anchor knows of.
-fn anchored(data: &Path) -> Option<(u64, u64)> {
+/// Both of the operator's admins ask for a cap, which the quorum signs.
+fn change_a_cap(system: &System) {
+    let run = |arguments: &[&str]| -> Value {
+        let mut command = Command::new(program());
+        command.arg("--json").args(arguments).env("COUNTERSIGN_CLIENT", system.folder().join("client.toml"));
+        let done = command.env_remove("RUST_LOG").output().unwrap();
+        assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+        serde_json::from_str(String::from_utf8_lossy(&done.stdout).lines().last().unwrap()).unwrap()
+    };
+    let asset = format!("{}/erc20:{}", system.record.chain.id, system.record.chain.token);
+    let cap = ["escrow", "cap", "--as", "operator-1", "--asset", &asset, "--cap", "7000000000", "--reason", "a test"];
+    let asked = run(&cap);
+    let id = asked["administration"].as_str().unwrap();
+    run(&["escrow", "approve", "--as", "operator-2", "--reason", "a test", id]);
+}
+
+/// How many entries and how many locks, on intents and on nonces, an anchor knows of.
+fn anchored(data: &Path) -> Option<(u64, [u64; 2])> {
     let text = fs::read_to_string(data.join("anchor")).ok()?;
     let words: Vec<&str> = text.lines().nth(1)?.split(' ').collect();
-    Some((words.first()?.parse().ok()?, words.get(2)?.parse().ok()?))
+    let number = |at: usize| words.get(at)?.parse().ok();
+    Some((number(0)?, [number(2)?, number(3)?]))
 }
 
 /// Starts a signer on a changed copy, and says what is not as expected.
@@ -174,6 +197,21 @@ fn cases(size: u64, cut: u64, many: u64) -> Vec<Case> {
                 .into(),
             bad("locks", size),
         ),
+        ("nonce_locks: dropped", "delete from nonce_locks".into(), bad("nonce_locks", size)),
+        (
+            "nonce_locks: made up",
+            "insert into nonce_locks (contract, nonce, attempt, digest, valid_until, seal)
+             values (zeroblob(32), 9, 0, zeroblob(32), 1, zeroblob(32))"
+                .into(),
+            bad("nonce_locks", size),
+        ),
+        (
+            "nonce_locks: a later attempt made up of an own one",
+            "insert into nonce_locks (contract, nonce, attempt, digest, valid_until, seal)
+             select contract, nonce, attempt + 1, digest, valid_until, seal from nonce_locks"
+                .into(),
+            bad("nonce_locks", size),
+        ),
         (
             "evidence: made up",
             format!(
@@ -189,6 +227,16 @@ fn cases(size: u64, cut: u64, many: u64) -> Vec<Case> {
     ];
     for change in ["intent = zeroblob(32)", "digest = zeroblob(32)", "epoch = epoch + 1", "seal = zeroblob(32)"] {
         cases.push(("locks: edited", format!("update locks set {change} {one}"), bad("locks", size)));
+    }
+    for change in [
+        "contract = zeroblob(32)",
+        "nonce = nonce + 1",
+        "attempt = attempt + 1",
+        "digest = zeroblob(32)",
+        "valid_until = 1",
+        "seal = zeroblob(32)",
+    ] {
+        cases.push(("nonce_locks: edited", format!("update nonce_locks set {change}"), bad("nonce_locks", size)));
     }
     cases
 }

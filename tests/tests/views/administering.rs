@@ -8,7 +8,7 @@ use ledger::{CHAIN_LAG, Measure, args::Administer};
 use messages::{RefusalCode, SigningSubject};
 use relayer::{Patience, Unsigned, gather};
 use std::time::Duration;
-use storage::{LockOutcome, NonceLock, Storage};
+use storage::{LockOutcome, NonceLock, NoncePlace, Storage};
 
 /// As relayers have it, but for a machine that does other things.
 const PATIENCE: Patience =
@@ -56,6 +56,14 @@ async fn try_to_sign(stage: &Stage, id: Digest, message: [u8; 32]) -> Result<(),
     Ok(())
 }
 
+/// As a signer with this key seals its locks on nonces.
+fn seal(secret: &[u8; 32], place: &NoncePlace, lock: &NonceLock) -> Digest {
+    let key = Digest::sha256(&[b"countersign seal v1".as_slice(), secret].concat());
+    let [nonce, attempt, until] = [place.nonce, place.attempt, lock.valid_until.unix()].map(u64::to_be_bytes);
+    let row: [&[u8]; 5] = [place.contract.as_bytes(), &nonce, &attempt, lock.digest.as_bytes(), &until];
+    Digest::sha256(&[key.as_bytes().as_slice(), b"countersign nonce lock v1", &row.concat()].concat())
+}
+
 fn codes(unsigned: Unsigned) -> Vec<RefusalCode> {
     let mut codes: Vec<_> = unsigned.refusals.into_iter().map(|(_, code)| code).collect();
     codes.dedup();
@@ -94,11 +102,13 @@ async fn a_nonce_that_is_bound_to_another_digest_is_not_signed_until_that_has_en
     for (at, locks) in [(0, [(3, alive), (4, alive)]), (1, [(3, lagging), (4, ended)]), (2, [(3, ended), (4, ended)])] {
         stage.stop(at).await;
         let database = format!("sqlite:{}", stage.folders[at].path().join("log.db").display());
+        let secret = stage.nodes[at].key.to_bytes();
+        let seal = move |place: &NoncePlace, lock: &NonceLock| seal(&secret, place, lock);
         let locking = move || {
             let storage = Storage::open(&database).unwrap();
             for (nonce, valid_until) in locks {
                 let lock = NonceLock { digest: Digest::sha256(b"another"), valid_until };
-                assert_eq!(storage.lock_nonce(&contract, nonce, &lock, Time::ZERO).unwrap(), LockOutcome::Fresh);
+                assert_eq!(storage.lock_nonce(&contract, nonce, &lock, Time::ZERO, &seal).unwrap(), LockOutcome::Fresh);
             }
         };
         tokio::task::spawn_blocking(locking).await.unwrap();

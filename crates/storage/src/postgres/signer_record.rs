@@ -1,7 +1,7 @@
 use super::session::{Failure, Run, Work, column};
 use crate::{
-    Error, Evidence, Lock, LockOutcome, NonceLock,
-    value::{self, bound, compare_locks, corrupt, digest, int, next_attempt, unsigned},
+    Error, Evidence, Lock, LockOutcome, NonceLock, NoncePlace, StoredNonceLock,
+    value::{self, NonceLockColumns, after_nonce, bound, compare_locks, corrupt, digest, int, next_attempt, unsigned},
 };
 use domain::{Digest, Time};
 
@@ -42,21 +42,23 @@ pub(super) fn locks(run: &mut impl Run, after: Option<&Digest>, limit: u32) -> R
 
 pub(super) fn lock_nonce(
     work: &mut Work<'_>,
-    contract: &Digest,
-    nonce: u64,
+    (contract, nonce): (&Digest, u64),
     wanted: &NonceLock,
     ended: Time,
+    seal: &dyn Fn(&NoncePlace, &NonceLock) -> Digest,
 ) -> Result<LockOutcome<NonceLock>, Failure> {
     let sql = "-- lock_nonce
-        insert into nonce_locks (contract, nonce, attempt, digest, valid_until) values ($1, $2, $3, $4, $5)
+        insert into nonce_locks (contract, nonce, attempt, digest, valid_until, seal)
+        values ($1, $2, $3, $4, $5, $6)
         on conflict (contract, nonce, attempt) do nothing returning attempt";
     let attempt = match next_attempt(nonce_lock(work, contract, nonce)?, wanted, ended) {
         Ok(attempt) => attempt,
         Err(outcome) => return Ok(outcome),
     };
-    let (contract_bytes, digest): (&[u8], &[u8]) = (contract.as_bytes(), wanted.digest.as_bytes());
+    let seal = seal(&NoncePlace { contract: *contract, nonce, attempt }, wanted);
+    let [contract_bytes, digest, seal] = [contract, &wanted.digest, &seal].map(|d| d.as_bytes().as_slice());
     let (number, attempt, valid_until) = (int(nonce)?, int(attempt)?, int(wanted.valid_until.unix())?);
-    if !work.rows(T, sql, &[&contract_bytes, &number, &attempt, &digest, &valid_until])?.is_empty() {
+    if !work.rows(T, sql, &[&contract_bytes, &number, &attempt, &digest, &valid_until, &seal])?.is_empty() {
         return Ok(LockOutcome::Fresh);
     }
     // Somebody took this attempt meanwhile, and theirs has not ended.
@@ -74,6 +76,30 @@ fn nonce_lock(run: &mut impl Run, contract: &Digest, nonce: u64) -> Result<Optio
     let valid_until = Time::from_unix(unsigned(T, column(T, row, 2)?)?);
     let lock = NonceLock { digest: digest(T, column(T, row, 1)?)?, valid_until };
     Ok(Some((unsigned(T, column(T, row, 0)?)?, lock)))
+}
+
+pub(super) fn nonce_locks(
+    run: &mut impl Run,
+    after: Option<&NoncePlace>,
+    limit: u32,
+) -> Result<Vec<StoredNonceLock>, Error> {
+    let sql = "-- nonce_locks
+        select contract, nonce, attempt, digest, valid_until, seal from nonce_locks
+        where (contract, nonce, attempt) > ($1, $2, $3) order by contract, nonce, attempt limit $4";
+    let (contract, nonce, attempt) = after_nonce(after);
+    let rows = run.rows(T, sql, &[&contract, &nonce, &attempt, &i64::from(limit)])?;
+    let parse = |row| {
+        let columns = NonceLockColumns {
+            contract: column(T, row, 0)?,
+            nonce: column(T, row, 1)?,
+            attempt: column(T, row, 2)?,
+            digest: column(T, row, 3)?,
+            valid_until: column(T, row, 4)?,
+            seal: column(T, row, 5)?,
+        };
+        columns.parse()
+    };
+    rows.iter().map(parse).collect()
 }
 
 pub(super) fn put_evidence(work: &mut Work<'_>, evidence: &Evidence) -> Result<(), Failure> {

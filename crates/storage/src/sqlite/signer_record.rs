@@ -1,7 +1,7 @@
 use super::error;
 use crate::{
-    Error, Evidence, Lock, LockOutcome, NonceLock,
-    value::{self, bound, compare_locks, digest, int, next_attempt, unsigned},
+    Error, Evidence, Lock, LockOutcome, NonceLock, NoncePlace, StoredNonceLock,
+    value::{self, NonceLockColumns, after_nonce, bound, compare_locks, digest, int, next_attempt, unsigned},
 };
 use domain::{Digest, Time};
 use rusqlite::{OptionalExtension, Transaction};
@@ -49,20 +49,23 @@ pub(super) fn locks(t: &Transaction<'_>, after: Option<&Digest>, limit: u32) -> 
 
 pub(super) fn lock_nonce(
     t: &Transaction<'_>,
-    contract: &Digest,
-    nonce: u64,
+    (contract, nonce): (&Digest, u64),
     wanted: &NonceLock,
     ended: Time,
+    seal: &dyn Fn(&NoncePlace, &NonceLock) -> Digest,
 ) -> Result<LockOutcome<NonceLock>, Error> {
     let attempt = match next_attempt(nonce_lock(t, contract, nonce)?, wanted, ended) {
         Ok(attempt) => attempt,
         Err(outcome) => return Ok(outcome),
     };
     let valid_until = int(wanted.valid_until.unix())?;
-    let params = (contract.as_bytes(), int(nonce)?, int(attempt)?, wanted.digest.as_bytes(), valid_until);
+    let seal = seal(&NoncePlace { contract: *contract, nonce, attempt }, wanted);
+    let place = (contract.as_bytes(), int(nonce)?, int(attempt)?);
+    let params = (place.0, place.1, place.2, wanted.digest.as_bytes(), valid_until, seal.as_bytes());
     t.prepare_cached(
         "-- lock_nonce
-         insert into nonce_locks (contract, nonce, attempt, digest, valid_until) values (?1, ?2, ?3, ?4, ?5)",
+         insert into nonce_locks (contract, nonce, attempt, digest, valid_until, seal)
+         values (?1, ?2, ?3, ?4, ?5, ?6)",
     )
     .and_then(|mut s| s.execute(params))
     .map_err(|e| error("nonce_locks", e))?;
@@ -85,6 +88,28 @@ fn nonce_lock(t: &Transaction<'_>, contract: &Digest, nonce: u64) -> Result<Opti
         Ok((unsigned(T, attempt)?, NonceLock { digest: digest(T, &bytes)?, valid_until }))
     })
     .transpose()
+}
+
+pub(super) fn nonce_locks(
+    t: &Transaction<'_>,
+    after: Option<&NoncePlace>,
+    limit: u32,
+) -> Result<Vec<StoredNonceLock>, Error> {
+    type Columns = (Vec<u8>, i64, i64, Vec<u8>, i64, Vec<u8>);
+    let (contract, nonce, attempt) = after_nonce(after);
+    let rows: Vec<Columns> = t
+        .prepare_cached(
+            "-- nonce_locks
+             select contract, nonce, attempt, digest, valid_until, seal from nonce_locks
+             where (contract, nonce, attempt) > (?1, ?2, ?3) order by contract, nonce, attempt limit ?4",
+        )
+        .and_then(|mut s| s.query_map((contract, nonce, attempt, limit), |r| r.try_into())?.collect())
+        .map_err(|e| error("nonce_locks", e))?;
+    let parse = |(contract, nonce, attempt, digest, valid_until, seal): &Columns| {
+        let (nonce, attempt, valid_until) = (*nonce, *attempt, *valid_until);
+        NonceLockColumns { contract, nonce, attempt, digest, valid_until, seal }.parse()
+    };
+    rows.iter().map(parse).collect()
 }
 
 pub(super) fn put_evidence(t: &Transaction<'_>, evidence: &Evidence) -> Result<(), Error> {

@@ -71,6 +71,7 @@ on_both_engines! {
         locks_are_listed_by_intent,
         a_nonce_is_locked_to_one_digest_until_that_has_ended,
         one_of_many_digests_is_locked_to_a_nonce,
+        locks_on_nonces_are_listed_by_place_with_their_seals,
         evidence_is_kept_once_in_order;
     schema:
         insert_only_tables_refuse_update_and_delete,

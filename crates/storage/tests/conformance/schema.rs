@@ -19,7 +19,7 @@ fn fill(db: &Database) {
     s.put_checkpoint(&StoredCheckpoint { number: 0, size: 2, note, chain }).unwrap();
     s.lock_intent(&digest("intent"), &LOCK).unwrap();
     let lock = NonceLock { digest: digest("a"), valid_until: Time::from_unix(9) };
-    s.lock_nonce(&digest("contract"), 1, &lock, Time::ZERO).unwrap();
+    s.lock_nonce(&digest("contract"), 1, &lock, Time::ZERO, &|_, _| digest("seal")).unwrap();
     s.put_evidence(&Evidence { seq: 1, kind: "fork".into(), body: vec![1], seal: digest("seal") }).unwrap();
 }
 

@@ -1,9 +1,14 @@
 use crate::{database::Database, samples::digest};
 use domain::{Digest, Time};
-use storage::{Evidence, Lock, LockOutcome, NonceLock};
+use storage::{Evidence, Lock, LockOutcome, NonceLock, NoncePlace, StoredNonceLock};
 
 fn lock(digest: Digest, epoch: u64) -> Lock {
     Lock { digest, epoch, seal: Digest::sha256(digest.as_bytes()) }
+}
+
+/// Of the whole row, so that a row says which place it was sealed for.
+fn seal(place: &NoncePlace, lock: &NonceLock) -> Digest {
+    digest(&format!("{place:?} {lock:?}"))
 }
 
 pub fn an_intent_is_locked_once(db: &Database) {
@@ -44,7 +49,7 @@ pub fn a_nonce_is_locked_to_one_digest_until_that_has_ended(db: &Database) {
     let s = db.storage();
     let lock = |name: &str, until| NonceLock { digest: digest(name), valid_until: Time::from_unix(until) };
     let (contract, a, b) = (digest("contract"), lock("a", 100), lock("b", 200));
-    let ask = |wanted: &NonceLock, ended| s.lock_nonce(&contract, 7, wanted, Time::from_unix(ended)).unwrap();
+    let ask = |wanted: &NonceLock, ended| s.lock_nonce(&contract, 7, wanted, Time::from_unix(ended), &seal).unwrap();
     assert_eq!(ask(&a, 50), LockOutcome::Fresh);
     assert_eq!(ask(&a, 50), LockOutcome::Same);
     assert_eq!(ask(&b, 50), LockOutcome::Conflict(a));
@@ -52,10 +57,11 @@ pub fn a_nonce_is_locked_to_one_digest_until_that_has_ended(db: &Database) {
     assert_eq!(ask(&b, 101), LockOutcome::Fresh);
     assert_eq!(ask(&b, 101), LockOutcome::Same);
     assert_eq!(ask(&a, 101), LockOutcome::Conflict(b), "what has ended does not come back");
-    let elsewhere = |contract: &str, nonce| s.lock_nonce(&digest(contract), nonce, &a, Time::from_unix(101)).unwrap();
+    let elsewhere =
+        |contract: &str, nonce| s.lock_nonce(&digest(contract), nonce, &a, Time::from_unix(101), &seal).unwrap();
     assert_eq!(elsewhere("contract", 8), LockOutcome::Fresh);
     assert_eq!(elsewhere("other", 7), LockOutcome::Fresh);
-    let again = db.another().lock_nonce(&contract, 7, &a, Time::from_unix(101)).unwrap();
+    let again = db.another().lock_nonce(&contract, 7, &a, Time::from_unix(101), &seal).unwrap();
     assert_eq!(again, LockOutcome::Conflict(b), "and it is durable");
     assert_eq!(s.counts().unwrap().nonce_locks, 4);
 }
@@ -67,7 +73,7 @@ pub fn one_of_many_digests_is_locked_to_a_nonce(db: &Database) {
     let outcomes = std::thread::scope(|scope| {
         let lock = |(n, s): (usize, _)| {
             let s: &storage::Storage = s;
-            scope.spawn(move || s.lock_nonce(&contract, 7, &wanted(n), Time::from_unix(50)).unwrap())
+            scope.spawn(move || s.lock_nonce(&contract, 7, &wanted(n), Time::from_unix(50), &seal).unwrap())
         };
         let threads: Vec<_> = others.iter().enumerate().map(lock).collect();
         threads.into_iter().map(|t| t.join().unwrap()).collect::<Vec<_>>()
@@ -103,4 +109,27 @@ pub fn locks_are_listed_by_intent(db: &Database) {
     assert_eq!(s.locks(None, 9).unwrap(), all);
     assert_eq!(s.locks(Some(&all[0].0), 1).unwrap(), all[1..2]);
     assert_eq!(s.locks(Some(&all[2].0), 1).unwrap(), []);
+}
+
+pub fn locks_on_nonces_are_listed_by_place_with_their_seals(db: &Database) {
+    let s = db.storage();
+    let [a, b] = [digest("a"), digest("b")];
+    let mut all = Vec::new();
+    // Two attempts each; numbers that sort otherwise as text.
+    for (contract, nonce) in [(b, 2), (a, 10), (a, 2), (b, 0)] {
+        for attempt in 0..2 {
+            let place = NoncePlace { contract, nonce, attempt };
+            let lock = NonceLock { digest: digest("d"), valid_until: Time::from_unix(100 + attempt) };
+            let outcome = s.lock_nonce(&contract, nonce, &lock, Time::from_unix(101), &seal).unwrap();
+            assert_eq!(outcome, LockOutcome::Fresh);
+            all.push(StoredNonceLock { place, lock, seal: seal(&place, &lock) });
+        }
+    }
+    all.sort_by_key(|row| (*row.place.contract.as_bytes(), row.place.nonce, row.place.attempt));
+    assert_eq!(s.nonce_locks(None, 99).unwrap(), all);
+    let mut paged = Vec::new();
+    while let Some(row) = s.nonce_locks(paged.last().map(|r: &StoredNonceLock| &r.place), 1).unwrap().first() {
+        paged.push(*row);
+    }
+    assert_eq!(paged, all);
 }
