@@ -140,8 +140,7 @@ impl Seal {
     }
 
     pub fn nonce_lock(&self, place: &NoncePlace, lock: &NonceLock) -> Digest {
-        let [nonce, attempt, until] =
-            [place.nonce, place.attempt, lock.valid_until.unix()].map(|number| number.to_be_bytes());
+        let [nonce, attempt, until] = [place.nonce, place.attempt, lock.valid_until.unix()].map(u64::to_be_bytes);
         let (contract, digest) = (place.contract.as_bytes(), lock.digest.as_bytes());
         self.seal(&[NONCE_LOCK, contract, &nonce, &attempt, digest, &until].concat())
     }
