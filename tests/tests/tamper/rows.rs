@@ -258,7 +258,10 @@ fn checkpoints(built: &Built, cases: &mut Cases) {
     let two = swap("checkpoints", "size", (&first.to_string(), &last.to_string()), "100000");
     cases.add("checkpoints: two swapped", Bad("checkpoints", first), Finds, two);
     let two = swap("checkpoints", "number", ("0", &newest.to_string()), "100000");
-    cases.add("checkpoints: the order of two swapped", Bad("checkpoints", last), SeesTheSame, two);
+    // A plain note that comes to lie behind its cosigned one is found first.
+    let notes = built.database.number(&format!("select count(*) from checkpoints where size = {first}"));
+    let place = if notes > 1 { first } else { last };
+    cases.add("checkpoints: the order of two swapped", Bad("checkpoints", place), SeesTheSame, two);
     let forged = "replace(note, 'time 1', 'time 2')";
     let sql = format!(
         "insert into checkpoints (number, size, note, chain) select 1000, 0, {forged}, chain from checkpoints
