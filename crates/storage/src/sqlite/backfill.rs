@@ -7,7 +7,8 @@ use std::{
 
 /// Bytes of pages between two rounds, enough for pages that change often to be carried once.
 const ROUND: usize = if cfg!(test) { 1 << 20 } else { 16 << 20 };
-/// With this much not carried yet, commits wait: the write-ahead log starts over only when all of it has been carried.
+/// At this length of the write-ahead log commits wait: it starts over only when all of it has been carried, which rounds
+/// beside a busy writer never see.
 const LIMIT: usize = if cfg!(test) { 4 << 20 } else { 64 << 20 };
 /// A commit writes each page that it changes whole, however little it changes: some twenty for a single entry.
 const COMMIT: usize = 80 << 10;
@@ -18,6 +19,8 @@ const INDEXES: usize = 6 << 10;
 struct Progress {
     /// Bytes written since what the last finished round carried.
     waiting: usize,
+    /// Bytes written since everything had been carried: the length of the log.
+    logged: usize,
     /// A commit waits until nothing is left to carry.
     is_full: bool,
     is_closed: bool,
@@ -45,7 +48,7 @@ impl Backfill {
         let (progress, changed) = &*self.shared;
         let mut progress = lock(progress);
         let is_running = || self.thread.as_ref().is_some_and(|t| !t.is_finished());
-        if progress.waiting < LIMIT || !is_running() {
+        if progress.logged < LIMIT || !is_running() {
             return;
         }
         progress.is_full = true;
@@ -63,6 +66,7 @@ impl Backfill {
         let (progress, changed) = &*self.shared;
         let mut progress = lock(progress);
         progress.waiting = progress.waiting.saturating_add(written);
+        progress.logged = progress.logged.saturating_add(written);
         if progress.waiting >= ROUND {
             changed.notify_all();
         }
@@ -99,7 +103,8 @@ fn run(connection: &Connection, (progress, changed): &Shared) {
         state = lock(progress);
         state.waiting = state.waiting.saturating_sub(carried);
         // Nothing was written meanwhile, so this round has carried all.
-        if state.is_full && state.waiting == 0 {
+        if state.waiting == 0 {
+            state.logged = 0;
             state.is_full = false;
             changed.notify_all();
         }
