@@ -51,7 +51,7 @@ pragma foreign_keys = on;
 pragma recursive_triggers = on;
 pragma trusted_schema = off;
 pragma wal_autocheckpoint = 16000;
-pragma journal_size_limit = 67108864;
+pragma journal_size_limit = 134217728;
 pragma cache_size = -16384;
 pragma temp_store = memory;
 ";

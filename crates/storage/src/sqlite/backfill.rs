@@ -7,9 +7,13 @@ use std::{
 
 /// Bytes of pages between two rounds, enough for pages that change often to be carried once.
 const ROUND: usize = if cfg!(test) { 1 << 20 } else { 16 << 20 };
-/// At this length of the write-ahead log commits wait: it starts over only when all of it has been carried, which rounds
-/// beside a busy writer never see.
+/// At this length of the write-ahead log it should start over, which it does when all of it has been carried. Rounds beside
+/// a busy writer never see that: they follow each other at once, each over what came during the last.
 const LIMIT: usize = if cfg!(test) { 4 << 20 } else { 64 << 20 };
+/// When no more than this is left of a log that should start over, commits wait for it: some milliseconds.
+const REST: usize = if cfg!(test) { 1 << 18 } else { 2 << 20 };
+/// At this length commits wait for whatever is left: rounds do not keep up.
+const FULL: usize = LIMIT.saturating_mul(2);
 /// A commit writes each page that it changes whole, however little it changes: some twenty for a single entry.
 const COMMIT: usize = 80 << 10;
 /// A further entry of the same commit changes this many bytes of index pages beside its own.
@@ -48,11 +52,10 @@ impl Backfill {
         let (progress, changed) = &*self.shared;
         let mut progress = lock(progress);
         let is_running = || self.thread.as_ref().is_some_and(|t| !t.is_finished());
-        if progress.logged < LIMIT || !is_running() {
-            return;
+        if progress.logged >= FULL {
+            progress.is_full = true;
+            changed.notify_all();
         }
-        progress.is_full = true;
-        changed.notify_all();
         while progress.is_full && is_running() {
             progress = changed.wait(progress).unwrap_or_else(PoisonError::into_inner);
         }
@@ -92,7 +95,9 @@ fn lock(progress: &Mutex<Progress>) -> MutexGuard<'_, Progress> {
 fn run(connection: &Connection, (progress, changed): &Shared) {
     let mut state = lock(progress);
     while !state.is_closed {
-        if state.waiting < ROUND && !state.is_full {
+        if state.logged >= LIMIT && state.waiting <= REST {
+            state.is_full = true;
+        } else if state.logged < LIMIT && state.waiting < ROUND && !state.is_full {
             state = changed.wait(state).unwrap_or_else(PoisonError::into_inner);
             continue;
         }
