@@ -44,7 +44,7 @@ pub(crate) trait Backend: Send + Sync {
         seal: &dyn Fn(&NoncePlace, &NonceLock) -> Digest,
     ) -> Result<LockOutcome<NonceLock>, Error>;
     fn nonce_locks(&self, after: Option<&NoncePlace>, limit: u32) -> Result<Vec<StoredNonceLock>, Error>;
-    fn put_evidence(&self, evidence: &Evidence) -> Result<(), Error>;
-    fn evidence(&self, from: u64, limit: u32) -> Result<Vec<Evidence>, Error>;
+    fn put_evidence(&self, evidence: &Evidence) -> Result<bool, Error>;
+    fn evidence(&self, after: Option<&Evidence>, limit: u32) -> Result<Vec<Evidence>, Error>;
     fn counts(&self) -> Result<Counts, Error>;
 }

@@ -78,6 +78,20 @@ impl From<Error> for AppendError {
     }
 }
 
+/// What is wrong with a trigger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TriggerFault {
+    /// The migrations make it, and it is not there.
+    #[error("is missing")]
+    Missing,
+    /// It is there and does something else, or nothing.
+    #[error("is switched off or changed")]
+    Changed,
+    /// No migration makes it.
+    #[error("is not one that the migrations make")]
+    Foreign,
+}
+
 /// Why a database could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -105,6 +119,18 @@ pub enum OpenError {
     Unrecorded {
         /// The migration.
         version: String,
+    },
+    /// A trigger is not as the migrations make it: somebody has changed the schema, and perhaps rows behind it.
+    #[error(
+        "table {table} is bad: trigger {trigger} {fault}; find out what else was changed, then restore it as in migrations/"
+    )]
+    Trigger {
+        /// The table.
+        table: String,
+        /// The trigger; on PostgreSQL perhaps a rule.
+        trigger: String,
+        /// What is wrong with it.
+        fault: TriggerFault,
     },
     /// The database could not be reached, read or migrated.
     #[error("the database could not be opened")]

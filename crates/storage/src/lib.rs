@@ -26,6 +26,7 @@
 mod backend;
 mod batch;
 mod error;
+mod guard;
 mod migration;
 mod pool;
 mod postgres;
@@ -35,7 +36,7 @@ mod storage;
 mod value;
 
 pub use batch::{Batch, Mention, NewEntry, NewTile, NewToken, ProposalRow};
-pub use error::{AppendError, Cause, Error, OpenError};
+pub use error::{AppendError, Cause, Error, OpenError, TriggerFault};
 pub use record::{
     Counts, Engine, Evidence, Head, Lease, Lock, LockOutcome, NonceLock, NoncePlace, ProposalFilter, ScannedEntry,
     StoredCheckpoint, StoredEntry, StoredMention, StoredNonceLock, StoredToken,

@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod columns;
+mod guards;
 mod lease;
 mod log;
 mod read_model;
@@ -42,6 +43,7 @@ impl Postgres {
         let config = session::config(url)?;
         let mut writer = Session::connect(&config)?;
         schema::migrate(&mut writer)?;
+        guards::check(&mut writer)?;
         Ok(Self { config, writer: Mutex::new(Some(writer)), readers: Pool::new(READERS) })
     }
 
@@ -184,11 +186,11 @@ impl Backend for Postgres {
     fn nonce_locks(&self, after: Option<&NoncePlace>, limit: u32) -> Result<Vec<StoredNonceLock>, Error> {
         self.read(|s| signer_record::nonce_locks(s, after, limit))
     }
-    fn put_evidence(&self, evidence: &Evidence) -> Result<(), Error> {
+    fn put_evidence(&self, evidence: &Evidence) -> Result<bool, Error> {
         self.write(|w| signer_record::put_evidence(w, evidence))
     }
-    fn evidence(&self, from: u64, limit: u32) -> Result<Vec<Evidence>, Error> {
-        self.read(|s| signer_record::evidence(s, from, limit))
+    fn evidence(&self, after: Option<&Evidence>, limit: u32) -> Result<Vec<Evidence>, Error> {
+        self.read(|s| signer_record::evidence(s, after, limit))
     }
     fn counts(&self) -> Result<Counts, Error> {
         self.read(|s| schema::counts(&mut s.snapshot()?))

@@ -24,6 +24,7 @@ use domain::{Cid, Digest, Time};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, ffi};
 use std::{
     fs,
+    io::{self, Read as _},
     path::{Path, PathBuf},
     sync::Mutex,
     time::Duration,
@@ -33,7 +34,7 @@ use std::{
 const READERS: usize = 4;
 
 /// More than a large batch adds to the files: 512 entries with their tokens, in pages.
-const ROOM: usize = 4 * 1024 * 1024;
+const ROOM: u64 = 4 * 1024 * 1024;
 
 /// How long a statement waits for another process's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -75,17 +76,18 @@ impl Sqlite {
             return Err(corrupt("database", "this file system has no write-ahead mode").into());
         }
         schema::migrate(&mut writer)?;
+        schema::check_triggers(&writer)?;
         let backfill = Backfill::start(connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?);
         Ok(Self { path: path.to_owned(), backfill, readers: Pool::new(READERS), writer: Mutex::new(writer) })
     }
 
     /// Takes room on the disk for a moment: a small change may fit where a batch would not.
-    fn has_room(&self) -> std::io::Result<()> {
+    fn has_room(&self) -> io::Result<()> {
         let mut name = self.path.clone().into_os_string();
         name.push("-room");
-        let written = fs::write(&name, vec![0; ROOM]);
-        fs::remove_file(&name)?;
-        written
+        let written = fs::File::create(&name).and_then(|mut file| io::copy(&mut io::repeat(0).take(ROOM), &mut file));
+        let removed = fs::remove_file(&name);
+        written.and(removed)
     }
 
     fn read<T>(&self, read: impl FnOnce(&Transaction<'_>) -> Result<T, Error>) -> Result<T, Error> {
@@ -160,8 +162,9 @@ impl Backend for Sqlite {
         self.read(|t| log::head(t).map(drop))
     }
     fn try_writing(&self) -> Result<(), Error> {
-        self.has_room().map_err(|e| Error::Unavailable(Box::new(e)))?;
-        self.write(log::touch_head)
+        // The small write first: while that fails, there is no point in the large one.
+        self.write(log::touch_head)?;
+        self.has_room().map_err(|e| Error::Unavailable(Box::new(e)))
     }
     fn head(&self) -> Result<Option<Head>, Error> {
         self.read(log::head)
@@ -248,11 +251,11 @@ impl Backend for Sqlite {
     fn nonce_locks(&self, after: Option<&NoncePlace>, limit: u32) -> Result<Vec<StoredNonceLock>, Error> {
         self.read(|t| signer_record::nonce_locks(t, after, limit))
     }
-    fn put_evidence(&self, evidence: &Evidence) -> Result<(), Error> {
+    fn put_evidence(&self, evidence: &Evidence) -> Result<bool, Error> {
         self.write(|t| signer_record::put_evidence(t, evidence))
     }
-    fn evidence(&self, from: u64, limit: u32) -> Result<Vec<Evidence>, Error> {
-        self.read(|t| signer_record::evidence(t, from, limit))
+    fn evidence(&self, after: Option<&Evidence>, limit: u32) -> Result<Vec<Evidence>, Error> {
+        self.read(|t| signer_record::evidence(t, after, limit))
     }
     fn counts(&self) -> Result<Counts, Error> {
         self.read(schema::counts)

@@ -27,7 +27,8 @@ impl fmt::Debug for Storage {
 
 impl Storage {
     /// Opens `sqlite:PATH` (created if absent, its folder must exist) or `postgres://USER:PASSWORD@HOST/DATABASE`,
-    /// and brings the schema up to date. Connections to PostgreSQL are not encrypted: use a Unix socket, a private
+    /// and brings the schema up to date. A schema without the triggers that keep facts from being changed is refused.
+    /// Connections to PostgreSQL are not encrypted: use a Unix socket, a private
     /// network or a tunnel; a URL that asks for `sslmode=require` is refused.
     pub fn open(url: &str) -> Result<Self, OpenError> {
         if let Some(path) = url.strip_prefix("sqlite:") {
@@ -222,14 +223,14 @@ impl Storage {
         self.backend.nonce_locks(after, limit.min(MAX_PAGE))
     }
 
-    /// Records evidence; durable when it returns. The same evidence twice is one row.
-    pub fn put_evidence(&self, evidence: &Evidence) -> Result<(), Error> {
+    /// Records evidence; durable when it returns. The same evidence twice is one row: says whether this made it.
+    pub fn put_evidence(&self, evidence: &Evidence) -> Result<bool, Error> {
         self.backend.put_evidence(evidence)
     }
 
-    /// Evidence about positions from `from` on, by position, kind and digest of the body.
-    pub fn evidence(&self, from: u64, limit: u32) -> Result<Vec<Evidence>, Error> {
-        self.backend.evidence(from, limit.min(MAX_PAGE))
+    /// Evidence by position, kind and digest of the body, from the piece after `after` on.
+    pub fn evidence(&self, after: Option<&Evidence>, limit: u32) -> Result<Vec<Evidence>, Error> {
+        self.backend.evidence(after, limit.min(MAX_PAGE))
     }
 
     /// The number of rows of every table, from one moment's view. Reads whole indexes: for start-up, not for requests.

@@ -25,6 +25,18 @@ pub(crate) fn corrupt(table: &'static str, what: impl Display) -> Error {
     Error::Corrupt { table, what: what.to_string() }
 }
 
+/// Holds the rows that a statement reports against those that it was to write: a trigger or rule of somebody else's can
+/// make an insert do nothing without an error.
+pub(crate) fn wrote(table: &'static str, rows: usize, expected: usize) -> Result<(), Error> {
+    if rows == expected {
+        return Ok(());
+    }
+    Err(corrupt(
+        table,
+        format_args!("{rows} rows of {expected} were written: something in the database keeps them away"),
+    ))
+}
+
 /// A number that cannot be negative.
 pub(crate) fn unsigned(table: &'static str, n: i64) -> Result<u64, Error> {
     u64::try_from(n).map_err(|_| corrupt(table, format_args!("{n} is negative")))
@@ -124,6 +136,11 @@ impl NonceLockColumns<'_> {
 /// The place after which a listing of `nonce_locks` begins, as its columns compare; below every row for `None`.
 pub(crate) fn after_nonce(after: Option<&NoncePlace>) -> (&[u8], i64, i64) {
     after.map_or((&[], 0, 0), |p| (p.contract.as_bytes(), bound(p.nonce), bound(p.attempt)))
+}
+
+/// The place after which a listing of `evidence` begins, as its columns compare; below every row for `None`.
+pub(crate) fn after_evidence(after: Option<&Evidence>) -> (i64, &str, Vec<u8>) {
+    after.map_or((0, "", Vec::new()), |e| (bound(e.seq), &e.kind, Digest::sha256(&e.body).as_bytes().to_vec()))
 }
 
 /// What asking for `wanted` means when `stored` is there.

@@ -1,6 +1,6 @@
-//! A file beside the database that says how far this node has verified the log and how many locks and how much evidence it
-//! has written; and the seal under which it writes them. Whoever can change the database alone cannot make the node
-//! forget, or remember what never was, unseen.
+//! A file beside the database that says how far this node has verified the log, how many locks and how much evidence it
+//! has written, and whether it has halted; and the seal under which it writes them. Whoever can change the database alone
+//! cannot make the node forget, or remember what never was, unseen.
 
 use domain::Digest;
 use keyfile::Identity;
@@ -17,8 +17,11 @@ const LOCK: &[u8] = b"countersign lock v1";
 const NONCE_LOCK: &[u8] = b"countersign nonce lock v1";
 const EVIDENCE: &[u8] = b"countersign evidence v1";
 
+/// The last line of the file begins so, when there is a reason.
+const HALTED: &str = "halted ";
+
 /// What the file says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Anchored {
     /// Entries up to the newest checkpoint that agreed with this node's own tree.
     pub size: u64,
@@ -30,6 +33,8 @@ pub(crate) struct Anchored {
     pub nonce_locks: u64,
     /// Pieces of evidence that the database held durably.
     pub evidence: u64,
+    /// Why this node signs nothing any more.
+    pub halted: Option<String>,
 }
 
 /// The file.
@@ -47,17 +52,24 @@ struct Kept {
 
 impl Anchored {
     fn text(&self) -> String {
-        let Self { size, root, locks, nonce_locks, evidence } = self;
-        format!("countersign signer v1\n{size} {} {locks} {nonce_locks} {evidence}\n", Digest::from_bytes(*root))
+        let Self { size, root, locks, nonce_locks, evidence, halted } = self;
+        let root = Digest::from_bytes(*root);
+        // One line, whatever the reason quotes.
+        let line = |reason: &String| format!("{HALTED}{}\n", reason.replace(char::is_control, " "));
+        let halted = halted.as_ref().map(line).unwrap_or_default();
+        format!("countersign signer v1\n{size} {root} {locks} {nonce_locks} {evidence}\n{halted}")
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let mut words = text.lines().nth(1)?.split(' ');
+        let mut lines = text.lines().skip(1);
+        let mut words = lines.next()?.split(' ');
         let size = words.next()?.parse().ok()?;
         let root: Digest = words.next()?.parse().ok()?;
         let [locks, nonce_locks, evidence] = [words.next()?, words.next()?, words.next()?];
         let (locks, nonce_locks) = (locks.parse().ok()?, nonce_locks.parse().ok()?);
-        let parsed = Self { size, root: *root.as_bytes(), locks, nonce_locks, evidence: evidence.parse().ok()? };
+        let halted = lines.next().and_then(|line| line.strip_prefix(HALTED)).map(str::to_owned);
+        let evidence = evidence.parse().ok()?;
+        let parsed = Self { size, root: *root.as_bytes(), locks, nonce_locks, evidence, halted };
         // One way to write it: whatever else is there has not been written here.
         (parsed.text() == text).then_some(parsed)
     }
@@ -94,9 +106,15 @@ impl Anchor {
         self.change(|now| now.nonce_locks = now.nonce_locks.saturating_add(1))
     }
 
-    /// Counts a piece of evidence that is durable, at once.
-    pub fn count_evidence(&self) -> io::Result<()> {
-        self.change(|now| now.evidence = now.evidence.saturating_add(1))
+    /// Counts a piece of evidence that is durable. [`Anchor::halt`] writes it.
+    pub fn count_evidence(&self) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.now.evidence = kept.now.evidence.saturating_add(1);
+    }
+
+    /// Says that this node has halted, and why, at once; with all the evidence that was counted.
+    pub fn halt(&self, reason: &str) -> io::Result<()> {
+        self.change(|now| now.halted = Some(reason.to_owned()))
     }
 
     /// Notes that a checkpoint agrees with this node's own tree.
@@ -112,7 +130,7 @@ impl Anchor {
     fn change(&self, change: impl FnOnce(&mut Anchored)) -> io::Result<()> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut kept.now);
-        if kept.written == Some(kept.now) {
+        if kept.written.as_ref() == Some(&kept.now) {
             return Ok(());
         }
         let draft = self.path.with_extension("draft");
@@ -121,7 +139,7 @@ impl Anchor {
         file.sync_all()?;
         fs::rename(&draft, &self.path)?;
         File::open(self.path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
-        kept.written = Some(kept.now);
+        kept.written = Some(kept.now.clone());
         Ok(())
     }
 }
@@ -174,8 +192,11 @@ mod tests {
         anchor.count_nonce_lock().unwrap();
         assert_eq!(read(&folder).unwrap().nonce_locks, 1, "at once");
         anchor.count_nonce_lock().unwrap();
-        anchor.count_evidence().unwrap();
-        assert_eq!(read(&folder).unwrap(), Anchored { size: 7, root: [1; 32], locks: 1, nonce_locks: 2, evidence: 1 });
+        anchor.count_evidence();
+        anchor.halt("two roots\nof size 7").unwrap();
+        let halted = Some("two roots of size 7".to_owned());
+        let all = Anchored { size: 7, root: [1; 32], locks: 1, nonce_locks: 2, evidence: 1, halted };
+        assert_eq!(read(&folder).unwrap(), all);
         let text = fs::read_to_string(path(&folder)).unwrap();
         for bad in [String::new(), text.replace("7 ", "07 "), text.clone() + "x", text[..text.len() - 1].to_owned()] {
             fs::write(path(&folder), bad).unwrap();

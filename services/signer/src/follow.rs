@@ -25,8 +25,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 use ucan::{Delegation, Verified};
 use verifying::Verifying;
 
-pub(crate) use verifying::halt;
-
 /// Entries verified and stored in one transaction, at most.
 const BATCH: usize = 512;
 /// Lines that may wait for the verifying thread.
@@ -41,7 +39,6 @@ const LEASE: u64 = 10 * 365 * 24 * 3600;
 const PAGE: u32 = 500;
 /// Entries after a bad one that are held against a signed root; a checkpoint comes every second.
 const MAX_SUSPECTS: usize = 16_384;
-const HALT: &str = "halt";
 
 /// Verifies and stores; owned by one thread.
 pub(crate) struct Follower {
@@ -70,21 +67,6 @@ struct Suspicion {
     line: String,
     tree: Tree,
     roots: Vec<(u64, Hash)>,
-}
-
-/// Whether this node has halted before, and why.
-pub(crate) fn stored_halt(storage: &Storage) -> Result<Option<String>, storage::Error> {
-    let mut from = 0;
-    loop {
-        let page = storage.evidence(from, PAGE)?;
-        if let Some(halt) = page.iter().find(|e| e.kind == HALT) {
-            return Ok(Some(String::from_utf8_lossy(&halt.body).into_owned()));
-        }
-        match page.last() {
-            Some(last) => from = last.seq.saturating_add(1),
-            None => return Ok(None),
-        }
-    }
 }
 
 impl Follower {

@@ -1,7 +1,7 @@
 //! What the log's key has signed, whoever passes it on. A control plane can show a signer a log that ends early and sign
 //! fresh checkpoints of it; a note of another size that reaches the signer past it proves the lie.
 
-use crate::{Node, follow, view::Fork};
+use crate::{Node, halt, view::Fork};
 use log::{Checkpoint, Note, NoteKey};
 use messages::{MAX_CHECKPOINT, Refusal, RefusalCode};
 use std::{sync::Arc, time::Duration};
@@ -38,7 +38,7 @@ pub(crate) async fn hear(node: &Arc<Node>, note: &str) -> Result<bool, Refusal> 
 pub(crate) async fn part(node: &Arc<Node>, fork: Fork) -> Refusal {
     let refusal = Refusal::new(RefusalCode::Diverged, fork.reason.clone());
     let node = node.clone();
-    if tokio::task::spawn_blocking(move || follow::halt(&node, &fork.reason, &fork.evidence)).await.is_err() {
+    if tokio::task::spawn_blocking(move || halt::halt(&node, &fork.reason, &fork.evidence)).await.is_err() {
         tracing::error!("the evidence of a fork cannot be stored");
     }
     refusal

@@ -1,6 +1,6 @@
 //! The signer's endpoints: envelopes of pinned nodes in, envelopes out.
 
-use crate::{ENVELOPE_TOLERANCE, Node, freeze, session};
+use crate::{ENVELOPE_TOLERANCE, Node, freeze, halt::Kept, session};
 use axum::{
     Json, Router,
     body::Bytes,
@@ -204,7 +204,12 @@ fn describe(node: &Node) -> NodeStatus {
 async fn ready(State(node): State<Shared>) -> Response {
     let status = describe(&node);
     if let Some(reason) = status.halted {
-        return problem(ProblemType::Unavailable, format!("halted: {reason}"));
+        let rest = match node.halt.kept() {
+            Kept::Whole => "",
+            Kept::Reason => "; not all of it can be written to disk yet",
+            Kept::Nothing => "; this cannot be written to disk yet, and a restart would forget it",
+        };
+        return problem(ProblemType::Unavailable, format!("halted: {reason}{rest}"));
     }
     let stale = (!status.fresh).then(|| "the view of the log is older than its lease: nothing is signed".to_owned());
     let hidden = node.view.beyond().map(|size| format!("the log has {size} entries; some of them have not come here"));

@@ -18,6 +18,7 @@ mod config;
 mod dkg;
 mod follow;
 mod freeze;
+mod halt;
 mod heard;
 mod http;
 mod keys;
@@ -112,6 +113,7 @@ pub(crate) struct Node {
     pub ceremonies: dkg::Ceremonies,
     pub freezes: freeze::DirectFreezes,
     pub anchor: anchor::Anchor,
+    pub halt: halt::Halt,
     pub seal: anchor::Seal,
     pub replays: Mutex<ReplayGuard>,
     pub endpoint: attest::Endpoint,
@@ -133,11 +135,13 @@ impl Signer {
             let following = tokio::spawn(follow::run(node.clone(), follower));
             let attesting = tokio::spawn(attest::run(node.clone()));
             let probing = tokio::spawn(attest::probe(node.clone()));
+            let keeping = tokio::spawn(halt::keep(node.clone()));
             if let Err(error) = http::serve(listener, node, shutdown).await {
                 tracing::error!(%error, "the signer's server failed");
             }
             attesting.abort();
             probing.abort();
+            keeping.abort();
             following.abort();
         });
         Ok(Self { address, task })
@@ -177,12 +181,16 @@ async fn open(config: Config, ambient: Ambient) -> Result<(Arc<Node>, follow::Fo
         tokio::task::spawn_blocking(replay).await
     };
     let ((follower, held), seal) = replayed.map_err(|e| StartError::Client(e.to_string()))??;
-    let halted = follow::stored_halt(&storage)?;
     let keys = keys::Keys::load(&config)?;
+    let anchor = anchor::Anchor::new(&config.data, held.clone());
+    if let Some(Err(error)) = held.halted.as_deref().map(|reason| anchor.halt(reason)) {
+        tracing::error!(%error, "the anchor cannot be written; that this node has halted is in its database");
+    }
     let node = Node {
-        view: view::View::new(follower.replica().clone(), halted),
+        halt: halt::Halt::of(held.halted.clone().filter(|_| held.evidence > 0)),
+        view: view::View::new(follower.replica().clone(), held.halted),
         freezes: freeze::DirectFreezes::load(&config.data).map_err(StartError::Freezes)?,
-        anchor: anchor::Anchor::new(&config.data, held),
+        anchor,
         seal,
         sessions: session::Sessions::new(),
         ceremonies: dkg::Ceremonies::default(),

@@ -7,9 +7,12 @@ use crate::{
 };
 use domain::{Cid, Digest};
 use replica::{Admitted, Replica};
-use storage::{Error, NewToken, NoncePlace, ScannedEntry, Storage, StoredNonceLock, readable};
+use storage::{Error, Evidence, NewToken, NoncePlace, ScannedEntry, Storage, StoredNonceLock, readable};
 
 const PAGE: u32 = 500;
+
+/// The kind of evidence that says why this node halted.
+pub(crate) const HALT: &str = "halt";
 
 /// Counts the rows that the entries account for.
 #[derive(Default)]
@@ -101,7 +104,7 @@ impl Tally {
             return Err(bad(table, size, format_args!("{stored} rows, the entries account for {met}")));
         }
         let (locks, nonce_locks) = (locks(storage, seal, size)?, nonce_locks(storage, seal, size)?);
-        let evidence = evidence(storage, seal)?;
+        let (evidence, halted) = evidence(storage, seal, PAGE)?;
         let kept = [
             ("locks", locks, seen.locks),
             ("nonce_locks", nonce_locks, seen.nonce_locks),
@@ -111,7 +114,7 @@ impl Tally {
             return Err(bad(table, size, format_args!("{found} rows, and this node has written {before}")));
         }
         let root = *replica.tree().root().as_bytes();
-        Ok(Anchored { size, root, locks, nonce_locks, evidence })
+        Ok(Anchored { size, root, locks, nonce_locks, evidence, halted: seen.halted.clone().or(halted) })
     }
 }
 
@@ -156,17 +159,48 @@ fn nonce_locks(storage: &Storage, seal: &Seal, size: u64) -> Result<u64, StartEr
     }
 }
 
-fn evidence(storage: &Storage, seal: &Seal) -> Result<u64, StartError> {
-    let (mut from, mut count) = (0, 0_u64);
+/// How many pieces there are, and why this node has halted, if one of them says so.
+fn evidence(storage: &Storage, seal: &Seal, page: u32) -> Result<(u64, Option<String>), StartError> {
+    let (mut last, mut count, mut halted) = (None::<Evidence>, 0_u64, None);
     loop {
-        let page = storage.evidence(from, PAGE)?;
-        let Some(last) = page.last() else { return Ok(count) };
-        from = last.seq.saturating_add(1);
+        let page = storage.evidence(last.as_ref(), page)?;
+        if page.is_empty() {
+            return Ok((count, halted));
+        }
         for piece in page {
             if piece.seal != seal.evidence(piece.seq, &piece.kind, &piece.body) {
                 return Err(bad("evidence", piece.seq, "it is not this node's"));
             }
-            count = count.saturating_add(1);
+            if halted.is_none() && piece.kind == HALT {
+                halted = Some(String::from_utf8_lossy(&piece.body).into_owned());
+            }
+            (last, count) = (Some(piece), count.saturating_add(1));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keyfile::Identity;
+
+    #[test]
+    fn evidence_about_one_position_is_met_to_the_last() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage::open(&format!("sqlite:{}", folder.path().join("log.db").display())).unwrap();
+        let seal = Seal::of(&Identity::generate(&mut rand_core::OsRng));
+        let put = |kind: &str, body: &str, seal: &Seal| {
+            let made = seal.evidence(7, kind, body.as_bytes());
+            let body = body.as_bytes().to_vec();
+            storage.put_evidence(&Evidence { seq: 7, kind: kind.to_owned(), body, seal: made }).unwrap();
+        };
+        for (kind, body) in [("fork", "a"), ("fork", "b"), ("fork", "c"), (HALT, "why"), ("line", "d")] {
+            put(kind, body, &seal);
+        }
+        for page in [1, 2, 3, 9] {
+            assert_eq!(evidence(&storage, &seal, page).unwrap(), (5, Some("why".to_owned())), "{page}");
+        }
+        put("other", "x", &Seal::of(&Identity::generate(&mut rand_core::OsRng)));
+        assert!(evidence(&storage, &seal, 2).is_err());
     }
 }

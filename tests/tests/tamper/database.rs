@@ -7,7 +7,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-/// The control plane's tables.
+/// All tables.
 pub const TABLES: [&str; 12] = [
     "entries",
     "tokens",
@@ -87,18 +87,13 @@ impl Database {
         }
     }
 
-    /// The same rows without the guards: neither triggers nor foreign keys.
+    /// The same rows, guarded by the same triggers.
     pub fn copy(&self) -> Self {
         let copy = self.server.database(self.place.parent().unwrap());
         match &self.server {
             Server::Sqlite => {
                 self.sqlite().execute_batch("pragma wal_checkpoint(truncate)").unwrap();
                 fs::copy(&self.place, &copy.place).unwrap();
-                let sql = "select 'drop trigger ' || name from sqlite_master where type = 'trigger'";
-                let connection = copy.sqlite();
-                let mut drops = connection.prepare(sql).unwrap();
-                let drops: Vec<String> = drops.query_map([], |r| r.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
-                connection.execute_batch(&drops.join(";")).unwrap();
             }
             // A table made like another has its constraints, but not its triggers and foreign keys.
             Server::Postgres(_) => {
@@ -106,18 +101,43 @@ impl Database {
                 let tables = TABLES.map(|t| {
                     format!("create table {new}.{t} (like {old}.{t} including all); insert into {new}.{t} select * from {old}.{t}")
                 });
-                self.postgres().batch_execute(&tables.join(";")).unwrap();
+                let guards = "select pg_get_functiondef(oid) from pg_proc where pronamespace = $1::text::regnamespace
+                    union all
+                    select pg_get_triggerdef(t.oid) from pg_trigger t join pg_class c on c.oid = t.tgrelid
+                    where not t.tgisinternal and c.relnamespace = $1::text::regnamespace";
+                let mut client = self.postgres();
+                let guards = client.query(guards, &[&old]).unwrap();
+                let renamed = |r: &postgres::Row| r.get::<_, String>(0).replace(&format!("{old}."), &format!("{new}."));
+                let guards: Vec<String> = guards.iter().map(renamed).collect();
+                let all = format!("set search_path = {new}; {}; {}", tables.join(";"), guards.join(";"));
+                client.batch_execute(&all).unwrap();
             }
         }
         copy
     }
 
-    /// Runs SQL as somebody with access to the database would.
+    /// Runs SQL as somebody with access to the database would who takes the guards down and puts them up again.
     pub fn change(&self, sql: &str) -> Result<(), String> {
         match &self.server {
-            Server::Sqlite => self.sqlite().execute_batch(sql).map_err(|e| e.to_string()),
-            Server::Postgres(_) => self.postgres().batch_execute(sql).map_err(|e| format!("{e:?}")),
+            Server::Sqlite => {
+                let connection = self.sqlite();
+                let guards = "select 'drop trigger ' || name, sql from sqlite_master where type = 'trigger'";
+                let mut guards = connection.prepare(guards).unwrap();
+                let guards = guards.query_map([], |r| Ok((r.get(0)?, r.get(1)?))).unwrap();
+                let (drops, makes): (Vec<String>, Vec<String>) = guards.map(Result::unwrap).unzip();
+                connection.execute_batch(&drops.join(";")).unwrap();
+                connection.execute_batch(sql).map_err(|e| e.to_string())?;
+                connection.execute_batch(&makes.join(";")).unwrap();
+            }
+            Server::Postgres(_) => {
+                let mut client = self.postgres();
+                let switch = |on: &str| TABLES.map(|t| format!("alter table {t} {on} trigger user")).join(";");
+                client.batch_execute(&switch("disable")).unwrap();
+                client.batch_execute(sql).map_err(|e| format!("{e:?}"))?;
+                client.batch_execute(&switch("enable")).unwrap();
+            }
         }
+        Ok(())
     }
 
     /// One value of one row.

@@ -6,6 +6,7 @@ use crate::{
     finds::Start,
     values,
 };
+use domain::Digest;
 use replica::Report;
 use std::{collections::BTreeSet, thread};
 
@@ -274,6 +275,21 @@ fn checkpoints(built: &Built, cases: &mut Cases) {
         newest + 1
     );
     cases.add("checkpoints: one stored twice", Bad("checkpoints", last), SeesTheSame, sql);
+    let text = match built.database.server() {
+        Server::Sqlite => "cast(note as blob)",
+        Server::Postgres(_) => "convert_to(note, 'UTF8')",
+    };
+    let plain = format!("where size = {quorum} and note not like '%/quorum %'");
+    let note = built.database.blob(&format!("select {text} from checkpoints {plain}"));
+    let end = built.database.blob(&format!("select chain from checkpoints where number = {newest}"));
+    let chain = Digest::sha256(&[&end, &quorum.to_be_bytes()[..], &note].concat());
+    let chain = built.database.literal(chain.as_bytes());
+    let sql = format!(
+        "insert into checkpoints (number, size, note, chain) select {}, size, note, {chain} from checkpoints {plain}",
+        newest + 1
+    );
+    let what = "checkpoints: one without its cosignature appended, chained as it must be";
+    cases.add(what, Bad("checkpoints", quorum), SeesTheSame, sql);
     let drop = |number: u64| format!("delete from checkpoints where number = {number};");
     let second = built.database.number("select size from checkpoints where number = 1");
     cases.add("checkpoints: the first dropped", Bad("checkpoints", second), SeesTheSame, drop(0));

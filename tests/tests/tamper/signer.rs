@@ -1,12 +1,14 @@
 //! A signer's database, with locks that it has really taken, is changed while it is stopped. Started on it, the signer
-//! refuses and names the table and the first bad entry.
+//! refuses and names the table and the first bad entry. On PostgreSQL the same rows are changed in the same ways.
 
 use crate::{
+    database::{Database, Server, TABLES},
     payouts::Client,
     system::{System, program, within},
 };
+use domain::Digest;
 use messages::ProposalStatus;
-use rusqlite::Connection;
+use rusqlite::{Connection, types::Value as Column};
 use serde_json::Value;
 use std::{
     fs,
@@ -15,6 +17,7 @@ use std::{
     thread,
     time::Duration,
 };
+use storage::Storage;
 use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -60,21 +63,52 @@ async fn every_change_to_a_signers_database_is_found() {
     let number = |sql: &str| connection.query_row(sql, [], |r| r.get::<_, u32>(0)).unwrap();
     let (size, many) =
         (number("select count(*) from entries"), number("select max(seq) from tokens where ordinal = 1"));
-    drop(connection);
     // Entries that came after its last checkpoint are not in the anchor: nothing says that they must be there.
     let (seen, _) = anchored(&home.join("data")).unwrap();
-    let cases = cases(size.into(), seen - TAIL, many.into());
-    let wrong: Vec<String> = thread::scope(|scope| {
-        let workers: Vec<_> = cases
-            .chunks(cases.len().div_ceil(WORKERS))
-            .map(|part| {
-                let home = &home;
-                scope.spawn(move || part.iter().filter_map(|case| try_one(kept, home, case)).collect::<Vec<_>>())
-            })
-            .collect();
-        workers.into_iter().flat_map(|w| w.join().expect("a case that can be tried")).collect()
+    let engines = std::iter::once(Server::Sqlite).chain(Server::postgres());
+    let tried = engines.flat_map(|engine| {
+        let database = on(&engine, &connection, kept);
+        let cases = cases(&database, size.into(), seen - TAIL, many.into());
+        try_all(kept, &home, &database, &cases)
     });
-    assert!(wrong.is_empty(), "{} of {} changes:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+    let wrong: Vec<String> = tokio::task::block_in_place(|| tried.collect());
+    assert!(wrong.is_empty(), "{} changes:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Tries every change, and says what is not as expected.
+fn try_all(kept: &Path, home: &Path, database: &Database, cases: &[Case]) -> Vec<String> {
+    let part = |part: &[Case]| part.iter().filter_map(|case| try_one(kept, home, database, case)).collect::<Vec<_>>();
+    thread::scope(|scope| {
+        let parts = cases.chunks(cases.len().div_ceil(WORKERS));
+        let workers: Vec<_> = parts.map(|cases| scope.spawn(move || part(cases))).collect();
+        workers.into_iter().flat_map(|w| w.join().expect("a case that can be tried")).collect()
+    })
+}
+
+/// The signer's rows in a database of this engine.
+fn on(engine: &Server, own: &Connection, folder: &Path) -> Database {
+    let database = engine.database(folder);
+    drop(Storage::open(&database.url()).unwrap());
+    let mut sql = vec!["delete from head".to_owned()];
+    for table in TABLES.iter().filter(|t| **t != "migrations") {
+        let mut rows = own.prepare(&format!("select * from {table}")).unwrap();
+        let columns = rows.column_names().join(", ");
+        let width = rows.column_count();
+        let literal = |value| match value {
+            Column::Null => "null".to_owned(),
+            Column::Integer(n) => n.to_string(),
+            Column::Real(n) => n.to_string(),
+            Column::Text(text) => format!("'{}'", text.replace('\'', "''")),
+            Column::Blob(bytes) => database.literal(&bytes),
+        };
+        let row = |r: &rusqlite::Row<'_>| (0..width).map(|n| Ok(literal(r.get(n)?))).collect::<Result<Vec<_>, _>>();
+        for row in rows.query_map([], row).unwrap() {
+            let values = row.unwrap().join(", ");
+            sql.push(format!("insert into {table} ({columns}) values ({values})"));
+        }
+    }
+    database.change(&sql.join(";")).unwrap();
+    database
 }
 
 /// Both of the operator's admins ask for a cap, which the quorum signs.
@@ -102,24 +136,11 @@ fn anchored(data: &Path) -> Option<(u64, [u64; 2])> {
 }
 
 /// Starts a signer on a changed copy, and says what is not as expected.
-fn try_one(kept: &Path, home: &Path, (what, sql, expected): &Case) -> Option<String> {
+fn try_one(kept: &Path, home: &Path, database: &Database, (what, sql, expected): &Case) -> Option<String> {
     let copy = TempDir::new_in(kept).unwrap();
-    for entry in ["log.db", "log.db-wal", "anchor"] {
-        let from = home.join("data").join(entry);
-        if from.exists() {
-            fs::copy(from, copy.path().join(entry)).unwrap();
-        }
-    }
-    let database = copy.path().join("log.db");
-    let connection = Connection::open(&database).unwrap();
-    let guards = "select 'drop trigger ' || name from sqlite_master where type = 'trigger'";
-    let mut drops = connection.prepare(guards).unwrap();
-    let drops: Vec<String> = drops.query_map([], |r| r.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
-    let changing = Connection::open(&database).unwrap();
-    changing.execute_batch("pragma foreign_keys = off").unwrap();
-    changing.execute_batch(&drops.join(";")).unwrap();
-    changing.execute_batch(sql).unwrap_or_else(|e| panic!("{what}: {e}"));
-    drop(changing);
+    fs::copy(home.join("data/anchor"), copy.path().join("anchor")).unwrap();
+    let changed = database.copy();
+    changed.change(sql).unwrap_or_else(|e| panic!("{what}: {e}"));
 
     let text = fs::read_to_string(home.join("config.toml")).unwrap();
     let lines = text.lines().map(|line| match line.split(' ').next() {
@@ -129,7 +150,8 @@ fn try_one(kept: &Path, home: &Path, (what, sql, expected): &Case) -> Option<Str
     });
     let config = copy.path().join("config.toml");
     fs::copy(home.join("config.toml"), &config).unwrap();
-    fs::write(&config, lines.collect::<Vec<_>>().join("\n")).unwrap();
+    let own = format!("database = \"{}\"", changed.url());
+    fs::write(&config, std::iter::once(own).chain(lines).collect::<Vec<_>>().join("\n")).unwrap();
     let mut command = Command::new(program());
     // Without a leash to hold on to, one that starts in spite of everything ends at once.
     command.arg("signer").arg("--leashed").arg("--config").arg(&config).stdin(Stdio::null());
@@ -140,18 +162,19 @@ fn try_one(kept: &Path, home: &Path, (what, sql, expected): &Case) -> Option<Str
     } else {
         !done.status.success() && said.contains(expected.as_str())
     };
-    (!right).then(|| format!("{what}: {} {said}", done.status))
+    (!right).then(|| format!("{what} ({}): {} {said}", changed.url(), done.status))
 }
 
-fn cases(size: u64, cut: u64, many: u64) -> Vec<Case> {
+fn cases(database: &Database, size: u64, cut: u64, many: u64) -> Vec<Case> {
+    let (zeros, tile, bytes) = (database.literal(&[0; 32]), database.literal(&[0; 8192]), database.literal(&[0xff]));
+    let (nothing, empty) = (database.literal(&[]), database.literal(Digest::sha256(&[]).as_bytes()));
     let bad = |table: &str, seq: u64| format!("table {table} is bad at sequence number {seq}:");
-    let empty = "x'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'";
-    let one = "where intent = (select min(intent) from locks)";
+    let one = "where intent = (select intent from locks order by intent limit 1)";
     let mut cases: Vec<Case> = vec![
         ("without a change", String::new(), String::new()),
-        ("entries.bytes", "update entries set bytes = x'ff' where seq = 3".into(), "copy of the log is bad".into()),
-        ("entries.leaf", "update entries set leaf = zeroblob(32) where seq = 4".into(), bad("entries", 4)),
-        ("entries.statement", "update entries set statement = zeroblob(32) where seq = 4".into(), bad("entries", 4)),
+        ("entries.bytes", format!("update entries set bytes = {bytes} where seq = 3"), "copy of the log is bad".into()),
+        ("entries.leaf", format!("update entries set leaf = {zeros} where seq = 4"), bad("entries", 4)),
+        ("entries.statement", format!("update entries set statement = {zeros} where seq = 4"), bad("entries", 4)),
         ("entries: one dropped", "delete from entries where seq = 6".into(), bad("entries", 6)),
         (
             "the tail cut",
@@ -166,41 +189,41 @@ fn cases(size: u64, cut: u64, many: u64) -> Vec<Case> {
             format!("update tokens set ordinal = 9 where seq = {many} and ordinal = 1"),
             bad("tokens", many),
         ),
-        ("tokens.bytes", "update tokens set bytes = x'ff' where seq = 3".into(), "copy of the log is bad".into()),
+        ("tokens.bytes", format!("update tokens set bytes = {bytes} where seq = 3"), "copy of the log is bad".into()),
         (
             "tokens: one made up beyond the end",
-            "insert into tokens (cid, seq, ordinal, bytes) values (zeroblob(32), 100000, 0, x'00')".into(),
+            format!("insert into tokens (cid, seq, ordinal, bytes) values ({zeros}, 100000, 0, {bytes})"),
             bad("tokens", size),
         ),
         (
             "tiles: one made up",
-            "insert into tiles (level, tile_index, hashes) values (5, 0, zeroblob(8192))".into(),
+            format!("insert into tiles (level, tile_index, hashes) values (5, 0, {tile})"),
             bad("tiles", size),
         ),
         (
             "checkpoints: one made up",
-            "insert into checkpoints (number, size, note, chain) values (0, 1, 'x', zeroblob(32))".into(),
+            format!("insert into checkpoints (number, size, note, chain) values (0, 1, 'x', {zeros})"),
             bad("checkpoints", size),
         ),
         (
             "mentions: one made up",
-            "insert into mentions (cid, seq, kind) values (zeroblob(32), 3, 'x')".into(),
+            format!("insert into mentions (cid, seq, kind) values ({zeros}, 3, 'x')"),
             bad("mentions", 3),
         ),
-        ("head.leaf", "update head set leaf = zeroblob(32)".into(), bad("head", size - 1)),
+        ("head.leaf", format!("update head set leaf = {zeros}"), bad("head", size - 1)),
         ("head.epoch", "update head set epoch = epoch + 1".into(), bad("leases", size - 1)),
         ("leases: dropped", "delete from leases".into(), bad("leases", size - 1)),
+        ("locks: edited", format!("update locks set epoch = epoch + 1 {one}"), bad("locks", size)),
         ("locks: dropped", format!("delete from locks {one}"), bad("locks", size)),
         (
             "locks: made up",
-            "insert into locks (intent, digest, epoch, seal) values (zeroblob(32), zeroblob(32), 1, zeroblob(32))"
-                .into(),
+            format!("insert into locks (intent, digest, epoch, seal) values ({zeros}, {zeros}, 1, {zeros})"),
             bad("locks", size),
         ),
         (
             "evidence: made up",
             format!(
-                "insert into evidence (seq, kind, digest, body, seal) values (1, 'halt', {empty}, x'', zeroblob(32))"
+                "insert into evidence (seq, kind, digest, body, seal) values (1, 'halt', {empty}, {nothing}, {zeros})"
             ),
             bad("evidence", 1),
         ),
@@ -209,23 +232,38 @@ fn cases(size: u64, cut: u64, many: u64) -> Vec<Case> {
             "delete from migrations where version = (select max(version) from migrations)".into(),
             "table migrations is bad".into(),
         ),
+        (
+            "a trigger that keeps locks away",
+            another_trigger(database).into(),
+            "table locks is bad: trigger another is not one that the migrations make".into(),
+        ),
     ];
-    for change in ["intent = zeroblob(32)", "digest = zeroblob(32)", "epoch = epoch + 1", "seal = zeroblob(32)"] {
-        cases.push(("locks: edited", format!("update locks set {change} {one}"), bad("locks", size)));
+    for column in ["intent", "digest", "seal"] {
+        cases.push(("locks: edited", format!("update locks set {column} = {zeros} {one}"), bad("locks", size)));
     }
-    cases.extend(nonce_locks(size));
+    cases.extend(nonce_locks(&zeros, size));
     cases
 }
 
-fn nonce_locks(size: u64) -> Vec<Case> {
+const fn another_trigger(database: &Database) -> &'static str {
+    match database.server() {
+        Server::Sqlite => "create trigger another before insert on locks begin select raise(ignore); end",
+        Server::Postgres(_) => {
+            "create trigger another before insert on locks for each row execute function refuse_change()"
+        }
+    }
+}
+
+fn nonce_locks(zeros: &str, size: u64) -> Vec<Case> {
     let bad = || format!("table nonce_locks is bad at sequence number {size}:");
     let mut cases: Vec<Case> = vec![
         ("nonce_locks: dropped", "delete from nonce_locks".into(), bad()),
         (
             "nonce_locks: made up",
-            "insert into nonce_locks (contract, nonce, attempt, digest, valid_until, seal)
-             values (zeroblob(32), 9, 0, zeroblob(32), 1, zeroblob(32))"
-                .into(),
+            format!(
+                "insert into nonce_locks (contract, nonce, attempt, digest, valid_until, seal)
+                 values ({zeros}, 9, 0, {zeros}, 1, {zeros})"
+            ),
             bad(),
         ),
         (
@@ -236,14 +274,9 @@ fn nonce_locks(size: u64) -> Vec<Case> {
             bad(),
         ),
     ];
-    for change in [
-        "contract = zeroblob(32)",
-        "nonce = nonce + 1",
-        "attempt = attempt + 1",
-        "digest = zeroblob(32)",
-        "valid_until = 1",
-        "seal = zeroblob(32)",
-    ] {
+    let zeroed = ["contract", "digest", "seal"].map(|column| format!("{column} = {zeros}"));
+    let counted = ["nonce = nonce + 1", "attempt = attempt + 1", "valid_until = 1"].map(str::to_owned);
+    for change in zeroed.into_iter().chain(counted) {
         cases.push(("nonce_locks: edited", format!("update nonce_locks set {change}"), bad()));
     }
     cases

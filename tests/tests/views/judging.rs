@@ -101,7 +101,7 @@ async fn a_fork_that_another_signer_shows_halts_for_good_with_evidence() {
     assert!(stage.status(1).await.halted.is_some());
     stage.stop(1).await;
     let database = format!("sqlite:{}", stage.folders[1].path().join("log.db").display());
-    let open = move || Storage::open(&database).unwrap().evidence(0, 10).unwrap();
+    let open = move || Storage::open(&database).unwrap().evidence(None, 10).unwrap();
     let evidence = tokio::task::spawn_blocking(open).await.unwrap();
     assert!(evidence.iter().any(|e| e.body == note.as_bytes()), "{evidence:?}");
     stage.start(1).await;

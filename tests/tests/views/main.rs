@@ -11,6 +11,7 @@
 )]
 
 mod administering;
+mod halting;
 mod hidden;
 mod judging;
 #[path = "../../../services/relayer/tests/relayer/keys.rs"]

@@ -192,6 +192,11 @@ impl Stage {
         self.running.insert(at, (stop, signer));
     }
 
+    /// Where one signer listens.
+    pub fn address(&self, at: usize) -> String {
+        format!("http://{}", self.running[at].1.address())
+    }
+
     /// Ends one signer.
     pub async fn stop(&mut self, at: usize) {
         let (stop, signer) = self.running.remove(at);

@@ -1,7 +1,7 @@
 use super::session::{Failure, Params, Run, Work, column};
 use crate::{
     Error, StoredCheckpoint,
-    value::{bound, digest, int, unsigned},
+    value::{bound, digest, int, unsigned, wrote},
 };
 use postgres::Row;
 
@@ -9,10 +9,10 @@ const T: &str = "checkpoints";
 
 pub(super) fn put(work: &mut Work<'_>, new: &StoredCheckpoint) -> Result<(), Failure> {
     let sql = "-- put_checkpoint
-        insert into checkpoints (number, size, note, chain) values ($1, $2, $3, $4)";
+        insert into checkpoints (number, size, note, chain) values ($1, $2, $3, $4) returning number";
     let chain = new.chain.as_bytes().as_slice();
-    work.rows(T, sql, &[&int(new.number)?, &int(new.size)?, &new.note, &chain])?;
-    Ok(())
+    let stored = work.rows(T, sql, &[&int(new.number)?, &int(new.size)?, &new.note, &chain])?;
+    Ok(wrote(T, stored.len(), 1)?)
 }
 
 pub(super) fn at_or_before(run: &mut impl Run, size: u64) -> Result<Option<StoredCheckpoint>, Error> {

@@ -1,7 +1,7 @@
 use super::session::{Failure, Run, Work, column};
 use crate::{
     Error, Lease,
-    value::{SEQUENCER, corrupt, int, next_epoch, unsigned},
+    value::{SEQUENCER, corrupt, int, next_epoch, unsigned, wrote},
 };
 use domain::Time;
 
@@ -32,11 +32,13 @@ pub(super) fn acquire(
     let sql = "-- acquire_lease
         insert into leases (name, holder, epoch, expires_at) values ($1, $2, $3, $4)
         on conflict (name) do update
-        set holder = excluded.holder, epoch = excluded.epoch, expires_at = excluded.expires_at";
-    work.rows(T, sql, &[&SEQUENCER, &holder, &int(epoch)?, &int(expires_at.unix())?])?;
+        set holder = excluded.holder, epoch = excluded.epoch, expires_at = excluded.expires_at
+        returning epoch";
+    let leased = work.rows(T, sql, &[&SEQUENCER, &holder, &int(epoch)?, &int(expires_at.unix())?])?;
+    wrote(T, leased.len(), 1)?;
     let sql = "-- raise_epoch
-        update head set epoch = $1 where id = 1";
-    work.rows("head", sql, &[&int(epoch)?])?;
+        update head set epoch = $1 where id = 1 returning epoch";
+    wrote("head", work.rows("head", sql, &[&int(epoch)?])?.len(), 1)?;
     Ok(Some(Lease { holder: holder.to_owned(), epoch, expires_at }))
 }
 

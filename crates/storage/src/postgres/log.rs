@@ -4,7 +4,7 @@ use super::{
 };
 use crate::{
     Error, Head, StoredEntry, StoredToken,
-    value::{self, bound, by_seq, cid, corrupt, digest, key, unsigned},
+    value::{self, bound, by_seq, cid, corrupt, digest, key, unsigned, wrote},
 };
 use domain::Cid;
 
@@ -21,19 +21,23 @@ with moved as (
     select n.seq, n.bytes, n.leaf, n.statement
     from moved cross join unnest($5::bigint[], $6::bytea[], $7::bytea[], $8::bytea[])
         as n (seq, bytes, leaf, statement)
+    returning 1
 ), new_tokens as (
     insert into tokens (cid, seq, ordinal, bytes)
     select n.cid, n.seq, n.ordinal, n.bytes
     from moved cross join unnest($9::bytea[], $10::bigint[], $11::bigint[], $12::bytea[])
         as n (cid, seq, ordinal, bytes)
+    returning 1
 ), new_tiles as (
     insert into tiles (level, tile_index, hashes)
     select n.level, n.tile_index, n.hashes
     from moved cross join unnest($13::bigint[], $14::bigint[], $15::bytea[]) as n (level, tile_index, hashes)
+    returning 1
 ), new_mentions as (
     insert into mentions (cid, seq, kind)
     select n.cid, n.seq, n.kind
     from moved cross join unnest($16::bytea[], $17::bigint[], $18::text[]) as n (cid, seq, kind)
+    returning 1
 ), changed_proposals as (
     insert into proposals
         (id, seq, at, tenant, installation, plugin, kind, order_id, asset, total, status, updated)
@@ -43,8 +47,11 @@ with moved as (
             $25::text[], $26::text[], $27::text[], $28::bigint[], $29::text[], $30::bigint[])
         as n (id, seq, at, tenant, installation, plugin, kind, order_id, asset, total, status, updated)
     on conflict (id) do update set status = excluded.status, updated = excluded.updated
+    returning 1
 )
-select seq from moved";
+select (select count(*) from new_entries), (select count(*) from new_tokens), (select count(*) from new_tiles),
+    (select count(*) from new_mentions), (select count(*) from changed_proposals)
+from moved";
 
 pub(super) fn append(work: &mut Work<'_>, batch: &Columns<'_>) -> Result<(), Failure> {
     let Columns { seq, leaf, epoch, old_head, entries: e, tokens: t, tiles, mentions: m, proposals: p } = batch;
@@ -58,7 +65,19 @@ pub(super) fn append(work: &mut Work<'_>, batch: &Columns<'_>) -> Result<(), Fai
         &p.id, &p.seq, &p.at, &p.tenant, &p.installation, &p.plugin,
         &p.kind, &p.order, &p.asset, &p.total, &p.status, &p.updated,
     ])?;
-    if moved.len() == 1 { Ok(()) } else { Err(Failure::Fenced) }
+    let [row] = moved.as_slice() else { return Err(Failure::Fenced) };
+    let tables = [
+        ("entries", e.seq.len()),
+        ("tokens", t.seq.len()),
+        ("tiles", tiles.level.len()),
+        ("mentions", m.seq.len()),
+        ("proposals", p.seq.len()),
+    ];
+    for (index, (table, expected)) in tables.into_iter().enumerate() {
+        let rows: i64 = column(table, row, index)?;
+        wrote(table, usize::try_from(rows).unwrap_or(usize::MAX), expected)?;
+    }
+    Ok(())
 }
 
 pub(super) fn head(run: &mut impl Run) -> Result<Option<Head>, Error> {

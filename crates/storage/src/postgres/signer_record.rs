@@ -1,7 +1,10 @@
 use super::session::{Failure, Run, Work, column};
 use crate::{
     Error, Evidence, Lock, LockOutcome, NonceLock, NoncePlace, StoredNonceLock,
-    value::{self, NonceLockColumns, after_nonce, bound, compare_locks, corrupt, digest, int, next_attempt, unsigned},
+    value::{
+        self, NonceLockColumns, after_evidence, after_nonce, bound, compare_locks, corrupt, digest, int, next_attempt,
+        unsigned, wrote,
+    },
 };
 use domain::{Digest, Time};
 
@@ -57,12 +60,13 @@ pub(super) fn lock_nonce(
     };
     let seal = seal(&NoncePlace { contract: *contract, nonce, attempt }, wanted);
     let [contract_bytes, digest, seal] = [contract, &wanted.digest, &seal].map(|d| d.as_bytes().as_slice());
-    let (number, attempt, valid_until) = (int(nonce)?, int(attempt)?, int(wanted.valid_until.unix())?);
-    if !work.rows(T, sql, &[&contract_bytes, &number, &attempt, &digest, &valid_until, &seal])?.is_empty() {
+    let (number, row, valid_until) = (int(nonce)?, int(attempt)?, int(wanted.valid_until.unix())?);
+    if !work.rows(T, sql, &[&contract_bytes, &number, &row, &digest, &valid_until, &seal])?.is_empty() {
         return Ok(LockOutcome::Fresh);
     }
     // Somebody took this attempt meanwhile, and theirs has not ended.
-    let (_, lock) = nonce_lock(work, contract, nonce)?.ok_or_else(|| corrupt(T, "a lock has vanished"))?;
+    let newest = nonce_lock(work, contract, nonce)?.filter(|(newest, _)| *newest >= attempt);
+    let (_, lock) = newest.ok_or_else(|| corrupt(T, "a lock has vanished"))?;
     Ok(if lock == *wanted { LockOutcome::Same } else { LockOutcome::Conflict(lock) })
 }
 
@@ -102,22 +106,30 @@ pub(super) fn nonce_locks(
     rows.iter().map(parse).collect()
 }
 
-pub(super) fn put_evidence(work: &mut Work<'_>, evidence: &Evidence) -> Result<(), Failure> {
+pub(super) fn put_evidence(work: &mut Work<'_>, evidence: &Evidence) -> Result<bool, Failure> {
     let sql = "-- put_evidence
         insert into evidence (seq, kind, digest, body, seal) values ($1, $2, $3, $4, $5)
-        on conflict (seq, kind, digest) do nothing";
+        on conflict (seq, kind, digest) do nothing returning seq";
     let digest = Digest::sha256(&evidence.body);
     let [digest, seal] = [&digest, &evidence.seal].map(|d| d.as_bytes().as_slice());
-    work.rows("evidence", sql, &[&int(evidence.seq)?, &evidence.kind, &digest, &evidence.body, &seal])?;
-    Ok(())
+    let seq = int(evidence.seq)?;
+    if !work.rows("evidence", sql, &[&seq, &evidence.kind, &digest, &evidence.body, &seal])?.is_empty() {
+        return Ok(true);
+    }
+    let sql = "-- has_evidence
+        select seq from evidence where seq = $1 and kind = $2 and digest = $3";
+    let there = work.rows("evidence", sql, &[&seq, &evidence.kind, &digest])?;
+    wrote("evidence", there.len(), 1)?;
+    Ok(false)
 }
 
-pub(super) fn evidence(run: &mut impl Run, from: u64, limit: u32) -> Result<Vec<Evidence>, Error> {
+pub(super) fn evidence(run: &mut impl Run, after: Option<&Evidence>, limit: u32) -> Result<Vec<Evidence>, Error> {
     const T: &str = "evidence";
     let sql = "-- evidence
-        select seq, kind, digest, body, seal from evidence where seq >= $1
-        order by seq, kind collate \"C\", digest limit $2";
-    let rows = run.rows(T, sql, &[&bound(from), &i64::from(limit)])?;
+        select seq, kind, digest, body, seal from evidence where (seq, kind collate \"C\", digest) > ($1, $2, $3)
+        order by seq, kind collate \"C\", digest limit $4";
+    let (seq, kind, place) = after_evidence(after);
+    let rows = run.rows(T, sql, &[&seq, &kind, &place, &i64::from(limit)])?;
     let parse = |row| {
         let (seq, kind, digest) = (column(T, row, 0)?, column(T, row, 1)?, column(T, row, 2)?);
         value::evidence(seq, kind, digest, column(T, row, 3)?, column(T, row, 4)?)

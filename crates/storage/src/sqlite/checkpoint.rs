@@ -1,7 +1,7 @@
 use super::error;
 use crate::{
     Error, StoredCheckpoint,
-    value::{bound, digest, int, unsigned},
+    value::{bound, digest, int, unsigned, wrote},
 };
 use rusqlite::{Params, Transaction};
 
@@ -9,13 +9,14 @@ const T: &str = "checkpoints";
 
 pub(super) fn put(t: &Transaction<'_>, new: &StoredCheckpoint) -> Result<(), Error> {
     let params = (int(new.number)?, int(new.size)?, &new.note, new.chain.as_bytes());
-    t.prepare_cached(
-        "-- put_checkpoint
-         insert into checkpoints (number, size, note, chain) values (?1, ?2, ?3, ?4)",
-    )
-    .and_then(|mut s| s.execute(params))
-    .map_err(|e| error(T, e))?;
-    Ok(())
+    let inserted = t
+        .prepare_cached(
+            "-- put_checkpoint
+             insert into checkpoints (number, size, note, chain) values (?1, ?2, ?3, ?4)",
+        )
+        .and_then(|mut s| s.execute(params))
+        .map_err(|e| error(T, e))?;
+    wrote(T, inserted, 1)
 }
 
 pub(super) fn at_or_before(t: &Transaction<'_>, size: u64) -> Result<Option<StoredCheckpoint>, Error> {

@@ -1,7 +1,7 @@
 use super::error;
 use crate::{
     Error, Lease,
-    value::{SEQUENCER, int, next_epoch, unsigned},
+    value::{SEQUENCER, int, next_epoch, unsigned, wrote},
 };
 use domain::Time;
 use rusqlite::{OptionalExtension, Transaction};
@@ -33,20 +33,24 @@ pub(super) fn acquire(t: &Transaction<'_>, holder: &str, now: Time, expires_at: 
         return Ok(None);
     };
     let (epoch_column, expires_column) = (int(epoch)?, int(expires_at.unix())?);
-    t.prepare_cached(
-        "-- acquire_lease
-         insert into leases (name, holder, epoch, expires_at) values (?1, ?2, ?3, ?4)
-         on conflict (name) do update
-         set holder = excluded.holder, epoch = excluded.epoch, expires_at = excluded.expires_at",
-    )
-    .and_then(|mut s| s.execute((SEQUENCER, holder, epoch_column, expires_column)))
-    .map_err(|e| error(T, e))?;
-    t.prepare_cached(
-        "-- raise_epoch
-         update head set epoch = ?1 where id = 1",
-    )
-    .and_then(|mut s| s.execute([epoch_column]))
-    .map_err(|e| error("head", e))?;
+    let leased = t
+        .prepare_cached(
+            "-- acquire_lease
+             insert into leases (name, holder, epoch, expires_at) values (?1, ?2, ?3, ?4)
+             on conflict (name) do update
+             set holder = excluded.holder, epoch = excluded.epoch, expires_at = excluded.expires_at",
+        )
+        .and_then(|mut s| s.execute((SEQUENCER, holder, epoch_column, expires_column)))
+        .map_err(|e| error(T, e))?;
+    wrote(T, leased, 1)?;
+    let raised = t
+        .prepare_cached(
+            "-- raise_epoch
+             update head set epoch = ?1 where id = 1",
+        )
+        .and_then(|mut s| s.execute([epoch_column]))
+        .map_err(|e| error("head", e))?;
+    wrote("head", raised, 1)?;
     Ok(Some(Lease { holder: holder.to_owned(), epoch, expires_at }))
 }
 

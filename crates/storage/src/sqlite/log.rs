@@ -1,7 +1,7 @@
 use super::{error, read_model};
 use crate::{
     AppendError, Batch, Error, Head, NewEntry, StoredEntry, StoredToken,
-    value::{self, bound, by_seq, cid, digest, int, key, unsigned},
+    value::{self, bound, by_seq, cid, digest, int, key, unsigned, wrote},
 };
 use domain::Cid;
 use rusqlite::{OptionalExtension, Transaction};
@@ -29,12 +29,14 @@ pub(super) fn append(t: &Transaction<'_>, batch: &Batch) -> Result<(), AppendErr
     insert_entries(t, &batch.entries)?;
     for tile in &batch.tiles {
         let params = (tile.level, int(tile.index)?, &tile.hashes);
-        t.prepare_cached(
-            "-- insert_tile
-             insert into tiles (level, tile_index, hashes) values (?1, ?2, ?3)",
-        )
-        .and_then(|mut s| s.execute(params))
-        .map_err(|e| error("tiles", e))?;
+        let inserted = t
+            .prepare_cached(
+                "-- insert_tile
+                 insert into tiles (level, tile_index, hashes) values (?1, ?2, ?3)",
+            )
+            .and_then(|mut s| s.execute(params))
+            .map_err(|e| error("tiles", e))?;
+        wrote("tiles", inserted, 1)?;
     }
     read_model::write(t, batch)?;
     Ok(())
@@ -69,10 +71,10 @@ fn insert_entries(t: &Transaction<'_>, entries: &[NewEntry]) -> Result<(), Error
     for entry in entries {
         let seq = int(entry.seq)?;
         let params = (seq, &entry.bytes, entry.leaf.as_bytes(), key(&entry.statement));
-        insert_entry.execute(params).map_err(|e| error("entries", e))?;
+        wrote("entries", insert_entry.execute(params).map_err(|e| error("entries", e))?, 1)?;
         for (ordinal, token) in (0_i64..).zip(&entry.tokens) {
             let params = (key(&token.cid), seq, ordinal, &token.bytes);
-            insert_token.execute(params).map_err(|e| error("tokens", e))?;
+            wrote("tokens", insert_token.execute(params).map_err(|e| error("tokens", e))?, 1)?;
         }
     }
     Ok(())

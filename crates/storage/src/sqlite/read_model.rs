@@ -1,7 +1,7 @@
 use super::{error, log};
 use crate::{
     Batch, Error, MAX_PAGE, ProposalFilter, ProposalRow, ScannedEntry, StoredMention,
-    value::{ProposalColumns, bound, by_seq, cid, conditions, int, key, unsigned},
+    value::{ProposalColumns, bound, by_seq, cid, conditions, int, key, unsigned, wrote},
 };
 use domain::Cid;
 use rusqlite::{Row, ToSql, Transaction};
@@ -14,12 +14,14 @@ pub(super) fn write(t: &Transaction<'_>, batch: &Batch) -> Result<(), Error> {
     upsert(t, &batch.proposals)?;
     for m in &batch.mentions {
         let params = (key(&m.cid), int(m.seq)?, m.kind);
-        t.prepare_cached(
-            "-- insert_mention
-             insert into mentions (cid, seq, kind) values (?1, ?2, ?3)",
-        )
-        .and_then(|mut s| s.execute(params))
-        .map_err(|e| error("mentions", e))?;
+        let inserted = t
+            .prepare_cached(
+                "-- insert_mention
+                 insert into mentions (cid, seq, kind) values (?1, ?2, ?3)",
+            )
+            .and_then(|mut s| s.execute(params))
+            .map_err(|e| error("mentions", e))?;
+        wrote("mentions", inserted, 1)?;
     }
     Ok(())
 }
@@ -49,7 +51,7 @@ fn upsert(t: &Transaction<'_>, proposals: &[ProposalRow]) -> Result<(), Error> {
             &p.status,
             int(p.updated)?,
         );
-        upsert.execute(params).map_err(|e| error("proposals", e))?;
+        wrote("proposals", upsert.execute(params).map_err(|e| error("proposals", e))?, 1)?;
     }
     Ok(())
 }

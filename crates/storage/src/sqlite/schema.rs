@@ -1,6 +1,7 @@
 use super::{commit_error, error};
 use crate::{
     Counts, Engine, Error, OpenError,
+    guard::{self, Triggers},
     migration::{self, Applied, Migration},
     value::counts_of,
 };
@@ -36,6 +37,28 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
             .map_err(|e| error("migrations", e))?;
         transaction.commit().map_err(commit_error)?;
     }
+}
+
+/// Holds the triggers against those of an empty database with the same migrations.
+pub(super) fn check_triggers(connection: &Connection) -> Result<(), OpenError> {
+    let empty = || {
+        let empty = Connection::open_in_memory()?;
+        for migration in migration::all(Engine::Sqlite) {
+            empty.execute_batch(migration.sql)?;
+        }
+        triggers(&empty)
+    };
+    let made = empty().map_err(|e| error("schema", e))?;
+    guard::compare(&made, &triggers(connection).map_err(|e| error("schema", e))?)
+}
+
+fn triggers(connection: &Connection) -> rusqlite::Result<Triggers> {
+    let mut statement = connection.prepare(
+        "-- triggers
+         select tbl_name, name, sql from sqlite_schema where type = 'trigger'",
+    )?;
+    let rows = statement.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)))?;
+    rows.collect()
 }
 
 /// Other processes wait for this transaction, so what is there already was not made just now.

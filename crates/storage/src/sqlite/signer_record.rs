@@ -1,7 +1,10 @@
 use super::error;
 use crate::{
     Error, Evidence, Lock, LockOutcome, NonceLock, NoncePlace, StoredNonceLock,
-    value::{self, NonceLockColumns, after_nonce, bound, compare_locks, digest, int, next_attempt, unsigned},
+    value::{
+        self, NonceLockColumns, after_evidence, after_nonce, bound, compare_locks, digest, int, next_attempt, unsigned,
+        wrote,
+    },
 };
 use domain::{Digest, Time};
 use rusqlite::{OptionalExtension, Transaction};
@@ -11,12 +14,14 @@ pub(super) fn lock_intent(t: &Transaction<'_>, intent: &Digest, wanted: &Lock) -
         return Ok(compare_locks(stored, wanted));
     }
     let params = (intent.as_bytes(), wanted.digest.as_bytes(), int(wanted.epoch)?, wanted.seal.as_bytes());
-    t.prepare_cached(
-        "-- lock_intent
-         insert into locks (intent, digest, epoch, seal) values (?1, ?2, ?3, ?4)",
-    )
-    .and_then(|mut s| s.execute(params))
-    .map_err(|e| error("locks", e))?;
+    let inserted = t
+        .prepare_cached(
+            "-- lock_intent
+             insert into locks (intent, digest, epoch, seal) values (?1, ?2, ?3, ?4)",
+        )
+        .and_then(|mut s| s.execute(params))
+        .map_err(|e| error("locks", e))?;
+    wrote("locks", inserted, 1)?;
     Ok(LockOutcome::Fresh)
 }
 
@@ -62,13 +67,15 @@ pub(super) fn lock_nonce(
     let seal = seal(&NoncePlace { contract: *contract, nonce, attempt }, wanted);
     let place = (contract.as_bytes(), int(nonce)?, int(attempt)?);
     let params = (place.0, place.1, place.2, wanted.digest.as_bytes(), valid_until, seal.as_bytes());
-    t.prepare_cached(
-        "-- lock_nonce
-         insert into nonce_locks (contract, nonce, attempt, digest, valid_until, seal)
-         values (?1, ?2, ?3, ?4, ?5, ?6)",
-    )
-    .and_then(|mut s| s.execute(params))
-    .map_err(|e| error("nonce_locks", e))?;
+    let inserted = t
+        .prepare_cached(
+            "-- lock_nonce
+             insert into nonce_locks (contract, nonce, attempt, digest, valid_until, seal)
+             values (?1, ?2, ?3, ?4, ?5, ?6)",
+        )
+        .and_then(|mut s| s.execute(params))
+        .map_err(|e| error("nonce_locks", e))?;
+    wrote("nonce_locks", inserted, 1)?;
     Ok(LockOutcome::Fresh)
 }
 
@@ -112,28 +119,44 @@ pub(super) fn nonce_locks(
     rows.iter().map(parse).collect()
 }
 
-pub(super) fn put_evidence(t: &Transaction<'_>, evidence: &Evidence) -> Result<(), Error> {
+pub(super) fn put_evidence(t: &Transaction<'_>, evidence: &Evidence) -> Result<bool, Error> {
     let digest = Digest::sha256(&evidence.body);
     let seal = evidence.seal.as_bytes();
     let params = (int(evidence.seq)?, &evidence.kind, digest.as_bytes(), &evidence.body, seal);
-    t.prepare_cached(
-        "-- put_evidence
-         insert into evidence (seq, kind, digest, body, seal) values (?1, ?2, ?3, ?4, ?5)
-         on conflict (seq, kind, digest) do nothing",
-    )
-    .and_then(|mut s| s.execute(params))
-    .map_err(|e| error("evidence", e))?;
-    Ok(())
+    let inserted = t
+        .prepare_cached(
+            "-- put_evidence
+             insert into evidence (seq, kind, digest, body, seal) values (?1, ?2, ?3, ?4, ?5)
+             on conflict (seq, kind, digest) do nothing",
+        )
+        .and_then(|mut s| s.execute(params))
+        .map_err(|e| error("evidence", e))?;
+    if inserted == 1 {
+        return Ok(true);
+    }
+    wrote("evidence", usize::from(has_evidence(t, evidence, &digest)?), 1)?;
+    Ok(false)
 }
 
-pub(super) fn evidence(t: &Transaction<'_>, from: u64, limit: u32) -> Result<Vec<Evidence>, Error> {
+fn has_evidence(t: &Transaction<'_>, evidence: &Evidence, digest: &Digest) -> Result<bool, Error> {
+    t.prepare_cached(
+        "-- has_evidence
+         select 1 from evidence where seq = ?1 and kind = ?2 and digest = ?3",
+    )
+    .and_then(|mut s| s.exists((bound(evidence.seq), &evidence.kind, digest.as_bytes())))
+    .map_err(|e| error("evidence", e))
+}
+
+pub(super) fn evidence(t: &Transaction<'_>, after: Option<&Evidence>, limit: u32) -> Result<Vec<Evidence>, Error> {
     type Columns = (i64, String, Vec<u8>, Vec<u8>, Vec<u8>);
+    let (seq, kind, digest) = after_evidence(after);
     let rows: Vec<Columns> = t
         .prepare_cached(
             "-- evidence
-             select seq, kind, digest, body, seal from evidence where seq >= ?1 order by seq, kind, digest limit ?2",
+             select seq, kind, digest, body, seal from evidence where (seq, kind, digest) > (?1, ?2, ?3)
+             order by seq, kind, digest limit ?4",
         )
-        .and_then(|mut s| s.query_map((bound(from), limit), |r| r.try_into())?.collect())
+        .and_then(|mut s| s.query_map((seq, kind, digest, limit), |r| r.try_into())?.collect())
         .map_err(|e| error("evidence", e))?;
     rows.into_iter().map(|(seq, kind, digest, body, seal)| value::evidence(seq, kind, &digest, body, &seal)).collect()
 }

@@ -79,11 +79,19 @@ fn another_process_that_writes_for_long_makes_it_unavailable() {
     let (db, other) = (open(&folder), open(&folder));
     let epoch = lead(&db);
     lock(&db.writer).busy_timeout(Duration::ZERO).unwrap();
+    // Where the room would be tried.
+    fs::create_dir(folder.path().join("test.db-room")).unwrap();
     let mut writer = lock(&other.writer);
     let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+    let tried = db.try_writing();
+    assert!(matches!(&tried, Err(Error::Unavailable(e)) if e.to_string().contains("locked")), "{tried:?}");
     assert!(matches!(db.append(&batch(epoch, None, 10)), Err(AppendError::Unavailable(_))));
     assert_eq!(db.head().unwrap(), None, "readers do not wait for writers");
     drop(transaction);
+    assert!(matches!(db.try_writing(), Err(Error::Unavailable(_))), "there is no room");
+    fs::remove_dir(folder.path().join("test.db-room")).unwrap();
+    db.try_writing().unwrap();
+    assert!(!folder.path().join("test.db-room").exists());
     db.append(&batch(epoch, None, 10)).unwrap();
 }
 

@@ -72,7 +72,8 @@ on_both_engines! {
         a_nonce_is_locked_to_one_digest_until_that_has_ended,
         one_of_many_digests_is_locked_to_a_nonce,
         locks_on_nonces_are_listed_by_place_with_their_seals,
-        evidence_is_kept_once_in_order;
+        evidence_is_kept_once_in_order,
+        evidence_about_one_position_is_paged_by_its_whole_key;
     schema:
         insert_only_tables_refuse_update_and_delete,
         the_head_neither_moves_back_nor_vanishes,
@@ -81,6 +82,8 @@ on_both_engines! {
         a_changed_migration_is_refused,
         a_newer_schema_is_refused,
         a_migration_without_its_record_is_refused,
+        a_trigger_that_is_not_as_it_was_made_is_refused,
+        an_insert_that_something_swallows_is_noticed,
         hostile_rows_are_errors_not_panics,
         missing_tables_are_errors_not_panics;
 }

@@ -3,7 +3,9 @@ use crate::{
     samples::{batch, cid, digest, lead, proposal, tile},
 };
 use domain::{Digest, Time};
-use storage::{Batch, Error, Evidence, Lock, Mention, NonceLock, OpenError, Storage, StoredCheckpoint};
+use storage::{
+    AppendError, Batch, Error, Evidence, Lock, Mention, NonceLock, OpenError, Storage, StoredCheckpoint, TriggerFault,
+};
 
 const LOCK: Lock = Lock { digest: Digest::from_bytes([1; 32]), epoch: 1, seal: Digest::from_bytes([2; 32]) };
 
@@ -115,6 +117,133 @@ pub fn a_migration_without_its_record_is_refused(db: &Database) {
     }
 }
 
+/// Why a database whose schema was changed like this is not opened; the change is taken back.
+fn refused(db: &Database, change: &str, back: &str) -> (String, String, TriggerFault) {
+    db.raw(change).unwrap();
+    let result = Storage::open(&db.url);
+    db.raw(back).unwrap();
+    Storage::open(&db.url).unwrap();
+    match result {
+        Err(OpenError::Trigger { table, trigger, fault }) => (table, trigger, fault),
+        other => panic!("{change}: {other:?}"),
+    }
+}
+
+pub fn a_trigger_that_is_not_as_it_was_made_is_refused(db: &Database) {
+    let sqlite = db.is_sqlite();
+    let at = |table: &str, trigger: &str, fault| (table.to_owned(), trigger.to_owned(), fault);
+    let guards = ["entries", "tokens", "tiles", "checkpoints", "mentions", "locks", "nonce_locks", "evidence"];
+    for table in guards {
+        let (name, made) = if sqlite {
+            let says = format!("begin\n    select raise(abort, '{table} is insert-only');\nend");
+            (format!("{table}_refuse_delete"), format!("before delete on {table}\n{says}"))
+        } else {
+            let does = "for each statement execute function refuse_change()";
+            (format!("{table}_refuse_truncate"), format!("before truncate on {table} {does}"))
+        };
+        let drop = if sqlite { format!("drop trigger {name}") } else { format!("drop trigger {name} on {table}") };
+        let create = format!("create trigger {name} {made}");
+        assert_eq!(refused(db, &drop, &create), at(table, &name, TriggerFault::Missing));
+    }
+    if sqlite {
+        let moves = "create trigger head_moves_forward before update on head
+when new.epoch < old.epoch or coalesce(new.seq, -1) < coalesce(old.seq, -1)
+begin
+    select raise(abort, 'the head only moves forward');
+end";
+        let drop = "drop trigger head_moves_forward;";
+        let weaker = format!("{drop} {}", moves.replace("new.epoch < old.epoch or ", ""));
+        let changed = refused(db, &weaker, &format!("{drop} {moves}"));
+        assert_eq!(changed, at("head", "head_moves_forward", TriggerFault::Changed));
+        let foreign = "create trigger another after insert on locks begin select 1; end";
+        assert_eq!(refused(db, foreign, "drop trigger another"), at("locks", "another", TriggerFault::Foreign));
+        return;
+    }
+    let (off, on) = ("alter table locks disable trigger user", "alter table locks enable trigger user");
+    assert_eq!(refused(db, off, on).2, TriggerFault::Changed);
+    let replica = "alter table locks enable replica trigger locks_refuse_change";
+    assert_eq!(refused(db, replica, on), at("locks", "locks_refuse_change", TriggerFault::Changed));
+    let drop = "drop trigger locks_refuse_change on locks;";
+    let create = |when: &str, function: &str| {
+        format!("create trigger locks_refuse_change before {when} on locks for each row execute function {function}()")
+    };
+    let back = format!("{drop} {}", create("update or delete", "refuse_change"));
+    for weaker in [create("delete", "refuse_change"), create("update or delete", "head_moves_forward")] {
+        let changed = refused(db, &format!("{drop} {weaker}"), &back);
+        assert_eq!(changed, at("locks", "locks_refuse_change", TriggerFault::Changed));
+    }
+    let body = |what: &str| {
+        format!(
+            "create or replace function refuse_change() returns trigger language plpgsql as $$\nbegin\n    {what}\nend\n$$"
+        )
+    };
+    let raise = "raise exception '% is insert-only', tg_table_name using errcode = 'restrict_violation';";
+    assert_eq!(refused(db, &body("return new;"), &body(raise)).2, TriggerFault::Changed);
+    let foreign = "create trigger another after insert on locks for each row execute function refuse_change()";
+    assert_eq!(refused(db, foreign, "drop trigger another on locks"), at("locks", "another", TriggerFault::Foreign));
+    let rule = "create rule another as on insert to entries do instead nothing";
+    assert_eq!(refused(db, rule, "drop rule another on entries"), at("entries", "another", TriggerFault::Foreign));
+}
+
+/// A table, and what inserts into it.
+type Write<'a> = (&'static str, Box<dyn Fn() -> Result<(), Error> + 'a>);
+
+pub fn an_insert_that_something_swallows_is_noticed(db: &Database) {
+    let s = db.storage();
+    let epoch = lead(s);
+    if !db.is_sqlite() {
+        db.raw("create function swallow() returns trigger language plpgsql as $$ begin return null; end $$").unwrap();
+    }
+    let before = s.counts().unwrap();
+    let full = || Batch {
+        tiles: vec![tile(0, 0)],
+        proposals: vec![proposal(0)],
+        mentions: vec![Mention { cid: cid("x"), seq: 0, kind: "seen" }],
+        ..batch(epoch, None, 2)
+    };
+    let append = || {
+        s.append(&full()).map_err(|e| match e {
+            AppendError::Corrupt { table, what } => Error::Corrupt { table, what },
+            // Tokens without their entry break a foreign key.
+            AppendError::Refused { what } => Error::Corrupt { table: "entries", what },
+            other => panic!("{other:?}"),
+        })
+    };
+    let (note, chain) = ("note\n".to_owned(), digest("chain"));
+    let checkpoint = StoredCheckpoint { number: 0, size: 2, note, chain };
+    let nonce = NonceLock { digest: digest("a"), valid_until: Time::from_unix(9) };
+    let evidence = Evidence { seq: 1, kind: "fork".into(), body: vec![1], seal: digest("seal") };
+    let writes: Vec<Write<'_>> = vec![
+        ("entries", Box::new(append)),
+        ("tokens", Box::new(append)),
+        ("tiles", Box::new(append)),
+        ("proposals", Box::new(append)),
+        ("mentions", Box::new(append)),
+        ("leases", Box::new(|| s.acquire("leader", Time::from_unix(1), 1).map(drop))),
+        ("checkpoints", Box::new(|| s.put_checkpoint(&checkpoint))),
+        ("locks", Box::new(|| s.lock_intent(&digest("intent"), &LOCK).map(drop))),
+        (
+            "nonce_locks",
+            Box::new(|| s.lock_nonce(&digest("contract"), 1, &nonce, Time::ZERO, &|_, _| digest("seal")).map(drop)),
+        ),
+        ("evidence", Box::new(|| s.put_evidence(&evidence).map(drop))),
+    ];
+    for (at, write) in writes {
+        let (does, back) = if db.is_sqlite() {
+            ("begin select raise(ignore); end", "drop trigger swallow".to_owned())
+        } else {
+            ("for each row execute function swallow()", format!("drop trigger swallow on {at}"))
+        };
+        db.raw(&format!("create trigger swallow before insert on {at} {does}")).unwrap();
+        let result = write();
+        assert!(matches!(&result, Err(Error::Corrupt { table, .. }) if *table == at), "{at}: {result:?}");
+        db.raw(&back).unwrap();
+    }
+    assert_eq!((s.counts().unwrap(), s.head().unwrap()), (before, None));
+    assert_eq!(s.lease().unwrap().unwrap().epoch, epoch);
+    s.append(&full()).unwrap();
+}
+
 /// Takes the constraints and triggers of a column away and sets it.
 fn force(db: &Database, table: &str, column: &str, value: &str) {
     let remove = if db.is_sqlite() {
@@ -153,9 +282,9 @@ pub fn hostile_rows_are_errors_not_panics(db: &Database) {
     corrupt(s.lock(&digest("intent")).map(|l| format!("{l:?}")), "locks");
     corrupt(s.lock_intent(&digest("intent"), &LOCK).map(|l| format!("{l:?}")), "locks");
     force(db, "evidence", "digest", &format!("x'{}'", "00".repeat(32)));
-    corrupt(s.evidence(0, 9).map(|e| format!("{e:?}")), "evidence");
+    corrupt(s.evidence(None, 9).map(|e| format!("{e:?}")), "evidence");
     force(db, "evidence", "seq", "-seq");
-    assert!(s.evidence(0, 9).unwrap().is_empty(), "but it is counted");
+    assert!(s.evidence(None, 9).unwrap().is_empty(), "but it is counted");
     assert_eq!(s.counts().unwrap().evidence, 1);
     force(db, "entries", "leaf", "x'0001'");
     corrupt(s.entries(0, 9).map(|e| format!("{e:?}")), "entries");
@@ -182,6 +311,6 @@ pub fn missing_tables_are_errors_not_panics(db: &Database) {
     assert!(matches!(put, Err(Error::Corrupt { .. })));
     assert!(matches!(s.counts(), Err(Error::Corrupt { .. })));
     let result = s.append(&Batch { epoch: 1, ..batch(1, Some(1), 1) });
-    assert!(matches!(result, Err(storage::AppendError::Corrupt { .. })), "{result:?}");
+    assert!(matches!(result, Err(AppendError::Corrupt { .. })), "{result:?}");
     assert_eq!(s.head().unwrap().unwrap().seq, 1, "nothing of the batch was written");
 }

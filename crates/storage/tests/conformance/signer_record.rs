@@ -87,16 +87,29 @@ pub fn evidence_is_kept_once_in_order(db: &Database) {
     let evidence =
         |seq, kind: &str, body: &str| Evidence { seq, kind: kind.to_owned(), body: body.into(), seal: digest(body) };
     let all = [evidence(9, "divergence", "x"), evidence(2, "fork", ""), evidence(2, "divergence", "x")];
-    for e in all.iter().chain(&all) {
-        s.put_evidence(e).unwrap();
-    }
+    let stored: Vec<bool> = all.iter().chain(&all).map(|e| s.put_evidence(e).unwrap()).collect();
+    assert_eq!(stored, [true, true, true, false, false, false], "the same again makes no row");
     let [nine, fork, divergence] = all;
-    assert_eq!(s.evidence(0, 10).unwrap(), [divergence, fork, nine.clone()]);
-    assert_eq!(s.evidence(3, 10).unwrap(), [nine]);
+    assert_eq!(s.evidence(None, 10).unwrap(), [divergence, fork.clone(), nine.clone()]);
+    assert_eq!(s.evidence(Some(&fork), 10).unwrap(), [nine]);
     assert_eq!(s.counts().unwrap().evidence, 3);
-    s.put_evidence(&evidence(2, "fork", "another body")).unwrap();
+    assert!(s.put_evidence(&evidence(2, "fork", "another body")).unwrap());
     assert_eq!(s.counts().unwrap().evidence, 4);
     assert!(s.put_evidence(&evidence(2, "", "x")).is_err());
+}
+
+pub fn evidence_about_one_position_is_paged_by_its_whole_key(db: &Database) {
+    let s = db.storage();
+    for (seq, kind, body) in [(7, "line", "a"), (7, "line", "b"), (7, "halt", "a"), (7, "line", "c"), (2, "line", "d")]
+    {
+        s.put_evidence(&Evidence { seq, kind: kind.to_owned(), body: body.into(), seal: digest(body) }).unwrap();
+    }
+    let mut paged: Vec<Evidence> = Vec::new();
+    while let Some(next) = s.evidence(paged.last(), 1).unwrap().pop() {
+        paged.push(next);
+    }
+    assert_eq!(paged, s.evidence(None, 10).unwrap());
+    assert_eq!(paged.len(), 5);
 }
 
 pub fn locks_are_listed_by_intent(db: &Database) {

@@ -1,11 +1,10 @@
 //! The thread that verifies what the connection brings, and judges what cannot be right.
 
-use super::{BATCH, Follower, HALT, Line, MAX_SUSPECTS, Stop, Suspicion};
-use crate::Node;
+use super::{BATCH, Follower, Line, MAX_SUSPECTS, Stop, Suspicion};
+use crate::{Node, halt};
 use client::FollowEvent;
 use messages::LogEntryView;
 use std::sync::Arc;
-use storage::Evidence;
 use tokio::sync::{mpsc, watch};
 
 /// The verifying thread.
@@ -95,7 +94,7 @@ impl Verifying {
 
     fn stop(&mut self, stop: Stop, connection: u64) {
         match stop {
-            Stop::Diverged { reason, line } => halt(&self.node, &reason, &line),
+            Stop::Diverged { reason, line } => halt::halt(&self.node, &reason, &line),
             Stop::Suspicious(suspicion) => {
                 tracing::error!(reason = suspicion.reason, "an entry cannot be right; nothing is signed meanwhile");
                 self.doubt(Some(suspicion));
@@ -109,22 +108,6 @@ impl Verifying {
                 self.follower.recover();
                 self.broken.send_replace(connection);
             }
-        }
-    }
-}
-
-/// Signs nothing any more, now and after a restart, and keeps what shows why.
-pub(crate) fn halt(node: &Node, reason: &str, line: &str) {
-    tracing::error!(reason, "this node and the log have parted; it signs nothing any more");
-    node.view.halt(reason.to_owned());
-    let seq = node.view.replica().next_seq();
-    for (kind, body) in [(HALT, reason), ("line", line)] {
-        let seal = node.seal.evidence(seq, kind, body.as_bytes());
-        let evidence = Evidence { seq, kind: kind.to_owned(), body: body.as_bytes().to_vec(), seal };
-        if let Err(error) = node.storage.put_evidence(&evidence) {
-            tracing::error!(%error, "the evidence cannot be stored");
-        } else if let Err(error) = node.anchor.count_evidence() {
-            tracing::error!(%error, "the anchor cannot be written");
         }
     }
 }
