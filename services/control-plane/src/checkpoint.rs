@@ -65,7 +65,7 @@ pub(crate) fn start(parts: Parts) -> std::io::Result<Checkpointer> {
     let (register, health) = (Arc::clone(&parts.register), Arc::clone(&parts.health));
     let storing = thread::Builder::new()
         .name("checkpoint-store".to_owned())
-        .spawn(move || inbox.iter().for_each(|note| store(&register, &health, &note)))?;
+        .spawn(move || store_all(&inbox, |note| store(&register, &health, note)))?;
     let signer = Signer { stored: parts.stored, anchored: 0, parts, notes };
     let signing = thread::Builder::new().name("checkpoint".to_owned()).spawn(move || signer.run(&stopped))?;
     Ok(Checkpointer { stop, signing, storing })
@@ -82,7 +82,24 @@ impl Checkpointer {
     }
 }
 
-fn store(register: &Register, health: &Health, note: &Published) {
+/// Stores what comes. What could not be stored is tried again until it is, or a newer note takes its place.
+fn store_all(inbox: &Receiver<Published>, store: impl Fn(&Published) -> bool) {
+    let mut failed: Option<Published> = None;
+    loop {
+        let (note, is_last) = match (failed.take(), inbox.recv_timeout(HEARTBEAT)) {
+            (_, Ok(newer)) => (newer, false),
+            (Some(again), Err(timeout)) => (again, timeout == RecvTimeoutError::Disconnected),
+            (None, Err(RecvTimeoutError::Timeout)) => continue,
+            (None, Err(RecvTimeoutError::Disconnected)) => return,
+        };
+        if !store(&note) && !is_last {
+            failed = Some(note);
+        }
+    }
+}
+
+/// Whether nothing is left to do for this note.
+fn store(register: &Register, health: &Health, note: &Published) -> bool {
     match register.put(note.size, &note.text) {
         // A leader before this one may have signed the same size in its last second; only another root is a fork.
         Ok(Put::Conflict(stored)) if root_of(&stored) == root_of(&note.text) => {}
@@ -95,8 +112,12 @@ fn store(register: &Register, health: &Health, note: &Published) {
             tracing::error!(%error, "the checkpoints were changed");
             health.set(Standing::Stopped);
         }
-        Err(error) => tracing::warn!(%error, size = note.size, "a checkpoint could not be stored"),
+        Err(error) => {
+            tracing::warn!(%error, size = note.size, "a checkpoint could not be stored; it is tried again");
+            return false;
+        }
     }
+    true
 }
 
 fn root_of(note: &str) -> Option<Hash> {
@@ -169,4 +190,42 @@ pub(crate) fn origin(snapshot: &Snapshot) -> Option<KeyName> {
 pub(crate) fn quorum_key(origin: &KeyName, snapshot: &Snapshot) -> Option<NoteKey> {
     let quorum = snapshot.replica.state().quorum()?;
     NoteKey::new(format!("{origin}/quorum").parse().ok()?, &quorum.keys.ed25519).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    fn note(size: u64) -> Published {
+        Published { size, text: "".into() }
+    }
+
+    #[test]
+    fn a_note_that_could_not_be_stored_is_tried_again_unless_a_newer_one_comes() {
+        let (notes, inbox) = sync_channel(1);
+        let (tried, tries) = channel();
+        let (answers, answer) = channel();
+        let storing = thread::spawn(move || {
+            store_all(&inbox, |note| {
+                tried.send(note.size).unwrap();
+                answer.recv().unwrap()
+            });
+        });
+        notes.send(note(3)).unwrap();
+        for is_stored in [false, false, true] {
+            assert_eq!(tries.recv().unwrap(), 3, "nothing newer comes");
+            answers.send(is_stored).unwrap();
+        }
+        notes.send(note(5)).unwrap();
+        assert_eq!(tries.recv().unwrap(), 5);
+        notes.send(note(7)).unwrap();
+        answers.send(false).unwrap();
+        assert_eq!(tries.recv().unwrap(), 7, "it says everything that the older one did");
+        answers.send(false).unwrap();
+        drop(notes);
+        assert_eq!(tries.recv().unwrap(), 7, "once more before the end");
+        answers.send(false).unwrap();
+        storing.join().unwrap();
+    }
 }

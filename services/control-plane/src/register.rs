@@ -3,8 +3,11 @@
 
 use crate::anchor::Anchor;
 use domain::{Did, Digest};
-use log::{Note, NoteKey};
-use std::sync::{Arc, Mutex, PoisonError};
+use log::{KeyName, Note, NoteKey};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
 use storage::{Error, Storage, StoredCheckpoint};
 
 /// Notes of a leader before this one that are met when storing: it signs one a second and has lost its lease.
@@ -46,19 +49,22 @@ pub(crate) struct Register {
     anchor: Arc<Anchor>,
     sequencer: Did,
     chain: Mutex<Chain>,
+    /// How many notes `chain` is over, for those who cannot wait while one is stored.
+    known: AtomicU64,
 }
 
 impl Register {
     /// Goes on after `chain`.
     pub const fn new(storage: Arc<Storage>, anchor: Arc<Anchor>, sequencer: Did, chain: Chain) -> Self {
-        Self { storage, anchor, sequencer, chain: Mutex::new(chain) }
+        Self { storage, anchor, sequencer, known: AtomicU64::new(chain.count), chain: Mutex::new(chain) }
     }
 
     /// Stores a note for the log's first `size` entries. A size keeps the text it has first: later notes may only add
     /// lines at its end. Durable when it returns.
     pub fn put(&self, size: u64, note: &str) -> Result<Put, Error> {
-        let mut chain = self.chain.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut chain = self.lock();
         for _ in 0..MAX_FOREIGN {
+            self.catch_up(&mut chain)?;
             match self.stored(size)? {
                 Some(stored) if stored.starts_with(note) => return Ok(Put::Kept),
                 Some(stored) if !note.starts_with(&stored) => return Ok(Put::Conflict(stored)),
@@ -68,19 +74,38 @@ impl Register {
             let row = StoredCheckpoint { number: chain.count, size, note: note.to_owned(), chain: next.digest };
             match self.storage.put_checkpoint(&row) {
                 Ok(()) => {
-                    *chain = next;
+                    self.set(&mut chain, next);
                     if let Err(error) = self.anchor.put_chain(next) {
                         // It is written with the next note, and until then nothing is published.
                         tracing::warn!(%error, "the anchor does not know the newest stored checkpoint yet");
                     }
                     return Ok(Put::Stored);
                 }
-                // A write of which it was not known whether it was committed, or the last second of another leader.
-                Err(Error::Duplicate { .. }) => *chain = self.follow(&chain)?,
+                // Another leader was faster.
+                Err(Error::Duplicate { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
-        Err(Error::Unavailable("another process keeps storing checkpoints".into()))
+        Err(others_keep_storing())
+    }
+
+    /// The newest note of the largest size up to `size`. A row that neither this process nor a leader before it has
+    /// stored is [`Error::Corrupt`].
+    pub fn at_or_before(&self, size: u64) -> Result<Option<StoredCheckpoint>, Error> {
+        let found = self.storage.checkpoint_at_or_before(size)?;
+        if found.as_ref().is_some_and(|row| row.number >= self.known.load(Ordering::Acquire)) {
+            self.catch_up(&mut self.lock())?;
+        }
+        Ok(found)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Chain> {
+        self.chain.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, chain: &mut Chain, next: Chain) {
+        *chain = next;
+        self.known.store(next.count, Ordering::Release);
     }
 
     /// As [`Register::put`], for a size that has a note; `None` if it has none.
@@ -95,24 +120,47 @@ impl Register {
         Ok(self.storage.checkpoint_at_or_before(size)?.filter(|c| c.size == size).map(|c| c.note))
     }
 
-    /// Goes on after a note that this process did not know to be there, if the sequencer's key has signed it.
-    fn follow(&self, chain: &Chain) -> Result<Chain, Error> {
-        let row = self.storage.checkpoints_by_number(chain.count, 1)?.pop();
-        let next = row.as_ref().map(|row| (row, chain.with(row.size, &row.note)));
-        match next {
-            Some((row, next)) if row.chain == next.digest && self.is_own(row) => Ok(next),
-            _ => {
-                Err(Error::Corrupt { table: "checkpoints", what: format!("number {} is not this log's", chain.count) })
+    /// Goes on after notes that this process did not know to be there: a write of which it was not known whether it was
+    /// committed, or the last second of a leader before this one.
+    fn catch_up(&self, chain: &mut Chain) -> Result<(), Error> {
+        for _ in 0..MAX_FOREIGN {
+            let Some(row) = self.storage.checkpoints_by_number(chain.count, 1)?.pop() else { return Ok(()) };
+            let next = chain.with(row.size, &row.note);
+            if row.number != chain.count || row.chain != next.digest || !self.is_own(&row) || !self.adds(&row)? {
+                let what = format!("number {} is not of this log's leaders", row.number);
+                return Err(Error::Corrupt { table: "checkpoints", what });
             }
+            self.set(chain, next);
         }
+        Err(others_keep_storing())
     }
 
+    /// The sequencer's key has signed it.
     fn is_own(&self, row: &StoredCheckpoint) -> bool {
-        let Ok(note) = Note::parse(&row.note) else { return false };
-        let origin = note.unverified().origin.clone();
+        let Some(origin) = origin(row) else { return false };
         let Ok(key) = NoteKey::new(origin.clone(), &self.sequencer) else { return false };
-        note.verify(&origin, &[key]).is_ok_and(|c| c.size == row.size)
+        Note::parse(&row.note).is_ok_and(|n| n.verify(&origin, &[key]).is_ok_and(|c| c.size == row.size))
     }
+
+    /// It is of the same log as the note before it, and takes nothing from what is stored of its size: whoever can
+    /// append to the table has old notes without the quorum's signature.
+    fn adds(&self, row: &StoredCheckpoint) -> Result<bool, Error> {
+        let before = match row.number.checked_sub(1) {
+            Some(number) => self.storage.checkpoints_by_number(number, 1)?.pop(),
+            None => None,
+        };
+        let of_size = self.storage.checkpoints_by_size((row.size, 0), storage::MAX_PAGE)?;
+        let mut earlier = of_size.iter().filter(|c| c.size == row.size && c.number < row.number);
+        Ok(before.is_none_or(|b| origin(&b) == origin(row)) && earlier.all(|c| row.note.starts_with(&c.note)))
+    }
+}
+
+fn origin(row: &StoredCheckpoint) -> Option<KeyName> {
+    Some(Note::parse(&row.note).ok()?.unverified().origin.clone())
+}
+
+fn others_keep_storing() -> Error {
+    Error::Unavailable("another process keeps storing checkpoints".into())
 }
 
 #[cfg(test)]
@@ -193,5 +241,51 @@ mod tests {
         scene.storage.put_checkpoint(&row).unwrap();
         let put = register.put(8, &Scene::note(8, &scene.key));
         assert!(matches!(put, Err(Error::Corrupt { table: "checkpoints", .. })), "{put:?}");
+    }
+
+    /// What is appended: what it is, its number and its note.
+    type Appended<'a> = (&'static str, u64, &'a dyn Fn(&Scene) -> String);
+
+    /// What somebody appends by hand, chained as it must be.
+    fn append(scene: &Scene, chain: Chain, number: u64, note: &str) {
+        let size = Note::parse(note).unwrap().unverified().size;
+        let chain = chain.with(size, note).digest;
+        scene.storage.put_checkpoint(&StoredCheckpoint { number, size, note: note.to_owned(), chain }).unwrap();
+    }
+
+    #[test]
+    fn a_row_that_was_appended_by_hand_is_neither_followed_nor_shown() {
+        let bare = |scene: &Scene| Scene::note(3, &scene.key);
+        let cosigned = |scene: &Scene| bare(scene) + "— example.com/quorum AAAAAAAA\n";
+        let foreign = |scene: &Scene| {
+            let tree = Tree::from_leaves((0..3).map(|n: u64| leaf_hash(&n.to_be_bytes())));
+            let origin = "example.com/another".parse().unwrap();
+            Checkpoint::of(origin, &tree, Time::from_unix(9)).sign(&scene.key).to_string()
+        };
+        let cases: [Appended<'_>; 4] = [
+            ("without the quorum's signature", 2, &bare),
+            ("of another log of the same key", 2, &foreign),
+            ("after a gap", 7, &|scene| Scene::note(4, &scene.key)),
+            ("by another key", 2, &|_| Scene::note(3, &SigningKey::from_bytes(&[8; 32]))),
+        ];
+        for (what, number, note) in cases {
+            let scene = Scene::new();
+            let register = scene.register();
+            register.put(3, &bare(&scene)).unwrap();
+            register.extend(3, &cosigned(&scene)).unwrap();
+            let stored = register.at_or_before(9).unwrap().unwrap();
+            assert_eq!((stored.number, &stored.note), (1, &cosigned(&scene)));
+            let chain = Chain::EMPTY.with(3, &bare(&scene)).with(3, &cosigned(&scene));
+            append(&scene, chain, number, &note(&scene));
+            let shown = register.at_or_before(9);
+            assert!(matches!(shown, Err(Error::Corrupt { table: "checkpoints", .. })), "{what}: {shown:?}");
+            let put = register.put(5, &Scene::note(5, &scene.key));
+            assert!(matches!(put, Err(Error::Corrupt { table: "checkpoints", .. })), "{what}: {put:?}");
+        }
+        // What a leader before this one has stored is shown.
+        let scene = Scene::new();
+        let register = scene.register();
+        append(&scene, Chain::EMPTY, 0, &bare(&scene));
+        assert_eq!(register.at_or_before(9).unwrap().unwrap().note, bare(&scene));
     }
 }

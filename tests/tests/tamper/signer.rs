@@ -92,7 +92,7 @@ fn on(engine: &Server, own: &Connection, folder: &Path) -> Database {
     let mut sql = vec!["delete from head".to_owned()];
     for table in TABLES.iter().filter(|t| **t != "migrations") {
         let mut rows = own.prepare(&format!("select * from {table}")).unwrap();
-        let columns = rows.column_names().join(", ");
+        let columns = rows.column_names().collect::<Vec<_>>().join(", ");
         let width = rows.column_count();
         let literal = |value| match value {
             Column::Null => "null".to_owned(),

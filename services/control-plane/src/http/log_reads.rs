@@ -9,6 +9,7 @@ use super::{
 use crate::{
     checkpoint::{Published, quorum_key},
     feed::Event,
+    health::Standing,
     plane::Plane,
     register::Put,
     snapshot::Snapshot,
@@ -24,7 +25,7 @@ use log::{Hash, Note, SourceError, TilePath, TileRef};
 use messages::{Base64, EntriesView, LogEntryView, ProblemType as Type, ProofView};
 use serde::Deserialize;
 use std::sync::Arc;
-use storage::{Storage, StoredEntry};
+use storage::{Error, Storage, StoredEntry};
 
 const COMMAND: &str = "/read/log";
 /// Most entries of one answer.
@@ -79,7 +80,15 @@ pub(crate) async fn stored_checkpoint(
 ) -> Result<Response, Failure> {
     everything(auth::reader(&plane, &headers, COMMAND).await?)?;
     let size: u64 = size.parse().map_err(|_| not_found("not a size"))?;
-    let stored = plane.gate.read(move |s| s.checkpoint_at_or_before(size)).await?;
+    let (register, health) = (Arc::clone(&plane.register), Arc::clone(&plane.health));
+    let read = move |_: &Storage| {
+        let found = register.at_or_before(size);
+        if let Err(Error::Corrupt { .. }) = found {
+            health.set(Standing::Stopped);
+        }
+        found
+    };
+    let stored = plane.gate.read(read).await?;
     Ok(text(stored.ok_or_else(|| not_found("no checkpoint of this size or a smaller one is stored"))?.note))
 }
 
@@ -143,7 +152,7 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    fn read(&self, wanted: TileRef) -> Result<Option<Vec<u8>>, storage::Error> {
+    fn read(&self, wanted: TileRef) -> Result<Option<Vec<u8>>, Error> {
         if wanted.is_full() {
             return self.storage.tile(wanted.level, wanted.index);
         }

@@ -23,6 +23,8 @@ use storage::{AppendError, Head, Lease};
 
 /// How often an idle committer looks after its lease and the database.
 const IDLE: Duration = Duration::from_millis(250);
+/// The longest pause between two looks of a degraded sequencer at its database: what is mended is noticed soon.
+const RARELY: Duration = Duration::from_secs(2);
 /// How long to wait between two looks at a database that does not say whether it has committed.
 const RECHECK: Duration = Duration::from_millis(100);
 /// Seconds after which what was decided is decided again: tokens, grants and days end while a batch waits.
@@ -43,12 +45,36 @@ pub(super) struct Committer {
     committed: Snapshot,
     lost: Arc<AtomicBool>,
     renew_at: Instant,
+    probe: Probe,
+}
+
+/// When a degraded sequencer looks at its database: at once, and then ever more rarely, for a look takes room on a disk
+/// that may have none and is in the way of whoever is mending it.
+struct Probe {
+    due: Option<Instant>,
+    pause: Duration,
+}
+
+impl Probe {
+    const fn new() -> Self {
+        Self { due: None, pause: IDLE }
+    }
+
+    /// Whether to look now; if so, it will not be due again for a while.
+    fn is_due(&mut self, now: Instant) -> bool {
+        if self.due.is_some_and(|due| now < due) {
+            return false;
+        }
+        self.due = now.checked_add(self.pause);
+        self.pause = self.pause.saturating_mul(2).min(RARELY);
+        true
+    }
 }
 
 impl Committer {
     pub fn new(parts: Parts, work: Receiver<Work>, lost: Arc<AtomicBool>) -> Self {
         let committed = Snapshot::clone(&parts.snapshot.load());
-        Self { parts, work, committed, lost, renew_at: clock::instant() }
+        Self { parts, work, committed, lost, renew_at: clock::instant(), probe: Probe::new() }
     }
 
     /// Commits until the decider has gone, and gives the lease back. Panics when the decider did.
@@ -101,6 +127,10 @@ impl Committer {
     /// A degraded sequencer is well again when the database can be written and says what it said last.
     fn recover(&mut self) {
         if self.parts.health.standing() != Standing::Degraded {
+            self.probe = Probe::new();
+            return;
+        }
+        if !self.probe.is_due(clock::instant()) {
             return;
         }
         match self.parts.storage.try_writing().and_then(|()| self.parts.storage.head()) {
@@ -154,6 +184,7 @@ impl Committer {
         self.parts.feed.publish(Event::Entries(Arc::new(Lines::new(draft.take_entries()))));
         draft.answer();
         self.parts.health.set(Standing::Leading);
+        self.probe = Probe::new();
     }
 
     fn fail(&mut self, draft: Draft, error: &AppendError) {
@@ -175,7 +206,12 @@ impl Committer {
                 self.parts.health.set(Standing::Degraded);
                 self.lose(draft, &Rejected::Unavailable);
             }
-            AppendError::Duplicate { .. } | AppendError::Refused { .. } | AppendError::Corrupt { .. } => {
+            AppendError::Corrupt { .. } => {
+                failures.with_label_values(&["rejected"]).inc();
+                self.stop("the database is not as this process has left it");
+                self.lose(draft, &Rejected::Internal);
+            }
+            AppendError::Duplicate { .. } | AppendError::Refused { .. } => {
                 failures.with_label_values(&["rejected"]).inc();
                 self.retry_singly(draft);
             }
@@ -235,5 +271,21 @@ impl Committer {
                 Err(_) => thread::park_timeout(RECHECK),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_cannot_be_written_is_looked_at_ever_more_rarely() {
+        let (start, mut probe) = (clock::instant(), Probe::new());
+        let mut looks = |idle: u32| (0..idle).filter(|n| probe.is_due(start + IDLE * *n)).count();
+        // Looked at each time that there is nothing else to do, a minute would see 240.
+        let (soon, minute) = (looks(8), looks(240));
+        assert!((3..=4).contains(&soon), "{soon} within two seconds");
+        assert!((28..=34).contains(&minute), "{minute} within a minute");
+        assert!(Probe::new().is_due(start), "the next time it is looked at once again");
     }
 }

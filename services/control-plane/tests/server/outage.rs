@@ -103,3 +103,44 @@ async fn more_statements_than_fit_are_told_to_come_back() {
     assert_eq!(slug(&response.json().await.unwrap()), "overloaded");
     node.stop().await;
 }
+
+/// The time in the newest checkpoint, and its size.
+async fn newest(node: &Node) -> (u64, u64) {
+    let text = node.http.get(node.url("/v1/log/checkpoint")).send().await.unwrap().text().await.unwrap();
+    let number = |line: usize| text.lines().nth(line).and_then(|l| l.rsplit(' ').next()?.parse().ok());
+    (number(3).unwrap_or(0), number(1).unwrap_or(0))
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_could_not_be_stored_is_stored_later_though_nothing_else_happens() {
+    let node = Node::ready(10_000).await;
+    let change = |sql: &str| {
+        let connection = Connection::open(database(&node.folder)).unwrap();
+        connection.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+        connection.execute_batch(sql).unwrap();
+    };
+    change("create trigger full before insert on checkpoints begin select raise(abort, 'the disk is full'); end");
+    assert_eq!(node.propose(&node.world.propose(500)).await.0, 201);
+    let size = node.size().await;
+    let (mut published, mut signed) = (None, (0, 0));
+    // Published without being stored, and two more heartbeats.
+    while published.is_none_or(|first| signed.0 < first + 2) {
+        signed = newest(&node).await;
+        published = published.or((signed.1 == size).then_some(signed.0));
+        tokio::task::yield_now().await;
+    }
+    let stored = async || {
+        let (status, note) = node.read(&format!("/v1/log/checkpoints/{size}")).await;
+        status == 200 && note.as_str().is_some_and(|note| note.contains(&format!("\n{size}\n")))
+    };
+    assert!(!stored().await);
+    change("drop trigger full");
+    let later = async {
+        while !stored().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), later).await.expect("it is tried again");
+    assert_eq!(node.size().await, size);
+    node.restart().await.stop().await;
+}

@@ -1,8 +1,9 @@
 //! Whatever is changed in the database while nobody looks is found at start, with its table and its first bad place.
 
-use crate::fixture::{Node, config, database};
+use crate::fixture::{Node, config, database, slug};
 use countersign_control_plane::{Error, Server};
 use rusqlite::Connection;
+use storage::{OpenError, TriggerFault};
 
 /// Runs `sql` on a stopped server's database, guards down, and says what start-up then finds.
 async fn after(sql: &str) -> (&'static str, u64) {
@@ -153,4 +154,47 @@ async fn a_checkpoint_is_changed() {
 async fn a_checkpoint_is_beyond_the_log() {
     let sql = "insert into checkpoints select 99, 4000, note, chain from checkpoints where size = 11";
     assert_eq!(after(sql).await, ("checkpoints", 4000));
+}
+
+#[tokio::test]
+async fn a_trigger_is_missing() {
+    let (world, folder) = Node::ready(10_000).await.stop().await;
+    Connection::open(database(&folder)).unwrap().execute_batch("drop trigger tokens_refuse_update").unwrap();
+    let refused = Server::start(config(&world, &folder)).await.unwrap_err();
+    let Error::Open(OpenError::Trigger { table, trigger, fault }) = &refused else { panic!("{refused:?}") };
+    assert_eq!((table.as_str(), trigger.as_str(), *fault), ("tokens", "tokens_refuse_update", TriggerFault::Missing));
+    assert!(refused.to_string().contains("trigger tokens_refuse_update is missing"), "{refused}");
+}
+
+/// Runs SQL on a database that is in use, and waits until the process has stopped to lead because of what it met.
+async fn meets(node: &Node, sql: &str, meet: impl AsyncFn(&Node) -> u16) {
+    let connection = Connection::open(database(&node.folder)).unwrap();
+    connection.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+    connection.execute_batch(sql).unwrap();
+    let status = meet(node).await;
+    assert!(status >= 500, "{status}");
+    let (status, body) = crate::fixture::json(node.http.get(node.url("/readyz"))).await;
+    assert_eq!((status, slug(&body)), (503, "fenced"), "{body}");
+}
+
+#[tokio::test]
+async fn a_row_that_is_kept_away_stops_the_process() {
+    let node = Node::ready(10_000).await;
+    let swallow = "create trigger swallow before insert on tokens begin select raise(ignore); end";
+    meets(&node, swallow, async |node| node.propose(&node.world.propose(500)).await.0).await;
+    assert_eq!(node.size().await, 8, "nothing of it is in the log");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_somebody_appends_is_not_shown() {
+    let node = Node::ready(10_000).await;
+    let stored = async |node: &Node| node.read("/v1/log/checkpoints/8").await;
+    while !stored(&node).await.1.as_str().is_some_and(|note| note.contains("\n8\n")) {
+        tokio::task::yield_now().await;
+    }
+    let append = "insert into checkpoints (number, size, note, chain)
+        select number + 1, size, note, chain from checkpoints order by number desc limit 1";
+    meets(&node, append, async |node| stored(node).await.0).await;
+    node.stop().await;
 }
