@@ -162,7 +162,9 @@ impl Rule for Attest {
             statement: cx.cid,
         };
         attestations.insert(node, attestation);
-        let agreeing = quorum.participants.iter().filter_map(|p| attestations.get(&p.node));
+        // Whoever has lost their key since has lost their word with it.
+        let standing = quorum.participants.iter().filter(|p| !state.is_key_revoked(cx.subject, &p.node));
+        let agreeing = standing.filter_map(|p| attestations.get(&p.node));
         // One signer's false block must not settle what the others saw elsewhere; a void one has no block of its own.
         let place = |block: u64| self.verdict == Verdict::Void || block == self.block;
         let equal =

@@ -74,7 +74,9 @@ impl Rule for Lift {
         if freeze.lifts.insert(cx.authority.principal).is_some() {
             return Err(Refusal::conflict("scope", "you have asked to lift it already; others must"));
         }
-        if freeze.lifts.len() >= usize::from(needed) {
+        // Whoever has lost their key since does not count any more.
+        let standing = freeze.lifts.iter().filter(|admin| !state.is_key_revoked(cx.subject, admin));
+        if standing.count() >= usize::from(needed) {
             state.freezes_mut().remove(cx.subject, &self.scope);
         } else {
             state.freezes_mut().put(cx.subject, self.scope.clone(), freeze);

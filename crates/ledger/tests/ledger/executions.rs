@@ -83,6 +83,24 @@ fn attestations_of_those_who_left_do_not_count() {
 }
 
 #[test]
+fn an_attestation_whose_key_is_revoked_since_does_not_count() {
+    for verdict in [Verdict::Final, Verdict::Void] {
+        let mut stage = Stage::ready();
+        let id = stage.approved();
+        let [one, two, three] = nodes().try_into().expect("three nodes");
+        stage.wait(1_801);
+        stage.say(&stage.attestation(&one, id, verdict));
+        let revoke =
+            args::Revoke { revoke: args::Revocation::Key(one.did), path: Vec::new(), reason: crate::stage::reason() };
+        stage.say(&stage.admin("/ucan/revoke", &revoke));
+        stage.say(&stage.attestation(&two, id, verdict));
+        assert_eq!((stage.status(), stage.budgets()), (None, [(SMALL, 0), (SMALL, 0)]), "{verdict:?}");
+        stage.say(&stage.attestation(&three, id, verdict));
+        assert!(stage.state.proposal(&id).is_none(), "{verdict:?}");
+    }
+}
+
+#[test]
 fn signers_agree_on_the_transaction_too_and_may_correct_themselves() {
     let mut stage = Stage::ready();
     let id = stage.approved();
@@ -212,4 +230,34 @@ fn the_daily_limit_holds_over_many_and_a_new_day_is_a_new_one() {
     stage.wait(86_400);
     stage.propose(10);
     assert_eq!((stage.status(), stage.budgets()[0]), (Some(Status::Approved), (0, 0)), "the reviews have expired");
+}
+
+#[test]
+fn however_many_an_installation_delegates_to_they_share_its_daily_limit() {
+    let mut stage = Stage::ready();
+    let most = crate::stage::MAX_PER_PAYOUT;
+    let agents = ["agent-1", "agent-2", "agent-3"].map(Person::named);
+    let by = |stage: &Stage, agent: &Person, total: u64| {
+        let (world, tenant, payout) = (&stage.world, stage.world.tenant.did, "/proposal/payout");
+        let mut chain = world.proposal_chain();
+        chain.push(world.delegate(&world.installation, agent.did, tenant, payout));
+        world.invoke(agent, tenant, payout, &world.payout(total), chain)
+    };
+    let mut taken = Vec::new();
+    for (agent, total) in agents.iter().zip([most, most, crate::stage::DAILY - 2 * most]) {
+        let signed = by(&stage, agent, total);
+        stage.say(&signed);
+        taken.push((signed.cid(), total));
+    }
+    let full = (crate::stage::DAILY, 0);
+    assert_eq!((stage.status(), stage.budgets()[0]), (Some(Status::Review), full));
+    for agent in agents.iter().chain([&Person::named("agent-4")]) {
+        stage.say(&by(&stage, agent, 10));
+        assert_eq!((stage.status(), stage.budgets()[0]), (Some(Status::Denied), full), "each would be below it alone");
+    }
+    // What one of them gives back another may use.
+    let (first, total) = taken[0];
+    stage.say(&stage.cancel(first));
+    stage.say(&by(&stage, &agents[1], total));
+    assert_eq!((stage.status(), stage.budgets()[0]), (Some(Status::Review), full));
 }

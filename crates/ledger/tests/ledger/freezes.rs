@@ -125,4 +125,11 @@ fn distinct_admins_lift_it_and_a_deputy_is_not_distinct() {
     stage.say(&stage.world.invoke(&tenant, tenant.did, "/freeze/set", &all, Vec::new()));
     stage.say(&by(&stage, &[&bob]));
     assert_eq!(stage.state.freezes().iter().count(), 1);
+    // Whoever has lost their key since does not count any more.
+    let revoke = args::Revoke { revoke: args::Revocation::Key(bob.did), path: Vec::new(), reason: reason() };
+    stage.say(&stage.world.invoke(&tenant, tenant.did, "/ucan/revoke", &revoke, Vec::new()));
+    stage.say(&by(&stage, &[&ada]));
+    assert_eq!(stage.state.freezes().iter().count(), 1);
+    stage.say(&by(&stage, &[&Person::named("cyd")]));
+    assert_eq!(stage.state.freezes().iter().count(), 0);
 }
