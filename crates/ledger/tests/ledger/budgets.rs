@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use std::{collections::BTreeMap, sync::OnceLock};
 
 /// How many sequences are tried; `COUNTERSIGN_BUDGET_CASES` makes it more or fewer.
-fn cases() -> u32 {
+pub fn cases() -> u32 {
     std::env::var("COUNTERSIGN_BUDGET_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(100_000)
 }
 

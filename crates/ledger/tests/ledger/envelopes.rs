@@ -2,11 +2,12 @@
 
 use crate::{
     commands::{Case, every},
-    stage::{Stage, nobody, stranger},
+    stage::{LARGE, MAX_PER_PAYOUT, SMALL, Stage, nobody, stranger},
 };
 use countersign_ledger::{Act, Refusal, Statement};
 use countersign_tests::{Person, Signed};
 use ipld_core::ipld::Ipld;
+use std::collections::BTreeMap;
 use ucan::{ErrorClass, Policy, issue::NewDelegation};
 
 type Spoil = fn(&Case, &Stage) -> Signed;
@@ -205,10 +206,78 @@ fn nothing_comes_before_the_genesis_and_no_second_one_after() {
     }
 }
 
+/// Limits, approvals and a decision, where a careless reader could look for them.
+fn boast() -> BTreeMap<String, Ipld> {
+    let number = |n: i128| Ipld::Integer(n);
+    let limits = BTreeMap::from([
+        ("asset".to_owned(), Ipld::String(countersign_tests::asset().to_string())),
+        ("max_per_payout".to_owned(), number(i128::from(domain::MAX_AMOUNT))),
+        ("daily_total".to_owned(), number(i128::from(domain::MAX_AMOUNT))),
+    ]);
+    BTreeMap::from([
+        ("limits".to_owned(), Ipld::List(vec![Ipld::Map(limits)])),
+        ("capabilities".to_owned(), Ipld::List(vec![Ipld::String("/".to_owned())])),
+        ("approvals".to_owned(), number(0)),
+        ("effect".to_owned(), Ipld::String("allow".to_owned())),
+        ("total".to_owned(), number(1)),
+    ])
+}
+
+#[test]
+fn meta_carries_no_authority_and_no_limits() {
+    let stage = Stage::ready();
+    let world = &stage.world;
+    let (tenant, payout) = (world.tenant.did, "/proposal/payout");
+    let until = Some(stage.at.plus(600));
+    let delegated = |issuer: &Person, audience: &Person, meta: BTreeMap<String, Ipld>| {
+        let new = NewDelegation::new(audience.did, tenant, payout.parse().unwrap(), [9; 16]);
+        ucan::issue::delegate(&issuer.key, NewDelegation { expiration: until, meta, ..new }).unwrap()
+    };
+    let agent = Person::named("agent");
+    let decided = |total: u64, meta: &BTreeMap<String, Ipld>| {
+        let chain = vec![
+            world.tenant_to_issuer(),
+            delegated(&world.issuer, &world.installation, meta.clone()),
+            delegated(&world.installation, &agent, meta.clone()),
+        ];
+        let set = |new: &mut ucan::issue::NewInvocation| new.meta = meta.clone();
+        let signed = world.invoke_with(&agent, tenant, payout, &world.payout(total), chain, set);
+        assert_eq!(signed.invocation.meta(), meta);
+        stage.consider(&signed).unwrap().decision().unwrap().clone()
+    };
+    let expected =
+        [(SMALL, policy::Effect::Allow), (LARGE, policy::Effect::Review), (MAX_PER_PAYOUT + 1, policy::Effect::Deny)];
+    for (total, effect) in expected {
+        let plain = decided(total, &BTreeMap::new());
+        assert_eq!((plain.effect, &plain), (effect, &decided(total, &boast())), "{total}");
+    }
+    // Nor does it lend what a chain does not delegate.
+    let set = |new: &mut ucan::issue::NewInvocation| new.meta = boast();
+    let chain = vec![world.tenant_to_issuer(), delegated(&world.issuer, &agent, boast())];
+    let past = world.invoke_with(&agent, tenant, payout, &world.payout(SMALL), chain, set);
+    assert!(matches!(stage.refusal(&past), Refusal::NotEntitled(_)));
+}
+
+#[test]
+fn meta_of_a_grant_is_not_the_grant() {
+    let mut stage = Stage::ready();
+    let grant = crate::commands::second_grant(&stage, &stage.world.installation);
+    let world = &stage.world;
+    let proof = world.delegate(&world.tenant, world.admin.did, world.tenant.did, "/installation/grant");
+    let set = |new: &mut ucan::issue::NewInvocation| new.meta = boast();
+    let signed = world.invoke_with(&world.admin, world.tenant.did, "/installation/grant", &grant, vec![proof], set);
+    stage.say(&signed);
+    let tenant = stage.state.tenant(&stage.world.tenant.did).unwrap();
+    let installation = &tenant.installations[&stage.world.installation.did];
+    assert_eq!(installation.capabilities, grant.capabilities);
+    let limits = installation.limits[&countersign_tests::asset()];
+    assert_eq!((limits.max_per_payout.get(), limits.daily_total.get()), (SMALL, MAX_PER_PAYOUT));
+}
+
 #[test]
 fn no_other_command_is_a_statement() {
     for command in ["/", "/log", "/log/genesis/again", "/proposal", "/installation/token", "/LOG/GENESIS", ""] {
-        let error = Act::parse(command, &Ipld::Map(std::collections::BTreeMap::new())).unwrap_err();
+        let error = Act::parse(command, &Ipld::Map(BTreeMap::new())).unwrap_err();
         assert_eq!(error.to_string(), format!("unknown command {command}"));
     }
 }

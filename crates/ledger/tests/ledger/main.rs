@@ -21,5 +21,6 @@ mod freezes;
 mod permits;
 mod refusals;
 mod revocations;
+mod sequences;
 mod snapshots;
 mod stage;
