@@ -17,7 +17,8 @@ pub struct Input {
     pub asset: Option<Asset>,
     /// What this installation has used of its daily limit for this asset, in the UTC day of `now`.
     pub budget: Budget,
-    /// Everything, or this action, is frozen.
+    /// Always false: a freeze of everything shows at the tenant, one of an action at the installation, and the ledger denies
+    /// what is frozen whatever a bundle says. Rules that ask are a second line of defence.
     pub frozen: bool,
     /// The installation that proposes.
     pub installation: Installation,
@@ -88,7 +89,7 @@ pub struct Installation {
     /// The grant ends at this moment.
     #[schemars(with = "u64")]
     pub expires_at: Time,
-    /// Frozen by itself.
+    /// It, or this action, is frozen in every tenant, or in this one.
     pub frozen: bool,
     /// When the admin granted it.
     #[schemars(with = "u64")]
@@ -172,7 +173,8 @@ pub struct Plugin {
     /// Reverse-domain id.
     #[schemars(with = "String")]
     pub id: PluginId,
-    /// Where the version is in its life.
+    /// Where the version is in its life. Always `active`: no statement suspends or withdraws a version, a freeze of the
+    /// plugin stops it.
     pub state: PluginState,
     /// `major.minor.patch`.
     #[schemars(with = "String")]
@@ -252,7 +254,7 @@ pub struct Split {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tenant {
-    /// The tenant is frozen.
+    /// The tenant is frozen, or everything is.
     pub frozen: bool,
     /// The tenant's `did:key`.
     #[schemars(with = "String")]

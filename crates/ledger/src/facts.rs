@@ -49,6 +49,7 @@ impl State {
                 symbol: a.symbol.clone(),
             }),
             budget: policy::Budget { reserved: budget.reserved.get(), spent: budget.spent.get() },
+            // Whatever is frozen shows at the tenant, the plugin or the installation.
             frozen: false,
             installation: installation_facts(did, installation, self.freezes().covers_installation(&target)),
             limits: installation
@@ -65,6 +66,7 @@ impl State {
             plugin: policy::Plugin {
                 frozen: self.freezes().covers_plugin(&target),
                 id: installation.plugin.clone(),
+                // No statement ends a version.
                 state: policy::PluginState::Active,
                 version: installation.version.clone(),
             },
