@@ -88,12 +88,12 @@ struct Deed {
 
 fn deeds() -> impl Strategy<Value = Vec<Deed>> {
     let wait = prop_oneof![4 => Just(0_u64), 3 => 1_u64..30, 1 => 30_u64..200];
-    prop::collection::vec((any::<usize>(), wait).prop_map(|(what, wait)| Deed { what, wait }), 4..=12)
+    prop::collection::vec((any::<usize>(), wait).prop_map(|(what, wait)| Deed { what, wait }), 4..=16)
 }
 
 /// How often the deeds beyond the pre-signed statements are done.
 const APPROVALS: usize = 10;
-const ATTESTATIONS: usize = 25;
+const ATTESTATIONS: usize = 40;
 
 /// Says it; approvals are signed here, because they name what was decided. Gives the verdict when it settled a payout.
 fn say(history: &mut History, deed: &Deed, at: Time) -> Option<Verdict> {
