@@ -134,18 +134,26 @@ pub fn aggregate<C: Ciphersuite>(
     message: &[u8],
     shares: &BTreeMap<ParticipantId, Vec<u8>>,
 ) -> Result<Vec<u8>, SetError> {
-    let mut parsed = BTreeMap::new();
     for (id, _) in set.entries() {
-        let bytes = shares.get(&id).ok_or(SetError::MissingShare(id))?;
-        verify_share(group, set, message, id, bytes)?;
-        parsed.insert(id.identifier::<C>().map_err(|_| SetError::Stranger(id))?, parse_share(id, bytes)?);
+        verify_share(group, set, message, id, shares.get(&id).ok_or(SetError::MissingShare(id))?)?;
     }
-    if let Some(id) = shares.keys().find(|id| set.get(**id).is_none()) {
-        return Err(SetError::Stranger(*id));
+    add_up(group, set, message, shares)
+}
+
+/// Adds up shares that were checked one by one, and checks the result.
+pub(crate) fn add_up<C: Ciphersuite>(
+    group: &GroupKey<C>,
+    set: &CommitmentSet<C>,
+    message: &[u8],
+    shares: &BTreeMap<ParticipantId, Vec<u8>>,
+) -> Result<Vec<u8>, SetError> {
+    let mut parsed = BTreeMap::new();
+    for (id, bytes) in shares {
+        set.get(*id).ok_or(SetError::Stranger(*id))?;
+        parsed.insert(id.identifier::<C>().map_err(|_| SetError::Stranger(*id))?, parse_share(*id, bytes)?);
     }
-    let signature = frost_core::aggregate(&set.package(message), &parsed, &group.package)
+    // It verifies the signature before it gives it.
+    frost_core::aggregate(&set.package(message), &parsed, &group.package)
         .and_then(|s| s.serialize())
-        .map_err(|_| SetError::Aggregate)?;
-    group.verify(message, &signature).map_err(|_| SetError::Aggregate)?;
-    Ok(signature)
+        .map_err(|_| SetError::Aggregate)
 }

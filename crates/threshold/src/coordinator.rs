@@ -1,5 +1,7 @@
 use crate::{
-    Ciphersuite, CommitmentSet, GroupKey, ParticipantId, aggregate, commitments::parse_commitment, verify_share,
+    Ciphersuite, CommitmentSet, GroupKey, ParticipantId,
+    commitments::{add_up, parse_commitment},
+    verify_share,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -122,7 +124,7 @@ impl<C: Ciphersuite> Coordinator<C> {
         }
         attempt.shares.insert(from, bytes.to_vec());
         if attempt.shares.len() == attempt.set.entries().count() {
-            let signature = aggregate(&self.group, &attempt.set, &self.message, &attempt.shares);
+            let signature = add_up(&self.group, &attempt.set, &self.message, &attempt.shares);
             self.outcome = Some(signature.map_err(|_| Failure::Aggregation));
             return Vec::new();
         }

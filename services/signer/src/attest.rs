@@ -20,7 +20,8 @@ use std::{
 };
 use tokio::time::MissedTickBehavior;
 
-/// How often the chain is looked at when nothing else wakes the watcher: well under a block's time.
+/// How often the chain is looked at: well under a block's time, and not whenever the log grows, because that is when this
+/// node has something to sign.
 const TICK: Duration = Duration::from_millis(400);
 /// How often the endpoint is asked whether it is there.
 const PROBE: Duration = Duration::from_secs(2);
@@ -95,16 +96,24 @@ pub(crate) async fn probe(node: Arc<Node>) {
 
 pub(crate) async fn run(node: Arc<Node>) {
     let Some(provider) = provider(&node) else { return };
-    let mut growth = node.view.growth();
     let mut rounds = Rounds::default();
-    loop {
-        // A growing log may bring something to attest; otherwise time alone may (a block, an expiry).
-        let _ = tokio::time::timeout(TICK, growth.changed()).await;
-        if node.view.halted().is_some() {
-            return;
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while node.view.halted().is_none() {
+        ticks.tick().await;
+        let due = rounds.next(&node);
+        if due.is_empty() {
+            continue;
         }
-        for payout in rounds.next(&node) {
-            let pause = match look(&node, &provider, &payout).await {
+        let tip = match Tip::of(&provider).await {
+            Ok(tip) => tip,
+            Err(error) => {
+                tracing::debug!(%error, "nothing can be attested");
+                continue;
+            }
+        };
+        for payout in due {
+            let pause = match look(&node, &provider, &tip, &payout).await {
                 Ok(Seen::Said) => SAID_PAUSE,
                 Ok(Seen::Nothing) => continue,
                 Err(error) => {
@@ -179,13 +188,26 @@ async fn timely<T, E: std::fmt::Display>(call: impl Future<Output = Result<T, E>
     answer.map_err(|e| WatchError::Rpc(e.to_string()))
 }
 
+/// Where the endpoint's chain is.
+struct Tip {
+    chain: u64,
+    height: u64,
+}
+
+impl Tip {
+    async fn of(provider: &DynProvider) -> Result<Self, WatchError> {
+        let chain = timely(async { provider.get_chain_id().await }).await?;
+        let height = timely(async { provider.get_block_number().await }).await?;
+        Ok(Self { chain, height })
+    }
+}
+
 /// Looks at one payout in a final block and says what it sees.
-async fn look(node: &Node, provider: &DynProvider, payout: &Watched) -> Result<Seen, WatchError> {
-    if timely(async { provider.get_chain_id().await }).await? != payout.escrow.chain.0 {
+async fn look(node: &Node, provider: &DynProvider, tip: &Tip, payout: &Watched) -> Result<Seen, WatchError> {
+    if tip.chain != payout.escrow.chain.0 {
         return Err(WatchError::OtherChain);
     }
-    let latest = timely(async { provider.get_block_number().await }).await?;
-    let Some(height) = latest.checked_sub(payout.confirmations) else { return Ok(Seen::Nothing) };
+    let Some(height) = tip.height.checked_sub(payout.confirmations) else { return Ok(Seen::Nothing) };
     let contract = Address::from(payout.escrow.contract.0);
     let call = TransactionRequest::default()
         .to(contract)

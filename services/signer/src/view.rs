@@ -135,11 +135,6 @@ impl View {
         matches!(tokio::time::timeout(patience, reached).await, Ok(Ok(_)))
     }
 
-    /// A signal that fires whenever the log grows.
-    pub fn growth(&self) -> watch::Receiver<u64> {
-        self.size.subscribe()
-    }
-
     /// Notes that a checkpoint of this time agrees with this node's own tree.
     pub fn confirm(&self, time: Time, note: &str) {
         let mut newest = self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner);
