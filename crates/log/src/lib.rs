@@ -19,7 +19,8 @@ pub use checkpoint::{Checkpoint, ParseCheckpointError};
 pub use entry::{ENTRY_VERSION, Entry, EntryError, MAX_ENTRY_BYTES};
 pub use hash::{Hash, leaf_hash, node_hash};
 pub use note::{
-    KeyName, MAX_NOTE_BYTES, MAX_SIGNATURES, Note, NoteError, NoteKey, ParseKeyError, Verified, VerifyError,
+    KeyName, MAX_NOTE_BYTES, MAX_SIGNATURES, Note, NoteError, NoteKey, ParseKeyError, SignedCheckpoint, Verified,
+    VerifyError,
 };
 pub use proof::{
     ProofError, SourceError, consistency_proof, inclusion_proof, root_at, verify_consistency, verify_inclusion,

@@ -4,7 +4,9 @@ use ed25519_dalek::{Signer, SigningKey};
 use std::{collections::BTreeSet, fmt, ops::Deref, str::FromStr};
 
 mod key;
+mod signed;
 pub use key::{KeyName, NoteKey, ParseKeyError};
+pub use signed::SignedCheckpoint;
 
 /// Largest note in bytes: the most signature lines at their longest stay below it.
 pub const MAX_NOTE_BYTES: usize = 65_536;

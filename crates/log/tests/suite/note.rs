@@ -128,6 +128,33 @@ fn lines_of_unknown_keys_and_kinds_are_kept_and_ignored() {
 }
 
 #[test]
+fn of_all_lines_only_that_of_the_logs_own_key_is_passed_on() {
+    let (note, log, quorum) = note();
+    let own = checkpoint().sign(&signing_key(1)).to_string();
+    // The quorum's line, one that pretends to be the quorum's, and one that is very long.
+    let false_line = format!("— log.example/1/other {}", base64(&[quorum.hash().as_slice(), &[0; 64]].concat()));
+    let text = format!("{note}{false_line}\n— witness.example {}\n", base64(&[9; 5_000]));
+    let signed = Note::parse(&text).unwrap().signed_by_log(&log).unwrap();
+    assert_eq!((signed.note(), signed.checkpoint()), (own.as_str(), &checkpoint()));
+    // Of another log, though the same key has signed it; of no log's key; and with a line that is not the key's.
+    let renamed = note_key("log.example/2", &signing_key(1));
+    assert!(matches!(Note::parse(&text).unwrap().signed_by_log(&renamed), Err(VerifyError::Origin { .. })));
+    let stranger = note_key("log.example/1", &signing_key(9));
+    assert_eq!(Note::parse(&text).unwrap().signed_by_log(&stranger), Err(VerifyError::Unsigned));
+    let forged = Note::parse(&own.replace("\n8\n", "\n9\n")).unwrap();
+    assert!(matches!(forged.signed_by_log(&log), Err(VerifyError::Invalid { .. })));
+}
+
+#[test]
+fn a_note_with_the_logs_line_alone_is_short() {
+    let (longest, end) = (name(&"x".repeat(255)), Time::from_unix(u64::MAX));
+    let checkpoint = Checkpoint { origin: longest.clone(), size: u64::MAX, root: hash(ROOT), time: end };
+    let key = note_key(longest.as_str(), &signing_key(1));
+    let signed = checkpoint.sign(&signing_key(1)).signed_by_log(&key).unwrap();
+    assert_eq!(signed.note().len(), 702);
+}
+
+#[test]
 fn malformed_notes_are_refused() {
     let text = note().0.to_string();
     let own = checkpoint().sign(&signing_key(1)).to_string();
