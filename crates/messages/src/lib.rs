@@ -26,8 +26,8 @@ pub use problem::{PROBLEM_BASE, PROBLEM_JSON, Problem, ProblemType};
 pub use replay::{ReplayGuard, Replayed};
 pub use schema::schemas;
 pub use session::{
-    CommitReply, CommitRequest, Freeze, FreezeReply, FreezeScope, MAX_CHECKPOINT, NodeStatus, Refusal, RefusalCode,
-    SignReply, SignRequest, SigningSubject, Suite,
+    CommitReply, CommitRequest, Freeze, FreezeReply, FreezeScope, MAX_CHECKPOINT, MAX_CHECKPOINTS, MAX_SHOWN,
+    NodeStatus, Refusal, RefusalCode, SignReply, SignRequest, SigningSubject, Suite,
 };
 pub use views::{
     AdministrationView, AssetView, BudgetView, EntriesView, FollowLine, FreezeView, InstallationView, LimitView,

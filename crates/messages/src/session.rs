@@ -18,6 +18,13 @@ pub enum Suite {
 /// The longest checkpoint note that travels in a session: one signature of the log's key under the longest origin fits.
 pub const MAX_CHECKPOINT: usize = 1_024;
 
+/// The most notes that one signer shows in a refusal: the longest that it knows of, and two that contradict each other.
+pub const MAX_SHOWN: usize = 3;
+
+/// The most notes in one request: what each of 32 signers has shown before and shows now, and what the coordinator has
+/// heard itself. All of them fit into [`crate::MAX_BODY`].
+pub const MAX_CHECKPOINTS: usize = 256;
+
 /// What a quorum signature is about. Every signer computes the message from this and its own state.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
@@ -72,9 +79,11 @@ pub struct CommitRequest {
     pub subject: SigningSubject,
     /// The signer's view of the log must hold this entry; it follows up to it first.
     pub min_seq: u64,
-    /// The longest checkpoint that the coordinator knows of: a note with the signature of the log's key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub checkpoint: Option<String>,
+    /// What the signer must know of the log before it answers: the longest checkpoint that the coordinator has heard of,
+    /// those that other signers show, and any that contradict each other. Notes with the signature of the log's key, at
+    /// most [`MAX_CHECKPOINTS`] of at most [`MAX_CHECKPOINT`] bytes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checkpoints: Vec<String>,
 }
 
 /// Body of the answer: a commitment to fresh nonces, and how far the signer sees. The coordinator forwards the whole
@@ -94,8 +103,8 @@ pub struct CommitReply {
     pub commitment: Hex,
     /// What it was made for: [`SigningSubject::digest`].
     pub subject: Digest,
-    /// The newest checkpoint that the signer's own copy of the log agrees with: a note with the signature of the log's
-    /// key, at most [`MAX_CHECKPOINT`] bytes.
+    /// The longest checkpoint that the signer knows of, of its own copy of the log or beyond it: a note with the
+    /// signature of the log's key and no other, at most [`MAX_CHECKPOINT`] bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<String>,
 }
@@ -110,9 +119,9 @@ pub struct SignRequest {
     pub epoch: u64,
     /// What everyone who signs has answered to the request for a commitment, as they signed it: a [`CommitReply`] each.
     pub commitments: Vec<Envelope>,
-    /// The longest checkpoint that the coordinator knows of, from whomever: a note with the signature of the log's key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub checkpoint: Option<String>,
+    /// As [`CommitRequest::checkpoints`], with what has been heard since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checkpoints: Vec<String>,
 }
 
 /// Body of the answer: a signature share.
@@ -210,15 +219,16 @@ pub struct Refusal {
     /// The seconds after which asking again makes sense.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
-    /// The newest checkpoint that the signer's own copy of the log agrees with, as in [`CommitReply::checkpoint`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub checkpoint: Option<String>,
+    /// The longest checkpoint that the signer knows of, as in [`CommitReply::checkpoint`], and when it has halted because
+    /// the log's key has signed two logs, the notes that show it. At most [`MAX_SHOWN`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checkpoints: Vec<String>,
 }
 
 impl Refusal {
     /// A refusal with nothing but its reason.
     pub fn new(code: RefusalCode, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), culprits: Vec::new(), retry_after: None, checkpoint: None }
+        Self { code, detail: detail.into(), culprits: Vec::new(), retry_after: None, checkpoints: Vec::new() }
     }
 }
 
@@ -244,6 +254,9 @@ pub struct NodeStatus {
     pub frozen: Vec<FreezeScope>,
     /// Why it has halted, if it has.
     pub halted: Option<String>,
+    /// What it shows of the log: as in [`Refusal::checkpoints`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checkpoints: Vec<String>,
     /// How many commitments are open.
     pub open_commitments: u64,
     /// The program's version.

@@ -63,7 +63,8 @@ fn subjects() {
 #[test]
 fn sessions() {
     let subject = SigningSubject::Checkpoint { note: "origin\n7\n…\n".to_owned() };
-    let note = Some("origin\n8\n…\n".to_owned());
+    let note = "origin\n8\n…\n".to_owned();
+    let notes = vec![note.clone(), "origin\n9\n…\n".to_owned()];
     let commit = CommitReply {
         participant: 1,
         epoch: 1,
@@ -75,15 +76,15 @@ fn sessions() {
     };
     let commitments = vec![answer(&commit)];
     let shapes = [
-        shape(&CommitRequest { subject: subject.clone(), min_seq: 6, checkpoint: None }),
-        shape(&CommitRequest { subject: subject.clone(), min_seq: 6, checkpoint: note.clone() }),
+        shape(&CommitRequest { subject: subject.clone(), min_seq: 6, checkpoints: Vec::new() }),
+        shape(&CommitRequest { subject: subject.clone(), min_seq: 6, checkpoints: notes.clone() }),
         shape(&commit),
-        shape(&CommitReply { checkpoint: note.clone(), ..commit }),
-        shape(&SignRequest { subject, epoch: 1, commitments, checkpoint: note.clone() }),
+        shape(&CommitReply { checkpoint: Some(note), ..commit }),
+        shape(&SignRequest { subject, epoch: 1, commitments, checkpoints: notes.clone() }),
         shape(&SignReply { participant: 1, share: hex(3), message: digest() }),
         shape(&Refusal::new(RefusalCode::StaleView, "the newest checkpoint is 75 s old")),
         shape(&Refusal { culprits: vec![3], retry_after: Some(5), ..Refusal::new(RefusalCode::DkgFailed, "x") }),
-        shape(&Refusal { checkpoint: note, ..Refusal::new(RefusalCode::Frozen, "x") }),
+        shape(&Refusal { checkpoints: notes, ..Refusal::new(RefusalCode::Frozen, "x") }),
     ];
     insta::assert_snapshot!("sessions", shapes.join("\n"));
 }
@@ -107,6 +108,7 @@ fn node_and_freeze() {
         fresh: true,
         frozen: vec![FreezeScope::All {}],
         halted: None,
+        checkpoints: vec!["origin\n8\n…\n".to_owned()],
         open_commitments: 0,
         version: "0.1.0".into(),
     };

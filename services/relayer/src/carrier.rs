@@ -8,6 +8,7 @@ use crate::{
     hold_off::HoldOff,
     horizon::Horizon,
     observability::{Event, Observability},
+    origin::{OriginError, log_key},
     places::{Place, Places},
     quorum::{Quorum, QuorumError},
     reporter::Reporter,
@@ -23,7 +24,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 use tokio::{
-    sync::{Notify, RwLock, Semaphore},
+    sync::{Notify, OnceCell, RwLock, Semaphore},
     time::Instant,
 };
 
@@ -46,7 +47,12 @@ pub(crate) struct Carrier {
     /// Something changed that may let a change of an escrow contract go on.
     pub administered: Notify,
     pub quorum: RwLock<Option<Arc<Quorum>>>,
-    pub horizon: Arc<Horizon>,
+    /// The operator, whose log it is.
+    pub operator: Did,
+    /// Who signs its checkpoints.
+    pub sequencer: Did,
+    /// Known once the log's first entry has been read.
+    pub horizon: OnceCell<Arc<Horizon>>,
     pub tenants: RwLock<BTreeMap<(ChainId, Address), Tenant>>,
     pub hold_off: HoldOff,
     pub places: Places,
@@ -89,6 +95,8 @@ pub(crate) enum Stumble {
     Chain(#[from] ChainError),
     #[error(transparent)]
     Quorum(#[from] QuorumError),
+    #[error(transparent)]
+    Origin(#[from] OriginError),
     #[error("{0}")]
     Unsigned(String),
     #[error("the log has no quorum")]
@@ -449,11 +457,22 @@ impl Carrier {
     /// Reads the active quorum from the log and connects to it.
     async fn refresh_quorum(&self) -> Result<Option<Arc<Quorum>>, Stumble> {
         let Some(view) = self.plane.quorum().await? else { return Ok(None) };
+        let horizon = self.horizon().await?;
         let mut current = self.quorum.write().await;
         if current.as_ref().is_none_or(|q| q.view != view) {
-            *current = Some(Arc::new(Quorum::open(view, &self.identity, &self.ambient, &self.horizon)?));
+            *current = Some(Arc::new(Quorum::open(view, &self.identity, &self.ambient, horizon)?));
         }
         Ok(current.clone())
+    }
+
+    /// How far the log is known to go. No quorum is asked for anything before its name is known.
+    pub(crate) async fn horizon(&self) -> Result<&Arc<Horizon>, OriginError> {
+        let find = || async {
+            let key = log_key(&self.plane, self.operator, self.sequencer).await?;
+            tracing::info!(origin = %key.name(), "the log's checkpoints are known by this name");
+            Ok(Arc::new(Horizon::new(key)))
+        };
+        self.horizon.get_or_try_init(find).await
     }
 
     /// The active quorum, as far as it can be had now.

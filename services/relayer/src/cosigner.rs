@@ -1,9 +1,10 @@
 use crate::{
     carrier::Carrier,
     gather::{Patience, Unsigned, gather},
+    horizon::Horizon,
     observability::Event,
+    origin::OriginError,
 };
-use domain::Did;
 use log::{KeyName, Note, NoteKey};
 use messages::SigningSubject;
 use std::{sync::Arc, time::Duration};
@@ -15,7 +16,6 @@ const EVERY: Duration = Duration::from_secs(3);
 /// Has the quorum sign the log's checkpoints: one of each size that is stored, since that is the one auditors get.
 pub(crate) struct Cosigner {
     carrier: Arc<Carrier>,
-    sequencer: Did,
     notes: watch::Receiver<Option<String>>,
     cosigned: u64,
 }
@@ -24,6 +24,8 @@ pub(crate) struct Cosigner {
 enum CosignError {
     #[error(transparent)]
     Unsigned(#[from] Unsigned),
+    #[error(transparent)]
+    Origin(#[from] OriginError),
     #[error("the log's note is not a checkpoint signed by the sequencer")]
     Untrusted,
     #[error("the signature does not fit the note")]
@@ -33,8 +35,8 @@ enum CosignError {
 }
 
 impl Cosigner {
-    pub(crate) const fn new(carrier: Arc<Carrier>, sequencer: Did, notes: watch::Receiver<Option<String>>) -> Self {
-        Self { carrier, sequencer, notes, cosigned: 0 }
+    pub(crate) const fn new(carrier: Arc<Carrier>, notes: watch::Receiver<Option<String>>) -> Self {
+        Self { carrier, notes, cosigned: 0 }
     }
 
     /// Cosigns whenever the log has grown, until the log's follower is gone.
@@ -54,13 +56,14 @@ impl Cosigner {
 
     async fn cosign(&mut self) -> Result<(), CosignError> {
         let newest = self.notes.borrow_and_update().clone().unwrap_or_default();
-        let size = self.trusted(&newest)?.unverified().size;
+        let horizon = self.carrier.horizon().await?.clone();
+        let size = trusted(&horizon, &newest)?.unverified().size;
         if size == 0 || size <= self.cosigned {
             return Ok(());
         }
         let Some(quorum) = self.carrier.active_quorum().await else { return Ok(()) };
         let text = self.carrier.plane.stored_checkpoint(size).await?;
-        let note = self.trusted(&text)?;
+        let note = trusted(&horizon, &text)?;
         let checkpoint = note.unverified();
         let size = checkpoint.size;
         let name: KeyName = format!("{}/quorum", checkpoint.origin).parse().map_err(|_| CosignError::Note)?;
@@ -82,13 +85,11 @@ impl Cosigner {
         self.carrier.observed.count(Event::Cosigned);
         Ok(())
     }
+}
 
-    /// A note that the sequencer has signed.
-    fn trusted(&self, text: &str) -> Result<Note, CosignError> {
-        let note = Note::parse(text).map_err(|_| CosignError::Untrusted)?;
-        let origin = note.unverified().origin.clone();
-        let key = NoteKey::new(origin.clone(), &self.sequencer).map_err(|_| CosignError::Untrusted)?;
-        note.verify(&origin, &[key]).map_err(|_| CosignError::Untrusted)?;
-        Ok(note)
-    }
+/// A note of this log that the sequencer has signed.
+fn trusted(horizon: &Horizon, text: &str) -> Result<Note, CosignError> {
+    let note = Note::parse(text).map_err(|_| CosignError::Untrusted)?;
+    note.signed_by_log(horizon.key()).map_err(|_| CosignError::Untrusted)?;
+    Ok(note)
 }

@@ -104,7 +104,10 @@ impl Dispatcher {
                     None => return Ok(()),
                     Some(Err(error)) => return Err(error),
                     Some(Ok(FollowEvent::Checkpoint(note))) => {
-                        self.carrier.horizon.hear(&note);
+                        match self.carrier.horizon().await {
+                            Ok(horizon) => _ = horizon.hear(&note),
+                            Err(error) => tracing::warn!(%error, "the log's name is not known"),
+                        }
                         self.notes.send_replace(Some(note));
                     }
                     Some(Ok(FollowEvent::Entry(entry))) => self.entry(&entry).await,

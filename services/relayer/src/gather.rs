@@ -1,7 +1,7 @@
-use crate::horizon::Horizon;
+use crate::horizon::{Horizon, Notes};
 use client::{ClientError, Exchange, SignerClient};
 use domain::Digest;
-use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use messages::{
     CommitReply, CommitRequest, Envelope, Refusal, RefusalCode, SignReply, SignRequest, SigningSubject, paths,
 };
@@ -91,22 +91,35 @@ enum Answer {
     Share(ParticipantId, SessionNumber, Result<Exchange<SignReply>, ClientError>),
 }
 
-struct Session<'a, C: Ciphersuite> {
+/// What is to be signed, by whom.
+struct Task<'a, C: Ciphersuite> {
     panel: &'a Panel<C>,
     subject: &'a SigningSubject,
     min_seq: u64,
     patience: Patience,
-    message: Digest,
-    coordinator: Coordinator<C>,
+    message: Vec<u8>,
+}
+
+/// What was noticed on the way, in all rounds.
+#[derive(Default)]
+struct Findings {
     refusals: Vec<(ParticipantId, RefusalCode)>,
     differing: Vec<(ParticipantId, Digest)>,
     culprits: Vec<Culprit>,
+    /// What those who refused can prove to see of the log.
+    objections: Notes,
+}
+
+/// One round: everyone is asked who has not refused before.
+struct Session<'a, C: Ciphersuite> {
+    task: &'a Task<'a, C>,
+    digest: Digest,
+    coordinator: Coordinator<C>,
+    found: &'a mut Findings,
     /// Each commitment as its maker signed it.
     answers: BTreeMap<(ParticipantId, Vec<u8>), Envelope>,
-    /// The size of the longest log that the signers of each attempt were told of, and so have followed before they sign.
-    told: BTreeMap<SessionNumber, u64>,
-    /// The size of the longest log of which a signer says that it rules the signature out.
-    objection: Option<u64>,
+    /// What the signers of each attempt were told of the log, and so have held against their own before they sign.
+    told: BTreeMap<SessionNumber, Notes>,
     /// The attempt that a share came for last.
     last: SessionNumber,
 }
@@ -132,33 +145,20 @@ pub(crate) async fn gather_with<C: Ciphersuite>(
     patience: Patience,
     early: Option<Early>,
 ) -> Result<Gathered, Unsigned> {
-    let digest = Digest::sha256(&message);
-    let (coordinator, mut requests) = Coordinator::new(panel.group.clone(), message);
-    let early = early.unwrap_or_default();
-    requests.retain(|r| !matches!(r, Request::Commit { to } if early.from.contains(to)));
-    let mut session = Session {
-        panel,
-        subject,
-        min_seq,
-        patience,
-        message: digest,
-        coordinator,
-        refusals: Vec::new(),
-        differing: Vec::new(),
-        culprits: Vec::new(),
-        answers: BTreeMap::new(),
-        told: BTreeMap::new(),
-        objection: None,
-        last: 0,
-    };
-    match tokio::time::timeout(patience.total, session.conduct(requests, early.asked)).await {
-        Ok(Ok(_)) if session.is_outrun() => {
-            Err(session.unsigned("a signer that sees more of the log than those who signed refuses".to_owned()))
+    let task = Task { panel, subject, min_seq, patience, message };
+    let mut found = Findings::default();
+    let outcome = tokio::time::timeout(patience.total, task.rounds(early.unwrap_or_default(), &mut found)).await;
+    let failure = match outcome {
+        // Whoever has signed two logs hides one of them from somebody. Signers that are told of both sign nothing.
+        Ok(_) if panel.horizon.as_ref().is_some_and(|h| h.fork().is_some()) => {
+            "the log's key has signed two logs".into()
         }
-        Ok(Ok(signature)) => Ok(Gathered { signature, culprits: session.culprits }),
-        Ok(Err(failure)) => Err(session.unsigned(failure.to_string())),
-        Err(_) => Err(session.unsigned("signers did not answer in time".to_owned())),
-    }
+        Ok(Ok(signature)) => return Ok(Gathered { signature, culprits: found.culprits }),
+        Ok(Err(failure)) => failure.to_string(),
+        Err(_) => "signers did not answer in time".to_owned(),
+    };
+    let Findings { refusals, differing, culprits, .. } = found;
+    Err(Unsigned { failure, refusals, differing, culprits })
 }
 
 /// Starts asking every signer for a commitment: a commitment binds to the subject, not to the message.
@@ -170,7 +170,7 @@ pub(crate) fn ask_early<C: Ciphersuite>(
 ) -> Early {
     let mut early = Early::default();
     for (id, signer) in &panel.signers {
-        let (id, body) = (*id, panel.commit_request(subject, min_seq));
+        let (id, body) = (*id, panel.commit_request(subject, min_seq, &Notes::default()));
         let task = tokio::spawn(commit(id, Some(signer.clone()), body, timeout));
         early.from.insert(id);
         early.asked.push(Box::pin(async move {
@@ -195,9 +195,43 @@ fn unknown() -> ClientError {
 }
 
 impl<C: Ciphersuite> Panel<C> {
-    fn commit_request(&self, subject: &SigningSubject, min_seq: u64) -> CommitRequest {
-        let checkpoint = self.horizon.as_ref().and_then(|h| h.longest());
-        CommitRequest { subject: subject.clone(), min_seq, checkpoint }
+    /// What signers must know of the log before they answer: `beside` what is remembered.
+    fn notes(&self, beside: &Notes) -> Notes {
+        let Some(horizon) = &self.horizon else { return Notes::default() };
+        horizon.notes(self.signers.values().map(|signer| signer.node())).and(beside)
+    }
+
+    fn commit_request(&self, subject: &SigningSubject, min_seq: u64, beside: &Notes) -> CommitRequest {
+        CommitRequest { subject: subject.clone(), min_seq, checkpoints: self.notes(beside).texts() }
+    }
+}
+
+impl<C: Ciphersuite> Task<'_, C> {
+    /// A signature is worth nothing while somebody refuses who proves to see what those who signed were not told of. They
+    /// may see less of the log, or another one: it is gathered again, and they are told. Who has refused is not asked
+    /// again, so that every round is among fewer and a false objection holds nothing up for long.
+    async fn rounds(&self, early: Early, found: &mut Findings) -> Result<Vec<u8>, Failure> {
+        let mut asked = early.asked;
+        let mut known = early.from;
+        loop {
+            let (mut coordinator, mut requests) = Coordinator::new(self.panel.group.clone(), self.message.clone());
+            requests.retain(|r| !matches!(r, Request::Commit { to } if known.contains(to)));
+            let heard = found.refusals.iter().map(|(id, _)| *id).chain(found.culprits.iter().map(|c| c.participant));
+            for id in heard.collect::<BTreeSet<_>>() {
+                requests.retain(|r| !matches!(r, Request::Commit { to } if *to == id));
+                requests.extend(coordinator.failed(id));
+            }
+            let digest = Digest::sha256(&self.message);
+            let (answers, told, last) = (BTreeMap::new(), BTreeMap::new(), 0);
+            let mut session = Session { task: self, digest, coordinator, found: &mut *found, answers, told, last };
+            let signature = session.conduct(requests, std::mem::take(&mut asked)).await?;
+            let told = session.told.remove(&session.last).unwrap_or_default();
+            if told.cover(&found.objections) {
+                return Ok(signature);
+            }
+            tracing::warn!("a signer refuses that sees what those who signed were not told of; they are asked again");
+            known.clear();
+        }
     }
 }
 
@@ -207,14 +241,18 @@ impl<C: Ciphersuite> Session<'_, C> {
         mut requests: Vec<Request>,
         mut asked: FuturesUnordered<BoxFuture<'static, Answer>>,
     ) -> Result<Vec<u8>, Failure> {
-        let mut hurry = tokio::time::interval(self.patience.hurry);
+        let mut hurry = tokio::time::interval(self.task.patience.hurry);
         hurry.tick().await;
         loop {
             for request in requests {
                 asked.push(self.ask(request));
             }
-            if let Some(outcome) = self.coordinator.outcome() {
-                return outcome.clone();
+            if let Some(outcome) = self.coordinator.outcome().cloned() {
+                // Who has answered by now is heard.
+                while let Some(Some(answer)) = asked.next().now_or_never() {
+                    self.take(answer);
+                }
+                return outcome;
             }
             requests = tokio::select! {
                 Some(answer) = asked.next() => self.take(answer),
@@ -224,22 +262,21 @@ impl<C: Ciphersuite> Session<'_, C> {
     }
 
     fn ask(&mut self, request: Request) -> BoxFuture<'static, Answer> {
-        let timeout = self.patience.request;
+        let Task { panel, subject, min_seq, patience, .. } = self.task;
+        let timeout = patience.request;
         let (Request::Commit { to } | Request::Sign { to, .. }) = &request;
-        let (to, signer) = (*to, self.panel.signers.get(to).cloned());
+        let (to, signer) = (*to, panel.signers.get(to).cloned());
         match request {
             Request::Commit { .. } => {
-                let body = self.panel.commit_request(self.subject, self.min_seq);
+                let body = panel.commit_request(subject, *min_seq, &self.found.objections);
                 Box::pin(commit(to, signer, body, timeout))
             }
             Request::Sign { session, commitments, .. } => {
-                let checkpoint = self.panel.horizon.as_ref().and_then(|h| {
-                    self.told.entry(session).or_insert_with(|| h.size());
-                    h.longest()
-                });
+                // The same for everyone in the attempt.
+                let told = self.told.entry(session).or_insert_with(|| panel.notes(&self.found.objections));
+                let checkpoints = told.texts();
                 let commitments = commitments.iter().filter_map(|made| self.answers.get(made).cloned()).collect();
-                let subject = self.subject.clone();
-                let body = SignRequest { subject, epoch: self.panel.epoch, commitments, checkpoint };
+                let body = SignRequest { subject: (*subject).clone(), epoch: panel.epoch, commitments, checkpoints };
                 Box::pin(async move {
                     let Some(signer) = signer else { return Answer::Share(to, session, Err(unknown())) };
                     Answer::Share(to, session, signer.ask(paths::SESSION_SIGN, &body, timeout).await)
@@ -264,42 +301,43 @@ impl<C: Ciphersuite> Session<'_, C> {
 
     fn commitment(&mut self, from: ParticipantId, exchange: Exchange<CommitReply>) -> Vec<Request> {
         let Exchange { reply, envelope, .. } = exchange;
+        let Task { panel, subject, .. } = self.task;
         let says = (reply.participant, reply.epoch, reply.suite, reply.subject);
-        let asked = (from.get(), self.panel.epoch, self.subject.suite(), self.subject.digest());
-        if says != asked || envelope.body.0.len() > MAX_ANSWER {
+        if says != (from.get(), panel.epoch, subject.suite(), subject.digest()) || envelope.body.0.len() > MAX_ANSWER {
             return self.coordinator.failed(from);
         }
-        if let (Some(horizon), Some(note)) = (&self.panel.horizon, &reply.checkpoint)
-            && horizon.hear(note).is_none()
+        if let Some(note) = reply.checkpoint
+            && let Some(seen) = self.hear(from, &[note])
+            && seen.is_empty()
         {
             let reason = "sees a checkpoint that the log's key has not signed";
-            self.culprits.push(Culprit { participant: from, reason, envelope });
+            self.found.culprits.push(Culprit { participant: from, reason, envelope });
             return self.coordinator.convict(from);
         }
         self.answers.insert((from, reply.commitment.0.clone()), envelope);
         self.coordinator.commitment(from, &reply.commitment.0)
     }
 
+    /// Whatever the reason, a signer that refuses and sees what others do not may be right: one that is frozen says so
+    /// only while its view is fresh, and one that has halted knows of two logs.
     fn refused(&mut self, from: ParticipantId, refusal: &Refusal) {
-        use RefusalCode::{Frozen, NotApproved, Revoked, Settled};
-        self.refusals.push((from, refusal.code));
-        let size = self.panel.horizon.as_ref().zip(refusal.checkpoint.as_ref()).and_then(|(h, note)| h.hear(note));
-        if matches!(refusal.code, Frozen | NotApproved | Revoked | Settled) {
-            self.objection = self.objection.max(size);
+        self.found.refusals.push((from, refusal.code));
+        if let Some(seen) = self.hear(from, &refusal.checkpoints) {
+            self.found.objections = std::mem::take(&mut self.found.objections).and(&seen);
         }
     }
 
-    /// Whether somebody who sees further than those who signed says that they must not. They learn what it sees and are
-    /// asked again; a false objection holds nothing up once they have seen as much.
-    fn is_outrun(&self) -> bool {
-        self.objection > self.told.get(&self.last).copied()
+    /// What a participant proves to see of the log, where one is involved.
+    fn hear(&self, from: ParticipantId, notes: &[String]) -> Option<Notes> {
+        let panel = self.task.panel;
+        panel.horizon.as_ref().zip(panel.signers.get(&from)).map(|(h, signer)| h.hear_from(&signer.node(), notes))
     }
 
     fn share(&mut self, from: ParticipantId, session: SessionNumber, exchange: Exchange<SignReply>) -> Vec<Request> {
         let reply = &exchange.reply;
-        if reply.message != self.message || reply.participant != from.get() {
+        if reply.message != self.digest || reply.participant != from.get() {
             // A share for another message is no lie: the signer says openly that it sees something else.
-            self.differing.push((from, reply.message));
+            self.found.differing.push((from, reply.message));
             return self.coordinator.failed(from);
         }
         let known = self.coordinator.culprits().len();
@@ -307,12 +345,8 @@ impl<C: Ciphersuite> Session<'_, C> {
         let requests = self.coordinator.share(from, session, &reply.share.0);
         if self.coordinator.culprits().len() > known {
             let reason = "signature share does not verify";
-            self.culprits.push(Culprit { participant: from, reason, envelope: exchange.envelope });
+            self.found.culprits.push(Culprit { participant: from, reason, envelope: exchange.envelope });
         }
         requests
-    }
-
-    fn unsigned(self, failure: String) -> Unsigned {
-        Unsigned { failure, refusals: self.refusals, differing: self.differing, culprits: self.culprits }
     }
 }

@@ -1,85 +1,171 @@
 use domain::Did;
-use log::{Note, NoteKey};
-use messages::MAX_CHECKPOINT;
-use std::sync::{Mutex, PoisonError};
+use log::{Hash, Note, NoteKey, SignedCheckpoint};
+use messages::MAX_SHOWN;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
-/// The longest log that the sequencer is known to have signed, from whomever. Signers are told, so that a control plane
-/// cannot show some of them less than it has shown others.
+/// Sizes of which the root is remembered, the largest: a fork within the last quarter of an hour is found here, an older
+/// one by the signers that are shown both of its notes.
+const SIZES: usize = 1_024;
+/// Signers of which the notes are remembered: those of several quorums, one after the other.
+const SIGNERS: usize = 256;
+
+/// What the log's key is known to have signed, from whomever. Signers are told, so that a control plane cannot show some
+/// of them less than it has shown others, or something else.
 #[derive(Debug)]
 pub struct Horizon {
-    sequencer: Did,
-    longest: Mutex<Option<(u64, String)>>,
+    key: NoteKey,
+    known: Mutex<Known>,
 }
 
+#[derive(Debug, Default)]
+struct Known {
+    signed: BTreeMap<u64, SignedCheckpoint>,
+    /// What each signer has shown last.
+    shown: BTreeMap<Did, Vec<SignedCheckpoint>>,
+    fork: Option<[SignedCheckpoint; 2]>,
+}
+
+/// The size and root of a checkpoint: what it says of the log, whenever it was signed.
+pub(crate) type Sight = (u64, Hash);
+
+/// Notes that say different things, each once.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Notes(BTreeMap<Sight, String>);
+
 impl Horizon {
-    /// Nothing is known yet of the log that `sequencer` signs.
-    pub const fn new(sequencer: Did) -> Self {
-        Self { sequencer, longest: Mutex::new(None) }
+    /// Nothing is known yet of the log that is named as `key` and signed by it.
+    pub fn new(key: NoteKey) -> Self {
+        Self { key, known: Mutex::default() }
     }
 
-    /// Learns of a checkpoint note. Gives its size when the sequencer has signed it: the lines of other keys are not
-    /// looked at, so that whatever is proven here is proven to every signer.
+    /// The log's key.
+    pub(crate) const fn key(&self) -> &NoteKey {
+        &self.key
+    }
+
+    /// Learns of a checkpoint note. Gives its size when the log's key has signed it for this log: lines of other keys are
+    /// not looked at, so that whatever is proven here is proven to every signer.
     pub fn hear(&self, note: &str) -> Option<u64> {
-        let mut longest = self.longest.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((size, known)) = &*longest
-            && known == note
-        {
-            return Some(*size);
+        self.take(note).map(|signed| signed.checkpoint().size)
+    }
+
+    /// Learns what a signer shows: the longest log that it knows of, and notes that contradict each other. Gives what of
+    /// it the log's key has signed.
+    pub(crate) fn hear_from(&self, signer: &Did, notes: &[String]) -> Notes {
+        let shown: Vec<SignedCheckpoint> = notes.iter().take(MAX_SHOWN).filter_map(|note| self.take(note)).collect();
+        let mut said = Notes::default();
+        for signed in &shown {
+            said.add(signed);
         }
-        if note.len() > MAX_CHECKPOINT {
-            return None;
+        let longest = |all: &[SignedCheckpoint]| all.iter().map(|signed| signed.checkpoint().size).max();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        // What an honest signer sees only grows, so that its longest note stands for all before it.
+        let before = known.shown.get(signer).and_then(|before| longest(before));
+        if !shown.is_empty() && longest(&shown) >= before {
+            known.shown.insert(*signer, shown);
         }
-        let parsed = Note::parse(note).ok()?;
-        let origin = parsed.unverified().origin.clone();
-        let key = NoteKey::new(origin.clone(), &self.sequencer).ok()?;
-        let size = parsed.verify(&origin, &[key]).ok()?.size;
-        if longest.as_ref().is_none_or(|(known, _)| *known < size) {
-            *longest = Some((size, note.to_owned()));
+        if known.shown.len() > SIGNERS {
+            known.shown.pop_first();
         }
-        Some(size)
+        said
+    }
+
+    /// What signers must know before they sign: the longest log, what each of `signers` has shown, and a fork.
+    pub(crate) fn notes(&self, signers: impl Iterator<Item = Did>) -> Notes {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let shown = signers.filter_map(|signer| known.shown.get(&signer)).flatten();
+        let longest = known.signed.values().next_back();
+        let mut notes = Notes::default();
+        for signed in shown.chain(longest).chain(known.fork.iter().flatten()) {
+            notes.add(signed);
+        }
+        notes
+    }
+
+    /// Two notes of one size with different roots: the log's key has signed two logs.
+    pub fn fork(&self) -> Option<[String; 2]> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.fork.as_ref().map(|both| both.each_ref().map(|signed| signed.note().to_owned()))
     }
 
     /// The note of the longest log.
     pub fn longest(&self) -> Option<String> {
-        self.longest.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(_, note)| note.clone())
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.signed.values().next_back().map(|signed| signed.note().to_owned())
     }
 
     /// Its size.
     pub fn size(&self) -> u64 {
-        self.longest.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(0, |(size, _)| *size)
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.signed.last_key_value().map_or(0, |(size, _)| *size)
+    }
+
+    fn take(&self, note: &str) -> Option<SignedCheckpoint> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        // The newest comes again and again, from every signer.
+        if let Some(signed) = known.signed.values().next_back().filter(|signed| signed.note() == note) {
+            return Some(signed.clone());
+        }
+        let signed = Note::parse(note).ok()?.signed_by_log(&self.key).ok()?;
+        known.add(signed.clone());
+        Some(signed)
+    }
+}
+
+impl Known {
+    fn add(&mut self, signed: SignedCheckpoint) {
+        let (size, root, time) = (signed.checkpoint().size, signed.checkpoint().root, signed.checkpoint().time);
+        match self.signed.get_mut(&size) {
+            Some(before) if before.checkpoint().root != root => {
+                if self.fork.is_none() {
+                    let (one, other) = (before.note(), signed.note());
+                    tracing::error!(size, one, other, "the log's key has signed two logs; nothing is signed any more");
+                    self.fork = Some([before.clone(), signed]);
+                }
+            }
+            Some(before) if before.checkpoint().time < time => *before = signed,
+            Some(_) => {}
+            None => {
+                self.signed.insert(size, signed);
+                if self.signed.len() > SIZES {
+                    self.signed.pop_first();
+                }
+            }
+        }
+    }
+}
+
+impl Notes {
+    fn add(&mut self, signed: &SignedCheckpoint) {
+        let sight = (signed.checkpoint().size, signed.checkpoint().root);
+        self.0.entry(sight).or_insert_with(|| signed.note().to_owned());
+    }
+
+    /// With these as well.
+    pub(crate) fn and(mut self, more: &Self) -> Self {
+        for (sight, note) in &more.0 {
+            self.0.entry(*sight).or_insert_with(|| note.clone());
+        }
+        self
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether all that `others` say is said here.
+    pub(crate) fn cover(&self, others: &Self) -> bool {
+        others.0.keys().all(|sight| self.0.contains_key(sight))
+    }
+
+    /// The notes, the longest log last.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        self.0.values().cloned().collect()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use domain::Time;
-    use ed25519_dalek::SigningKey;
-    use log::{Checkpoint, Tree, leaf_hash};
-
-    fn note(key: u8, size: u8) -> String {
-        let mut tree = Tree::new();
-        for n in 0..size {
-            tree.push(leaf_hash(&[n]));
-        }
-        let origin = "log.example.com/test".parse().unwrap();
-        Checkpoint::of(origin, &tree, Time::from_unix(9)).sign(&SigningKey::from_bytes(&[key; 32])).to_string()
-    }
-
-    #[test]
-    fn only_what_the_sequencer_signed_moves_it_and_only_forward() {
-        let sequencer = SigningKey::from_bytes(&[1; 32]);
-        let horizon = Horizon::new(Did::from_key(sequencer.verifying_key().to_bytes()));
-        assert_eq!((horizon.size(), horizon.longest()), (0, None));
-        assert_eq!(horizon.hear(&note(1, 3)), Some(3));
-        assert_eq!(horizon.hear(&note(2, 9)), None, "another key's");
-        assert_eq!(horizon.hear("9 entries"), None);
-        assert_eq!(horizon.hear(&note(1, 2)), Some(2), "true, and no news");
-        assert_eq!((horizon.size(), horizon.longest()), (3, Some(note(1, 3))));
-        // A line that pretends to be the quorum's spoils nothing here, as it spoils nothing for signers.
-        let padded = format!("{}— log.example.com/test/quorum AAAAAAAA\n", note(1, 4));
-        assert_eq!(horizon.hear(&padded), Some(4));
-        let long = format!("{}— {} AAAAAAAA\n", note(1, 5), "x".repeat(MAX_CHECKPOINT));
-        assert_eq!(horizon.hear(&long), None, "would not fit into requests");
-    }
-}
+mod tests;

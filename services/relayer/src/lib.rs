@@ -19,10 +19,12 @@ mod gather;
 mod hold_off;
 mod horizon;
 mod observability;
+mod origin;
 mod places;
 mod quorum;
 mod reporter;
 mod service;
+mod survey;
 
 pub use config::{ChainConfig, Config, OpenError, Settings};
 pub use gas_account::wallet_address;

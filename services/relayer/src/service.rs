@@ -6,10 +6,10 @@ use crate::{
     cosigner::Cosigner,
     dispatcher::Dispatcher,
     hold_off::HoldOff,
-    horizon::Horizon,
     observability::{self, Observability},
     places::Places,
     reporter::Reporter,
+    survey,
 };
 use client::{ClientError, ControlPlane, ReadAccess, Speaker};
 use domain::ChainId;
@@ -22,7 +22,7 @@ use std::{
 };
 use tokio::{
     net::TcpListener,
-    sync::{Notify, RwLock, Semaphore, watch},
+    sync::{Notify, OnceCell, RwLock, Semaphore, watch},
     task::JoinSet,
 };
 use ucan::Command;
@@ -81,7 +81,9 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> R
         changed: Notify::new(),
         administered: Notify::new(),
         quorum: RwLock::new(None),
-        horizon: Arc::new(Horizon::new(config.sequencer)),
+        operator: config.operator,
+        sequencer: config.sequencer,
+        horizon: OnceCell::new(),
         tenants: RwLock::new(BTreeMap::new()),
         hold_off: HoldOff::default(),
         places: Places::default(),
@@ -90,13 +92,16 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> R
 
     let listener =
         TcpListener::bind(config.listen).await.map_err(|source| RunError::Listen { address: config.listen, source })?;
-    let (probed, ready) = (chains.clone(), observed.clone());
+    let (probed, ready, forked) = (chains.clone(), observed.clone(), carrier.clone());
     let unready = move || {
         let down = chains.values().filter(|c| !c.is_healthy());
         let mut missing: Vec<String> =
             down.map(|c| format!("no answer from the RPC endpoint of {}", c.config.chain)).collect();
         if !ready.is_following() {
             missing.push("not following the log".to_owned());
+        }
+        if forked.horizon.get().is_some_and(|h| h.fork().is_some()) {
+            missing.push("the log's key has signed two logs".to_owned());
         }
         missing
     };
@@ -111,7 +116,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> R
     parts.spawn(probe(probed, observed.clone()));
     parts.spawn(Dispatcher::new(carrier.clone(), observed, sender).run());
     parts.spawn(Administrator::new(carrier.clone()).run());
-    parts.spawn(Cosigner::new(carrier, config.sequencer, notes).run());
+    parts.spawn(survey::run(carrier.clone()));
+    parts.spawn(Cosigner::new(carrier, notes).run());
     tokio::select! {
         () = shutdown => Ok(()),
         _ = parts.join_next() => Err(RunError::Stopped),

@@ -5,15 +5,16 @@ mod verifying;
 use crate::{
     Node, StartError,
     anchor::{Anchored, Seal},
+    heard,
     start::{self, Tally},
-    view::Fork,
+    view::{Fork, Place},
 };
 use client::FollowEvent;
 use domain::{Cid, Did, Digest, Time};
 use futures_util::StreamExt;
-use log::{Entry, Hash, Note, NoteKey, Tree};
+use log::{Entry, Hash, Tree};
 use messages::LogEntryView;
-use replica::{Admitted, Divergence, Replica, key_name, quorum_key, read_statement};
+use replica::{Admitted, Divergence, Replica, read_statement};
 use std::{
     cell::RefCell,
     collections::{BTreeMap, VecDeque},
@@ -210,12 +211,17 @@ impl Follower {
                 self.order.clear();
                 return Err(Stop::Storage(describe(&error)));
             }
-            // Published first: a freeze is held by the view or by the node itself at every moment.
-            let published = node.view.publish(self.replica.clone(), roots);
-            node.freezes.forget_logged(batch.entries.iter().map(|e| e.statement));
-            published?;
+            self.show(node, roots, batch.entries.iter().map(|e| e.statement))?;
         }
         stop.map_or(Ok(()), Err)
+    }
+
+    /// Shows what is stored to the rest of the node, with the roots of every size on the way.
+    fn show(&self, node: &Node, roots: Vec<(u64, Hash)>, statements: impl Iterator<Item = Cid>) -> Result<(), Fork> {
+        // Published first: a freeze is held by the view or by the node itself at every moment.
+        let published = node.view.publish(self.replica.clone(), roots);
+        node.freezes.forget_logged(statements);
+        published
     }
 
     fn take_line(&mut self, node: &Node, line: &LogEntryView) -> Result<(Admitted, Vec<NewToken>), Stop> {
@@ -247,41 +253,28 @@ impl Follower {
 
     /// Holds a checkpoint of the control plane against this node's own tree.
     fn checkpoint(&self, node: &Node, text: &str, suspicion: Option<&Suspicion>) -> Result<(), Stop> {
-        let Some(origin) = self.replica.state().origin() else { return Ok(()) };
-        let Some(name) = key_name(origin) else { return Ok(()) };
-        let diverged = |reason: String| Stop::Diverged { reason, line: text.to_owned() };
-        let Ok(own) = NoteKey::new(name.clone(), &origin.sequencer) else { return Ok(()) };
-        let mut keys = vec![own.clone()];
-        keys.extend(self.replica.state().quorum().and_then(|q| quorum_key(origin, q)));
         // What the log's key did not sign says nothing about the log; only what it signed can be evidence.
-        let Ok(verified) = Note::parse(text).map_err(|_| ()).and_then(|n| n.verify(&name, &keys).map_err(|_| ()))
-        else {
-            return Ok(());
-        };
-        if !verified.signed_by(&own) {
-            return Ok(());
-        }
-        let signed_for = |s: &Suspicion| s.roots.contains(&(verified.size, verified.root));
-        if let Some(suspicion) = suspicion.filter(|s| signed_for(s)) {
+        let Some(signed) = heard::checkpoint(self.replica.state(), text) else { return Ok(()) };
+        let (size, root) = (signed.checkpoint().size, signed.checkpoint().root);
+        if let Some(suspicion) = suspicion.filter(|s| s.roots.contains(&(size, root))) {
             return Err(Stop::Diverged {
                 reason: suspicion.reason.clone(),
                 line: format!("{}\n{text}", suspicion.line),
             });
         }
-        match node.view.root_at(verified.size) {
-            Some(root) if root != verified.root => {
-                Err(diverged(format!("the log signed another root of size {} than its entries have", verified.size)))
-            }
-            Some(root) => {
-                // What this node has seen must be on its own disk before it signs by it.
-                match node.anchor.confirm(verified.size, *root.as_bytes()) {
-                    Ok(()) => node.view.confirm(verified.time.min(node.ambient.now()), text),
-                    Err(error) => tracing::error!(%error, "the anchor cannot be written; the view grows old"),
-                }
-                Ok(())
-            }
-            None => Ok(node.view.hear(&verified, text)?),
+        match node.view.hear(&signed)? {
+            // What this node has seen must be on its own disk before it signs by it.
+            Place::Agreed => match node.anchor.confirm(size, *root.as_bytes()) {
+                Ok(()) => node.view.confirm(&signed, node.ambient.now()),
+                Err(error) => tracing::error!(%error, "the anchor cannot be written; the view grows old"),
+            },
+            Place::Beyond => {}
+            Place::Past => match heard::past_root(&self.storage, &self.replica, size) {
+                Ok(stored) => node.view.judge(&signed, stored)?,
+                Err(error) => tracing::error!(%error, "an old checkpoint cannot be held against the stored log"),
+            },
         }
+        Ok(())
     }
 }
 
@@ -315,7 +308,7 @@ impl From<TakeError> for StartError {
 
 impl From<Fork> for Stop {
     fn from(fork: Fork) -> Self {
-        Self::Diverged { reason: fork.reason, line: fork.evidence }
+        Self::Diverged { line: fork.evidence(), reason: fork.reason }
     }
 }
 
@@ -397,14 +390,22 @@ async fn follow_once(
 }
 
 impl Follower {
-    /// After a failed commit the database may or may not have the batch; it is asked, not guessed.
-    fn recover(&mut self) {
-        let Ok(stored) = self.storage.entries(self.replica.next_seq(), PAGE) else { return };
+    /// After a failed commit the database may or may not have the batch; it is asked, not guessed. What it has is shown as
+    /// if the commit had succeeded.
+    fn recover(&mut self, node: &Node) -> Result<(), Fork> {
+        let Ok(stored) = self.storage.entries(self.replica.next_seq(), PAGE) else { return Ok(()) };
+        let (mut roots, mut statements) = (Vec::new(), Vec::new());
         for entry in stored {
             let tokens: Vec<Vec<u8>> = entry.tokens.into_iter().map(|t| t.bytes).collect();
             if self.take(&entry.bytes, &tokens).is_err() {
-                return;
+                break;
             }
+            roots.push((self.replica.tree().size(), self.replica.tree().root()));
+            statements.push(entry.statement);
         }
+        if roots.is_empty() { Ok(()) } else { self.show(node, roots, statements.into_iter()) }
     }
 }
+
+#[cfg(test)]
+mod tests;

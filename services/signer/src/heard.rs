@@ -1,10 +1,15 @@
 //! What the log's key has signed, whoever passes it on. A control plane can show a signer a log that ends early and sign
 //! fresh checkpoints of it; a note of another size that reaches the signer past it proves the lie.
 
-use crate::{Node, halt, view::Fork};
-use log::{Checkpoint, Note, NoteKey};
+use crate::{
+    Node, halt,
+    view::{Fork, Place},
+};
+use log::{Hash, Note, NoteKey, SignedCheckpoint, SourceError, TileRef};
 use messages::{MAX_CHECKPOINT, Refusal, RefusalCode};
+use replica::Replica;
 use std::{sync::Arc, time::Duration};
+use storage::Storage;
 
 /// How long a request waits for the entries that it needs.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -14,31 +19,54 @@ const AGAIN: u64 = 1;
 /// The checkpoint of a note that the key of this node's log has signed.
 ///
 /// Lines of other keys are not looked at, not even the quorum's: what one node takes for proven, every node does.
-pub(crate) fn checkpoint(state: &ledger::State, note: &str) -> Option<Checkpoint> {
+pub(crate) fn checkpoint(state: &ledger::State, note: &str) -> Option<SignedCheckpoint> {
     let origin = state.origin()?;
-    let name = replica::key_name(origin)?;
-    let key = NoteKey::new(name.clone(), &origin.sequencer).ok()?;
-    let verified = Note::parse(note).ok()?.verify(&name, &[key]).ok()?;
-    Some(verified.into_inner())
+    let key = NoteKey::new(replica::key_name(origin)?, &origin.sequencer).ok()?;
+    Note::parse(note).ok()?.signed_by_log(&key).ok()
 }
 
-/// Learns from somebody's note how long the log is. Says whether the log's key has signed it.
+/// Learns from somebody's note how long the log is. Says whether the log's key has signed it. When it has, this node's
+/// log agrees with it or is shorter: a contradiction halts the node.
 pub(crate) async fn hear(node: &Arc<Node>, note: &str) -> Result<bool, Refusal> {
     if note.len() > MAX_CHECKPOINT {
         return Ok(false);
     }
-    let Some(checkpoint) = checkpoint(node.view.replica().state(), note) else { return Ok(false) };
-    match node.view.hear(&checkpoint, note) {
-        Ok(()) => Ok(true),
+    let Some(signed) = checkpoint(node.view.replica().state(), note) else { return Ok(false) };
+    match node.view.hear(&signed) {
+        Ok(Place::Agreed | Place::Beyond) => Ok(true),
+        Ok(Place::Past) => look_back(node, signed).await.map(|()| true),
         Err(fork) => Err(part(node, fork).await),
     }
+}
+
+async fn look_back(node: &Arc<Node>, signed: SignedCheckpoint) -> Result<(), Refusal> {
+    let own = node.clone();
+    let looking = tokio::task::spawn_blocking(move || {
+        let stored = past_root(&own.storage, &own.view.replica(), signed.checkpoint().size);
+        stored.map(|root| own.view.judge(&signed, root)).map_err(|e| e.to_string())
+    });
+    let unavailable = |e: String| Refusal::new(RefusalCode::StorageUnavailable, e);
+    match looking.await.map_err(|e| unavailable(e.to_string()))?.map_err(unavailable)? {
+        Ok(()) => Ok(()),
+        Err(fork) => Err(part(node, fork).await),
+    }
+}
+
+/// The root of a replica's stored log when it had `size` entries: from full tiles, and its tree's right edge.
+pub(crate) fn past_root(storage: &Storage, replica: &Replica, size: u64) -> Result<Hash, SourceError> {
+    let tile = |wanted: TileRef| {
+        let edge = || replica.tree().partial_tile(wanted.level).filter(|tile| tile.index == wanted.index);
+        let partial = if wanted.is_full() { None } else { edge() };
+        partial.map(|tile| tile.hashes).or_else(|| storage.tile(wanted.level, wanted.index).ok().flatten())
+    };
+    log::root_at(size, &tile)
 }
 
 /// The log's key has signed two logs. The node has halted already; what shows it is kept.
 pub(crate) async fn part(node: &Arc<Node>, fork: Fork) -> Refusal {
     let refusal = Refusal::new(RefusalCode::Diverged, fork.reason.clone());
     let node = node.clone();
-    if tokio::task::spawn_blocking(move || halt::halt(&node, &fork.reason, &fork.evidence)).await.is_err() {
+    if tokio::task::spawn_blocking(move || halt::halt(&node, &fork.reason, &fork.evidence())).await.is_err() {
         tracing::error!("the evidence of a fork cannot be stored");
     }
     refusal

@@ -196,6 +196,7 @@ fn describe(node: &Node) -> NodeStatus {
         fresh,
         frozen: node.freezes.scopes(),
         halted: node.view.halted().map(str::to_owned),
+        checkpoints: node.view.shown(),
         open_commitments: u64::try_from(node.sessions.open()).unwrap_or(u64::MAX),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }

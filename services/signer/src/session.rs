@@ -9,7 +9,10 @@ use crate::{
 use domain::{Cid, Digest};
 use ledger::{Hold, Permit};
 use log::Checkpoint;
-use messages::{CommitReply, CommitRequest, Hex, Refusal, RefusalCode, SignReply, SignRequest, SigningSubject, paths};
+use messages::{
+    CommitReply, CommitRequest, Hex, MAX_CHECKPOINTS, Refusal, RefusalCode, SignReply, SignRequest, SigningSubject,
+    paths,
+};
 use rand_core::OsRng;
 use std::{
     collections::BTreeSet,
@@ -100,15 +103,16 @@ pub(crate) fn permit(node: &Node, proposal: &Cid) -> Result<Permit, Refusal> {
 async fn own_checkpoint(node: &Arc<Node>, note: &str) -> Result<Checkpoint, Refusal> {
     alive(node)?;
     let unknown = || Refusal::new(RefusalCode::Behind, "no checkpoint of this log and size is known here");
-    let checkpoint = heard::checkpoint(node.view.replica().state(), note).ok_or_else(unknown)?;
+    let signed = heard::checkpoint(node.view.replica().state(), note).ok_or_else(unknown)?;
+    let checkpoint = signed.checkpoint();
     if checkpoint.time > node.ambient.now().plus(crate::ENVELOPE_TOLERANCE) {
         return refuse(RefusalCode::StaleView, "the checkpoint is from the future");
     }
     match node.view.root_at(checkpoint.size) {
-        Some(root) if root == checkpoint.root => Ok(checkpoint),
-        Some(_) => match node.view.hear(&checkpoint, note) {
+        Some(root) if root == checkpoint.root => Ok(checkpoint.clone()),
+        Some(_) => match node.view.hear(&signed) {
             Err(fork) => Err(heard::part(node, fork).await),
-            Ok(()) => Err(unknown()),
+            Ok(_) => Err(unknown()),
         },
         None => Err(unknown()),
     }
@@ -116,7 +120,7 @@ async fn own_checkpoint(node: &Arc<Node>, note: &str) -> Result<Checkpoint, Refu
 
 /// Adds to a refusal how far this node sees: others may see less, and sign what they should not.
 fn with_view(node: &Node) -> impl FnOnce(Refusal) -> Refusal + '_ {
-    |refusal| Refusal { checkpoint: node.view.confirmed(), ..refusal }
+    |refusal| Refusal { checkpoints: node.view.shown(), ..refusal }
 }
 
 pub(crate) async fn commit(node: &Arc<Node>, request: CommitRequest) -> Result<CommitReply, Refusal> {
@@ -149,10 +153,20 @@ async fn commit_checkpoint(node: &Arc<Node>, request: &CommitRequest, note: &str
 
 /// Follows the log to where the coordinator, or the key of the log, says that it ends.
 async fn follow_up(node: &Arc<Node>, request: &CommitRequest) -> Result<(), Refusal> {
-    if let Some(note) = &request.checkpoint {
+    hear_all(node, &request.checkpoints, &BTreeSet::new()).await?;
+    catch_up(node, request.min_seq.saturating_add(1)).await
+}
+
+/// Learns of what the coordinator has been shown, beyond what is `known` already. What the log's key has not signed says
+/// nothing, and no participant stands for it.
+async fn hear_all(node: &Arc<Node>, notes: &[String], known: &BTreeSet<String>) -> Result<(), Refusal> {
+    if notes.len() > MAX_CHECKPOINTS {
+        return refuse(RefusalCode::Busy, format!("a request has at most {MAX_CHECKPOINTS} checkpoints"));
+    }
+    for note in notes.iter().filter(|note| !known.contains(*note)) {
         hear(node, note).await?;
     }
-    catch_up(node, request.min_seq.saturating_add(1)).await
+    Ok(())
 }
 
 /// Commits to fresh nonces for this subject, and says how far this node sees.
@@ -165,7 +179,7 @@ fn pledge<C: Ciphersuite>(
 ) -> Result<CommitReply, Refusal> {
     let mut pool = pool.lock().unwrap_or_else(PoisonError::into_inner);
     let commitment = pool.commit(share, Some(subject.digest()), &mut OsRng).map_err(|e| on_sign_error(&e))?;
-    Ok(CommitReply { checkpoint: node.view.confirmed(), ..reply(share.id(), epoch, subject, commitment) })
+    Ok(CommitReply { checkpoint: node.view.longest(), ..reply(share.id(), epoch, subject, commitment) })
 }
 
 /// A commitment as it is sent, by a node that knows of no log.
@@ -229,9 +243,7 @@ async fn invited<C: Ciphersuite>(
         }
         made.push((who.id, reply.commitment));
     }
-    if let Some(note) = request.checkpoint.as_ref().filter(|note| !notes.contains(*note)) {
-        hear(node, note).await?;
-    }
+    hear_all(node, &request.checkpoints, &notes).await?;
     catch_up(node, 0).await?;
     commitments(group, &made)
 }

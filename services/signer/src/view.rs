@@ -3,8 +3,7 @@
 use arc_swap::ArcSwap;
 use domain::Time;
 use ledger::Freshness;
-use log::{Checkpoint, Hash};
-use messages::MAX_CHECKPOINT;
+use log::{Hash, SignedCheckpoint};
 use replica::Replica;
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -22,8 +21,19 @@ const HEARD: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Fork {
     pub reason: String,
-    /// The notes.
-    pub evidence: String,
+    /// What the log's key has signed: one note that contradicts this node's tree, or two that contradict each other.
+    notes: Vec<String>,
+}
+
+/// Where a checkpoint that the log's key has signed stands to this node's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// This node's tree has had its root.
+    Agreed,
+    /// It is over more entries than there are here.
+    Beyond,
+    /// It is of a size whose root is not remembered: the stored log says what it was.
+    Past,
 }
 
 pub(crate) struct View {
@@ -32,15 +42,20 @@ pub(crate) struct View {
     checkpoint: Mutex<Confirmed>,
     roots: Mutex<VecDeque<(u64, Hash)>>,
     halted: OnceLock<String>,
+    /// What shows that the log's key has signed two logs.
+    forked: OnceLock<Vec<String>>,
     suspected: Mutex<Option<String>>,
-    /// Notes over more entries than there are here, by size. Locked while `roots` is, so that none falls between.
-    heard: Mutex<BTreeMap<u64, (Hash, String)>>,
+    /// Checkpoints over more entries than there are here, by size. Locked while `roots` is, so that none falls between.
+    heard: Mutex<BTreeMap<u64, SignedCheckpoint>>,
 }
 
-/// The newest checkpoint that this node's own tree agrees with.
+/// The checkpoints that this node's own tree agrees with.
+#[derive(Default)]
 struct Confirmed {
-    time: Time,
-    note: Option<String>,
+    /// The longest, and among those of its size the newest: how far this node can prove to see.
+    longest: Option<SignedCheckpoint>,
+    /// Until when the log's key has vouched for this view.
+    fresh: Time,
 }
 
 impl View {
@@ -54,9 +69,10 @@ impl View {
         Self {
             replica: ArcSwap::from_pointee(replica),
             size,
-            checkpoint: Mutex::new(Confirmed { time: Time::ZERO, note: None }),
+            checkpoint: Mutex::default(),
             roots: Mutex::new(roots),
             halted: lock,
+            forked: OnceLock::new(),
             suspected: Mutex::new(None),
             heard: Mutex::new(BTreeMap::new()),
         }
@@ -75,44 +91,62 @@ impl View {
         kept.extend(roots);
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         let parted = kept.iter().skip(known).find_map(|(size, root)| {
-            let (signed, note) = heard.get(size)?;
-            (signed != root).then(|| Fork::of_tree(*size, note))
+            let signed = heard.get(size)?;
+            (signed.checkpoint().root != *root).then(|| Fork::of_tree(signed))
         });
         if let Some(fork) = &parted {
-            self.halt(fork.reason.clone());
+            self.part(fork);
         }
         let surplus = kept.len().saturating_sub(ROOTS);
         kept.drain(..surplus);
         // While both are locked: nobody finds nothing heard and yet the old replica.
         self.replica.store(Arc::new(replica));
-        *heard = heard.split_off(&size.saturating_add(1));
+        let beyond = heard.split_off(&size.saturating_add(1));
+        let reached = std::mem::replace(&mut *heard, beyond).pop_last();
+        if let Some((_, signed)) = reached.filter(|_| parted.is_none()) {
+            self.agree(signed);
+        }
         drop((kept, heard));
         self.size.send_replace(size);
         parted.map_or(Ok(()), Err)
     }
 
     /// Takes note of a checkpoint that the log's key has signed, from whomever. When it contradicts this node's tree or
-    /// another such note, the view halts.
-    pub fn hear(&self, checkpoint: &Checkpoint, note: &str) -> Result<(), Fork> {
+    /// another such checkpoint, the view halts.
+    pub fn hear(&self, signed: &SignedCheckpoint) -> Result<Place, Fork> {
         let roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
-        let size = checkpoint.size;
-        let fork = match roots.iter().rev().find(|(s, _)| *s == size) {
-            Some((_, root)) => (*root != checkpoint.root).then(|| Fork::of_tree(size, note)),
-            // So long ago that its root is not kept, or from before there was a tree to hold it to.
-            None if roots.back().is_some_and(|(own, _)| size < *own) => None,
+        let (size, root) = (signed.checkpoint().size, signed.checkpoint().root);
+        let fork = match find(&roots, size) {
+            Some(own) if own == root => {
+                self.agree(signed.clone());
+                return Ok(Place::Agreed);
+            }
+            Some(_) => Fork::of_tree(signed),
+            None if roots.back().is_some_and(|(own, _)| size < *own) => return Ok(Place::Past),
             None => {
                 let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-                let known = heard.entry(size).or_insert_with(|| (checkpoint.root, note.to_owned()));
-                let fork = (known.0 != checkpoint.root).then(|| Fork::of_notes(size, &known.1, note));
+                let known = heard.entry(size).or_insert_with(|| signed.clone());
+                let fork = (known.checkpoint().root != root).then(|| Fork::of_notes(known, signed));
                 if heard.len() > HEARD {
                     heard.pop_first();
                 }
+                let Some(fork) = fork else { return Ok(Place::Beyond) };
                 fork
             }
         };
         drop(roots);
-        let Some(fork) = fork else { return Ok(()) };
-        self.halt(fork.reason.clone());
+        self.part(&fork);
+        Err(fork)
+    }
+
+    /// Holds a checkpoint of a size whose root is not remembered against the root that the stored log has there.
+    pub fn judge(&self, signed: &SignedCheckpoint, stored: Hash) -> Result<(), Fork> {
+        if signed.checkpoint().root == stored {
+            self.agree(signed.clone());
+            return Ok(());
+        }
+        let fork = Fork::of_tree(signed);
+        self.part(&fork);
         Err(fork)
     }
 
@@ -125,7 +159,7 @@ impl View {
     /// The root of the tree when it had `size` entries, if that is not long ago.
     pub fn root_at(&self, size: u64) -> Option<Hash> {
         let roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
-        roots.iter().rev().find(|(s, _)| *s == size).map(|(_, root)| *root)
+        find(&roots, size)
     }
 
     /// Waits until the log has `size` entries here, at most for `patience`.
@@ -135,23 +169,56 @@ impl View {
         matches!(tokio::time::timeout(patience, reached).await, Ok(Ok(_)))
     }
 
-    /// Notes that a checkpoint of this time agrees with this node's own tree.
-    pub fn confirm(&self, time: Time, note: &str) {
-        let mut newest = self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner);
-        if time >= newest.time {
-            let note = (note.len() <= MAX_CHECKPOINT).then(|| note.to_owned());
-            *newest = Confirmed { time, note };
+    /// Notes that the log's key vouches for this view: a checkpoint that this node's own tree agrees with has come.
+    ///
+    /// One of fewer entries than the log's key has signed for already vouches for nothing, however new it is. Whoever
+    /// signs in order signs no older size later, so it hides entries, or a clock has gone back.
+    pub fn confirm(&self, signed: &SignedCheckpoint, now: Time) {
+        let mut confirmed = self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner);
+        if confirmed.longest.as_ref().is_none_or(|known| known.checkpoint().size <= signed.checkpoint().size) {
+            confirmed.fresh = confirmed.fresh.max(signed.checkpoint().time.min(now));
         }
+        confirmed.take(signed.clone());
     }
 
-    /// The note of the newest checkpoint that this node's own tree agrees with.
-    pub fn confirmed(&self) -> Option<String> {
-        self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner).note.clone()
+    /// Remembers a checkpoint that this node's own tree agrees with, from whomever.
+    fn agree(&self, signed: SignedCheckpoint) {
+        self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner).take(signed);
+    }
+
+    /// The longest log that this node knows the log's key to have signed, of its own entries or beyond them.
+    pub fn longest(&self) -> Option<String> {
+        let beyond = {
+            let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+            heard.last_key_value().map(|(_, signed)| signed.note().to_owned())
+        };
+        let own = || {
+            let confirmed = self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner);
+            confirmed.longest.as_ref().map(|signed| signed.note().to_owned())
+        };
+        beyond.or_else(own)
+    }
+
+    /// What others must know before they sign what this node does not: the longest log, and what has made it halt.
+    pub fn shown(&self) -> Vec<String> {
+        let mut notes: Vec<String> = self.longest().into_iter().collect();
+        for note in self.forked.get().into_iter().flatten() {
+            if !notes.contains(note) {
+                notes.push(note.clone());
+            }
+        }
+        notes
     }
 
     pub fn freshness(&self, lease: u64) -> Freshness {
-        let checkpoint = self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner).time;
+        let checkpoint = self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner).fresh;
         Freshness { checkpoint, lease }
+    }
+
+    /// The log's key has signed two logs: signing stops for good, and others are shown why.
+    fn part(&self, fork: &Fork) {
+        self.forked.get_or_init(|| fork.notes.clone());
+        self.halt(fork.reason.clone());
     }
 
     /// Stops signing for good: this node and the log have parted.
@@ -173,14 +240,35 @@ impl View {
     }
 }
 
+/// The root of the tree when it had `size` entries; sizes only grow.
+fn find(roots: &VecDeque<(u64, Hash)>, size: u64) -> Option<Hash> {
+    let at = roots.binary_search_by_key(&size, |(size, _)| *size).ok()?;
+    roots.get(at).map(|(_, root)| *root)
+}
+
+impl Confirmed {
+    fn take(&mut self, signed: SignedCheckpoint) {
+        let place = |signed: &SignedCheckpoint| (signed.checkpoint().size, signed.checkpoint().time);
+        if self.longest.as_ref().is_none_or(|known| place(known) <= place(&signed)) {
+            self.longest = Some(signed);
+        }
+    }
+}
+
 impl Fork {
-    fn of_tree(size: u64, note: &str) -> Self {
-        let reason = format!("the log signed another root of size {size} than its entries have");
-        Self { reason, evidence: note.to_owned() }
+    fn of_tree(signed: &SignedCheckpoint) -> Self {
+        let reason = format!("the log signed another root of size {} than its entries have", signed.checkpoint().size);
+        Self { reason, notes: vec![signed.note().to_owned()] }
     }
 
-    fn of_notes(size: u64, one: &str, other: &str) -> Self {
-        Self { reason: format!("the log signed two roots of size {size}"), evidence: format!("{one}\n{other}") }
+    fn of_notes(one: &SignedCheckpoint, other: &SignedCheckpoint) -> Self {
+        let reason = format!("the log signed two roots of size {}", one.checkpoint().size);
+        Self { reason, notes: vec![one.note().to_owned(), other.note().to_owned()] }
+    }
+
+    /// The notes as they are kept.
+    pub fn evidence(&self) -> String {
+        self.notes.join("\n")
     }
 }
 

@@ -70,7 +70,7 @@ impl System {
         let passphrase = Passphrase::read(&self.folder().join("passphrase")).unwrap();
         let relayer = Identity::open(&self.folder().join("keys/relayer.key"), &passphrase).unwrap();
         let client = SignerClient::new(signer.url.clone(), signer.node, relayer, Ambient::system()).unwrap();
-        let request = CommitRequest { subject: SigningSubject::Intent { proposal }, min_seq, checkpoint: None };
+        let request = CommitRequest { subject: SigningSubject::Intent { proposal }, min_seq, checkpoints: Vec::new() };
         Ok(client.ask(paths::SESSION_COMMIT, &request, Duration::from_secs(5)).await?.reply)
     }
 

@@ -21,7 +21,7 @@ impl Stage {
 
     /// Shows a note to one signer, which refuses.
     async fn show(&self, at: usize, note: &str) -> RefusalCode {
-        let body = CommitRequest { subject: self.subject(), min_seq: 0, checkpoint: Some(note.to_owned()) };
+        let body = CommitRequest { subject: self.subject(), min_seq: 0, checkpoints: vec![note.to_owned()] };
         match self.signers[at].ask::<_, messages::CommitReply>(paths::SESSION_COMMIT, &body, PATIENCE).await {
             Err(client::ClientError::Refused(refusal)) => refusal.code,
             other => panic!("{other:?}"),

@@ -1,7 +1,7 @@
 //! A freeze that the control plane hides from some.
 
 use crate::{keys::pid, stage::Stage};
-use messages::RefusalCode::{self, Behind, Frozen};
+use messages::RefusalCode::{self, Behind, Diverged, Frozen};
 use relayer::{Panel, Patience, Unsigned, gather};
 use std::time::Duration;
 use threshold::Secp256k1;
@@ -41,6 +41,8 @@ async fn a_freeze_that_one_signer_has_seen_stops_all() {
     let mut other = stage.panel();
     other.signers.remove(&pid(1));
     check(&try_to_sign(&stage, &other).await.unwrap_err(), [Frozen, Behind, Behind]);
+    let whole = u64::try_from(stage.log.len()).unwrap();
+    assert_eq!(other.horizon.unwrap().size(), whole, "and they tell it of what they wait for");
 
     for plane in &stage.planes {
         plane.show(&stage.log);
@@ -66,4 +68,104 @@ async fn honest_signers_that_differ_in_how_far_they_are_sign() {
     };
     let (signature, ()) = tokio::join!(try_to_sign(&stage, &panel), late);
     panel.group.verify(&stage.message(), &signature.unwrap()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_signer_has_seen_is_not_forgotten_for_a_new_checkpoint_of_less() {
+    let mut stage = Stage::set().await;
+    let before = stage.log.clone();
+    stage.freeze();
+    stage.planes[0].show(&stage.log);
+    stage.proven(0).await;
+    let seen = stage.status(0).await.view_time;
+    // From now on it gets fresh checkpoints of the log without the freeze, like the others.
+    stage.planes[0].show(&before);
+    stage.planes[0].heartbeats(30).await;
+    assert!(stage.status(0).await.view_time <= seen.map(|t| t.plus(1)), "they do not keep its view fresh");
+    let panel = stage.panel();
+    try_to_sign(&stage, &panel).await.unwrap_err();
+    check(&try_to_sign(&stage, &panel).await.unwrap_err(), [Frozen, Behind, Behind]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_signer_has_seen_cannot_be_made_too_long_to_show() {
+    let mut stage = Stage::set().await;
+    stage.freeze();
+    stage.planes[0].pad();
+    stage.planes[0].show(&stage.log);
+    stage.proven(0).await;
+    let panel = stage.panel();
+    try_to_sign(&stage, &panel).await.unwrap_err();
+    check(&try_to_sign(&stage, &panel).await.unwrap_err(), [Frozen, Behind, Behind]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_freeze_in_a_log_of_the_same_length_stops_all_for_good() {
+    let mut stage = Stage::set().await;
+    // Instead of the freeze, the others are shown something harmless.
+    let other = stage.aside(Stage::grow);
+    stage.freeze();
+    assert_eq!(stage.log.len(), other.len());
+    stage.planes[0].show(&stage.log);
+    for plane in &stage.planes[1..] {
+        plane.show(&other);
+    }
+    for at in 0..3 {
+        stage.proven(at).await;
+    }
+    let panel = stage.panel();
+    try_to_sign(&stage, &panel).await.unwrap_err();
+    try_to_sign(&stage, &panel).await.unwrap_err();
+    // Each has been shown a note that is not of its log, and judges for itself.
+    for at in 0..3 {
+        assert!(stage.status(at).await.halted.is_some(), "signer {}", at + 1);
+    }
+    assert!(panel.horizon.unwrap().fork().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_freeze_in_a_log_that_others_have_grown_past_stops_all_for_good() {
+    let mut stage = Stage::set().await;
+    let other = stage.aside(|stage| {
+        stage.grow();
+        stage.propose(200);
+    });
+    stage.freeze();
+    assert!(stage.log.len() < other.len());
+    stage.planes[0].show(&stage.log);
+    stage.proven(0).await;
+    for (at, plane) in stage.planes.iter().enumerate().skip(1) {
+        plane.show(&other);
+        let last = u64::try_from(other.len()).unwrap() - 1;
+        stage.until(at, |status| status.head == Some(last)).await;
+    }
+    let panel = stage.panel();
+    try_to_sign(&stage, &panel).await.unwrap_err();
+    try_to_sign(&stage, &panel).await.unwrap_err();
+    for at in [1, 2] {
+        assert!(stage.status(at).await.halted.is_some(), "signer {}", at + 1);
+    }
+    assert!(panel.horizon.unwrap().fork().is_none(), "the relayer alone could not tell");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_would_answer_too_late_has_been_heard_before() {
+    let mut stage = Stage::set().await;
+    let other = stage.aside(|stage| {
+        stage.grow();
+        stage.propose(200);
+    });
+    stage.freeze();
+    stage.planes[0].show(&stage.log);
+    stage.proven(0).await;
+    let last = u64::try_from(other.len()).unwrap() - 1;
+    for at in [1, 2] {
+        stage.planes[at].show(&other);
+        stage.until(at, |status| status.head == Some(last)).await;
+    }
+    let panel = stage.panel();
+    panel.survey(Duration::from_secs(20)).await;
+    // The first waits for an entry that it is not shown, while the others could sign.
+    let gathered = gather(&panel, &stage.subject(), stage.message(), last, PATIENCE).await;
+    check(&gathered.unwrap_err(), [Behind, Diverged, Diverged]);
 }

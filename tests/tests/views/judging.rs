@@ -28,7 +28,7 @@ async fn a_signer_that_sees_less_catches_up_before_it_signs() {
 
     let refusal = stage.sign(1, answers.clone()).await.unwrap_err();
     assert_eq!((refusal.code, refusal.retry_after), (RefusalCode::Behind, Some(1)));
-    assert!(refusal.culprits.is_empty() && refusal.checkpoint.is_some());
+    assert!(refusal.culprits.is_empty() && refusal.checkpoints.len() == 1);
     let refusal = stage.commit(1, stage.subject()).await.unwrap_err();
     assert_eq!(refusal.code, RefusalCode::Behind, "it remembers");
 
@@ -83,6 +83,28 @@ async fn an_answer_that_was_made_for_another_session_or_by_another_key_is_refuse
     stage.sign(1, vec![fresh.envelope, own.envelope]).await.unwrap();
     let subject = SigningSubject::Intent { proposal: earlier };
     assert!(stage.commit(1, subject).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_from_before_a_restart_is_held_against_the_stored_log() {
+    let mut stage = Stage::set().await;
+    stage.stop(1).await;
+    stage.start(1).await;
+    stage.until(1, |status| status.fresh).await;
+    let first = stage.commit(0, stage.subject()).await.unwrap();
+    let own = stage.commit(1, stage.subject()).await.unwrap();
+    let answers = vec![first.envelope, own.envelope];
+    // It has had this root, though not since it runs.
+    let past = plane::note(&stage.world.sequencer, &stage.log[..3]);
+    stage.sign_knowing(1, answers, vec![past]).await.unwrap();
+
+    let first = stage.commit(0, stage.subject()).await.unwrap();
+    let own = stage.commit(1, stage.subject()).await.unwrap();
+    let forked = plane::note(&stage.world.sequencer, &stage.log[1..4]);
+    let told = vec![forked.clone()];
+    let refusal = stage.sign_knowing(1, vec![first.envelope, own.envelope], told).await.unwrap_err();
+    assert_eq!(refusal.code, RefusalCode::Diverged);
+    assert!(refusal.checkpoints.contains(&forked), "it shows others why");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -30,6 +30,10 @@ pub struct Plane {
     log: Mutex<Vec<Line>>,
     /// How many entries it shows.
     shown: watch::Sender<usize>,
+    /// A signature line that it adds to its notes.
+    padding: Mutex<String>,
+    /// How many notes it has signed.
+    signed: watch::Sender<usize>,
 }
 
 /// A note over the first entries of a log, signed now.
@@ -44,8 +48,9 @@ pub fn note(sequencer: &Person, entries: &[Line]) -> String {
 
 impl Plane {
     pub async fn start(sequencer: &Person, log: &[Line]) -> (Arc<Self>, NodeUrl) {
-        let (shown, _) = watch::channel(log.len());
-        let plane = Arc::new(Self { sequencer: sequencer.clone(), log: Mutex::new(log.to_vec()), shown });
+        let ((shown, _), (signed, _)) = (watch::channel(log.len()), watch::channel(0));
+        let (sequencer, log, padding) = (sequencer.clone(), Mutex::new(log.to_vec()), Mutex::default());
+        let plane = Arc::new(Self { sequencer, log, shown, padding, signed });
         let router = Router::new()
             .route("/v1/log/follow", get(follow))
             .fallback(|| async { StatusCode::SERVICE_UNAVAILABLE })
@@ -62,13 +67,27 @@ impl Plane {
         self.shown.send_replace(log.len());
     }
 
+    /// Adds a line of somebody's to every note from now on, which makes it longer than what signers pass on.
+    pub fn pad(&self) {
+        *self.padding.lock().unwrap() = format!("— witness.example {}\n", "A".repeat(8_000));
+    }
+
+    /// Waits until it has sent some more notes.
+    pub async fn heartbeats(&self, more: usize) {
+        let mut signed = self.signed.subscribe();
+        let enough = *signed.borrow() + more;
+        signed.wait_for(|signed| *signed >= enough).await.unwrap();
+    }
+
     /// The next line for somebody who has seen `next` entries.
     async fn line(&self, next: usize) -> (FollowLine, usize) {
         let mut shown = self.shown.subscribe();
         let _ = tokio::time::timeout(HEARTBEAT, shown.wait_for(|shown| *shown > next)).await;
         let log = self.log.lock().unwrap();
         let Some((entry, tokens)) = log.get(next) else {
-            return (FollowLine::Checkpoint(note(&self.sequencer, &log)), next);
+            self.signed.send_modify(|signed| *signed += 1);
+            let padding = self.padding.lock().unwrap().clone();
+            return (FollowLine::Checkpoint(note(&self.sequencer, &log) + &padding), next);
         };
         let tokens = tokens.iter().cloned().map(Base64).collect();
         let seq = next.try_into().unwrap();

@@ -9,6 +9,7 @@ use countersign_tests::{Person, Signed, World};
 use domain::{Cid, Did};
 use keyfile::{Identity, Kind, Passphrase};
 use ledger::{GroupKeys, GroupPackages, Participant, Quorum, Scope, args};
+use log::NoteKey;
 use messages::{
     CommitReply, CommitRequest, Envelope, Hex, NodeStatus, Refusal, SignReply, SignRequest, SigningSubject, paths,
 };
@@ -117,6 +118,14 @@ impl Stage {
         self.append(&verified);
     }
 
+    /// The log as it would be had this happened instead.
+    pub fn aside(&mut self, happen: impl FnOnce(&mut Self)) -> Vec<Line> {
+        let (replica, known, log) = (self.replica.clone(), self.known.clone(), self.log.clone());
+        happen(self);
+        (self.replica, self.known) = (replica, known);
+        std::mem::replace(&mut self.log, log)
+    }
+
     pub fn last(&self) -> u64 {
         self.replica.head().unwrap().seq
     }
@@ -211,8 +220,15 @@ impl Stage {
             epoch: 1,
             group: self.keys[0].secp256k1.group().clone(),
             signers: (1..).map(pid).zip(self.signers.iter().cloned()).collect::<BTreeMap<_, _>>(),
-            horizon: Some(Arc::new(Horizon::new(self.world.sequencer.did))),
+            horizon: Some(Arc::new(Horizon::new(self.log_key()))),
         }
+    }
+
+    /// The log's own key, as the genesis names it.
+    fn log_key(&self) -> NoteKey {
+        replica::key_name(self.state().origin().unwrap())
+            .map(|name| NoteKey::new(name, &self.world.sequencer.did).unwrap())
+            .unwrap()
     }
 
     /// What an honest quorum signs.
@@ -225,12 +241,22 @@ impl Stage {
     }
 
     pub async fn commit(&self, at: usize, subject: SigningSubject) -> Result<Exchange<CommitReply>, Refusal> {
-        let body = CommitRequest { subject, min_seq: 0, checkpoint: None };
+        let body = CommitRequest { subject, min_seq: 0, checkpoints: Vec::new() };
         refusal(self.signers[at].ask(paths::SESSION_COMMIT, &body, PATIENCE).await)
     }
 
     pub async fn sign(&self, at: usize, commitments: Vec<Envelope>) -> Result<SignReply, Refusal> {
-        let body = SignRequest { subject: self.subject(), epoch: 1, commitments, checkpoint: None };
+        self.sign_knowing(at, commitments, Vec::new()).await
+    }
+
+    /// Asks for a share, telling of these checkpoints.
+    pub async fn sign_knowing(
+        &self,
+        at: usize,
+        commitments: Vec<Envelope>,
+        checkpoints: Vec<String>,
+    ) -> Result<SignReply, Refusal> {
+        let body = SignRequest { subject: self.subject(), epoch: 1, commitments, checkpoints };
         refusal(self.signers[at].ask(paths::SESSION_SIGN, &body, PATIENCE).await).map(|e| e.reply)
     }
 
@@ -239,11 +265,11 @@ impl Stage {
         let size = format!("\n{}\n", self.log.len());
         let looking = async {
             loop {
-                let note = match self.commit(at, self.subject()).await {
-                    Ok(made) => made.reply.checkpoint,
-                    Err(refusal) => refusal.checkpoint,
+                let notes = match self.commit(at, self.subject()).await {
+                    Ok(made) => made.reply.checkpoint.into_iter().collect(),
+                    Err(refusal) => refusal.checkpoints,
                 };
-                if note.is_some_and(|note| note.contains(&size)) {
+                if notes.iter().any(|note| note.contains(&size)) {
                     return;
                 }
             }

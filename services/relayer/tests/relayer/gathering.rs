@@ -2,9 +2,10 @@
 
 use crate::{
     keys::{self, pid},
-    node::{Manner, Node, note, sequencer},
+    node::{Manner, Node, ORIGIN, forked, note, sequencer},
 };
 use domain::{Cid, Digest};
+use log::NoteKey;
 use messages::{RefusalCode, SigningSubject};
 use rand::{SeedableRng as _, rngs::StdRng};
 use relayer::{Gathered, Horizon, Panel, Patience, Unsigned, gather};
@@ -36,7 +37,8 @@ async fn panel(manners: [Manner; 5]) -> (Panel<Secp256k1>, Nodes) {
         nodes.push(node);
         group = Some(public);
     }
-    let horizon = Some(Arc::new(Horizon::new(sequencer().did())));
+    let key = NoteKey::new(ORIGIN.parse().unwrap(), &sequencer().did()).unwrap();
+    let horizon = Some(Arc::new(Horizon::new(key)));
     (Panel { epoch: 1, group: group.unwrap(), signers, horizon }, nodes)
 }
 
@@ -104,29 +106,63 @@ async fn only_as_many_as_needed_are_asked_to_sign() {
 
 #[tokio::test]
 async fn who_claims_a_longer_log_without_proof_is_named() {
-    use Manner::{Boasting, Honest};
-    let (panel, gathered) = run([Boasting, Honest, Boasting, Honest, Honest]).await;
+    use Manner::{Boasting, Honest, Renaming};
+    let (panel, gathered) = run([Boasting, Honest, Renaming, Honest, Honest]).await;
     let mut named: Vec<_> = gathered.unwrap().culprits.iter().map(|c| (c.participant, c.reason)).collect();
     named.sort();
     let reason = "sees a checkpoint that the log's key has not signed";
     assert_eq!(named, [(pid(1), reason), (pid(3), reason)]);
-    assert_eq!(panel.horizon.unwrap().size(), 0);
+    assert_eq!(panel.horizon.unwrap().size(), 0, "neither moves what signers must follow");
+}
+
+fn subject() -> SigningSubject {
+    SigningSubject::Intent { proposal: Cid::from_digest(Digest::sha256(b"proposal")) }
+}
+
+fn told(node: &Arc<Node<Secp256k1>>) -> Vec<String> {
+    let mut told = node.told.lock().unwrap().clone();
+    told.sort();
+    told
 }
 
 #[tokio::test]
 async fn what_one_signer_sees_the_others_are_told() {
     let (panel, nodes) = panel([Manner::Objecting, Manner::Honest, Manner::Honest, Manner::Honest, Manner::Dead]).await;
     let horizon = panel.horizon.clone().unwrap();
-    let subject = SigningSubject::Intent { proposal: Cid::from_digest(Digest::sha256(b"proposal")) };
-    // Whether the objection comes before or after the others have signed, the first attempt that they make without
-    // knowing of it leads to nothing.
-    let first = gather(&panel, &subject, MESSAGE.to_vec(), 0, Patience::default()).await;
-    let told = |node: &Arc<Node<Secp256k1>>| node.told.lock().unwrap().clone();
-    if first.is_ok() {
-        assert!(nodes[1..4].iter().all(|n| told(n).as_deref() == Some(note(7).as_str())));
+    // When the objection comes before the others have signed, or just after, they are asked again within one gathering,
+    // and it is gathered again when it comes later still.
+    for _ in 0..2 {
+        gather(&panel, &subject(), MESSAGE.to_vec(), 0, Patience::default()).await.unwrap();
+        assert!(horizon.size() == 0 || nodes[1..4].iter().all(|n| told(n) == [note(7)]));
     }
     assert_eq!((horizon.size(), horizon.longest()), (7, Some(note(7))));
-    // Once they know, an objection that shows nothing more holds nothing up.
-    gather(&panel, &subject, MESSAGE.to_vec(), 0, Patience::default()).await.unwrap();
-    assert!(nodes[1..4].iter().all(|n| told(n).as_deref() == Some(note(7).as_str())));
+}
+
+#[tokio::test]
+async fn who_objects_with_a_shorter_log_is_heard_as_well() {
+    use Manner::{Ahead, Dead, Objecting};
+    let (panel, nodes) = panel([Objecting, Ahead, Ahead, Ahead, Dead]).await;
+    for _ in 0..2 {
+        gather(&panel, &subject(), MESSAGE.to_vec(), 0, Patience::default()).await.unwrap();
+    }
+    let mut both = [note(7), forked(9)];
+    both.sort();
+    assert!(nodes[1..4].iter().all(|n| told(n) == both), "they judge whether their log goes on from it");
+}
+
+#[tokio::test]
+async fn nothing_is_signed_once_two_notes_of_one_size_differ_and_signers_are_told_of_both() {
+    use Manner::{Dead, Honest, Parted};
+    let (panel, nodes) = panel([Dead, Parted, Honest, Honest, Dead]).await;
+    let horizon = panel.horizon.clone().unwrap();
+    horizon.hear(&note(7));
+    for _ in 0..2 {
+        let unsigned = gather(&panel, &subject(), MESSAGE.to_vec(), 0, Patience::default()).await.unwrap_err();
+        assert_eq!(unsigned.failure, "the log's key has signed two logs");
+        assert!(unsigned.culprits.is_empty(), "no signer is to blame");
+    }
+    assert_eq!(horizon.fork(), Some([note(7), forked(7)]));
+    let mut both = [note(7), forked(7)];
+    both.sort();
+    assert!(nodes[1..4].iter().all(|n| told(n) == both));
 }

@@ -42,8 +42,14 @@ pub enum Manner {
     Repeating,
     /// Says that it sees a checkpoint that another key has signed.
     Boasting,
-    /// Refuses, and shows that it sees seven entries.
+    /// Refuses because its view is old, and shows that it sees seven entries.
     Objecting,
+    /// Says that it sees nine entries of another log, of which the same key signs checkpoints.
+    Renaming,
+    /// Sees seven entries that are not those of the others.
+    Parted,
+    /// Sees nine entries that do not follow from the seven of the others.
+    Ahead,
 }
 
 pub struct Node<C: Ciphersuite> {
@@ -58,8 +64,8 @@ pub struct Node<C: Ciphersuite> {
     manner: Manner,
     key: SigningKey,
     pub asked_to_sign: AtomicUsize,
-    /// The longest checkpoint that a request told it of.
-    pub told: Mutex<Option<String>>,
+    /// The checkpoints that the last request for a share told it of.
+    pub told: Mutex<Vec<String>>,
 }
 
 pub fn identity(seed: u8) -> Identity {
@@ -71,18 +77,26 @@ pub fn sequencer() -> Identity {
     identity(201)
 }
 
-fn signed(size: u8, key: &Identity) -> String {
+/// The name of the log.
+pub const ORIGIN: &str = "log.example.com/test";
+
+fn signed(branch: u8, size: u8, key: &Identity, origin: &str) -> String {
     let mut tree = Tree::new();
     for n in 0..size {
-        tree.push(leaf_hash(&[n]));
+        tree.push(leaf_hash(&[branch, n]));
     }
-    let origin = "log.example.com/test".parse().unwrap();
-    Checkpoint::of(origin, &tree, domain::Time::from_unix(9)).sign(key.key()).to_string()
+    let checkpoint = Checkpoint::of(origin.parse().unwrap(), &tree, domain::Time::from_unix(9));
+    checkpoint.sign(key.key()).to_string()
 }
 
 /// A note of the sequencer over this many entries.
 pub fn note(size: u8) -> String {
-    signed(size, &sequencer())
+    signed(0, size, &sequencer(), ORIGIN)
+}
+
+/// A note of the sequencer over as many other entries.
+pub fn forked(size: u8) -> String {
+    signed(1, size, &sequencer(), ORIGIN)
 }
 
 impl<C: Ciphersuite> Node<C> {
@@ -144,8 +158,8 @@ impl<C: Ciphersuite> Node<C> {
             return Err(Refusal::new(RefusalCode::Frozen, "frozen"));
         }
         if self.manner == Manner::Objecting {
-            let refusal = Refusal::new(RefusalCode::Frozen, "frozen");
-            return Err(Refusal { checkpoint: Some(note(7)), ..refusal });
+            let refusal = Refusal::new(RefusalCode::StaleView, "the view of the log is not fresh");
+            return Err(Refusal { checkpoints: vec![note(7)], ..refusal });
         }
         let made = self.pool.lock().unwrap().commit(&self.share, None, &mut OsRng).unwrap();
         let mut commitment = made.bytes;
@@ -160,7 +174,13 @@ impl<C: Ciphersuite> Node<C> {
             commitment_id: made.id,
             commitment: Hex(commitment),
             subject: request.subject.digest(),
-            checkpoint: (self.manner == Manner::Boasting).then(|| signed(99, &identity(202))),
+            checkpoint: match self.manner {
+                Manner::Boasting => Some(signed(0, 99, &identity(202), ORIGIN)),
+                Manner::Renaming => Some(signed(0, 9, &sequencer(), "log.example.com/other")),
+                Manner::Parted => Some(forked(7)),
+                Manner::Ahead => Some(forked(9)),
+                _ => None,
+            },
         })
     }
 
@@ -173,7 +193,7 @@ impl<C: Ciphersuite> Node<C> {
             }
             _ => self.message.clone(),
         };
-        self.told.lock().unwrap().clone_from(&request.checkpoint);
+        self.told.lock().unwrap().clone_from(&request.checkpoints);
         // As each answered it to the relayer, which forwards it.
         let now = Ambient::system().now();
         let open = |e: &Envelope| e.open_forwarded(&e.from, paths::SESSION_COMMIT, now, 60).unwrap().into_body();

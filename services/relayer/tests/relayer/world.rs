@@ -17,7 +17,7 @@ use axum::{
 use domain::{Address, ChainId, Cid, Digest, EscrowDomain, NodeUrl, PayoutAuthorisation, Time};
 use escrow::{Deployment, GroupKey};
 use futures_util::stream;
-use messages::{Problem, ProblemType};
+use messages::{Base64, LogEntryView, Problem, ProblemType};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -33,7 +33,10 @@ use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
 };
-use ucan::{Ipld, Limits, Token, container};
+use ucan::{
+    Ipld, Limits, Token, container,
+    issue::{NewInvocation, invoke},
+};
 
 pub const ETHER: u128 = 1_000_000_000_000_000_000;
 /// Long enough for a busy machine; nothing waits this long unless it fails.
@@ -182,7 +185,7 @@ impl Plane {
             idle: AtomicBool::new(false),
         });
         let router = Router::new()
-            .route("/v1/log/entries", get(|| async { Json(json!({"entries": [], "head": 4})) }))
+            .route("/v1/log/entries", get(|| async { Json(json!({"entries": [genesis()], "head": 4})) }))
             .route("/v1/log/follow", get(follow))
             .route("/v1/proposals", get(list))
             .route("/v1/proposals/{id}", get(one))
@@ -213,6 +216,16 @@ impl Plane {
             Some(false) => "included",
         }
     }
+}
+
+/// How the log began.
+fn genesis() -> LogEntryView {
+    let operator = identity(60);
+    let mut new = NewInvocation::new(operator.did(), "/log/genesis".parse().unwrap(), [1; 12]);
+    let args = [("origin", "log.example.com/test".to_owned()), ("sequencer", identity(61).did().to_string())];
+    new.args.extend(args.map(|(field, text)| (field.to_owned(), Ipld::String(text))));
+    let token = invoke(operator.key(), new).unwrap();
+    LogEntryView { seq: 0, entry: Base64(vec![]), tokens: vec![Base64(token.bytes().to_vec())] }
 }
 
 /// A log in which nothing happens. Its heartbeat keeps followers from giving it up.

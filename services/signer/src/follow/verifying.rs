@@ -105,8 +105,10 @@ impl Verifying {
             }
             Stop::Storage(error) => {
                 tracing::error!(error, "the log cannot be stored; it is asked for again");
-                self.follower.recover();
                 self.broken.send_replace(connection);
+                if let Err(fork) = self.follower.recover(&self.node) {
+                    halt::halt(&self.node, &fork.reason, &fork.evidence());
+                }
             }
         }
     }
