@@ -27,7 +27,8 @@ pub struct AccountId {
 pub enum AssetKind {
     /// The chain's native coin (`slip44:60`).
     Native,
-    /// An ERC-20 token at this address.
+    /// An ERC-20 token at this address, never the zero address: that names the native coin in the contract, and one
+    /// asset under two names would have two sets of limits.
     Erc20(Address),
 }
 
@@ -55,11 +56,16 @@ pub enum ParseAccountError {
     Asset,
 }
 
+impl Address {
+    /// Nobody's address. Among assets it is the escrow contract's name of the native coin.
+    pub const ZERO: Self = Self([0; 20]);
+}
+
 impl AssetId {
     /// The asset's address as the escrow contract names it: the token, or the zero address for the native coin.
     pub const fn address(&self) -> Address {
         match self.kind {
-            AssetKind::Native => Address([0; 20]),
+            AssetKind::Native => Address::ZERO,
             AssetKind::Erc20(token) => token,
         }
     }
@@ -100,8 +106,8 @@ impl FromStr for AssetId {
         if asset == "slip44:60" {
             return Ok(Self { chain, kind: AssetKind::Native });
         }
-        let token = asset.strip_prefix("erc20:").ok_or(ParseAccountError::Asset)?;
-        Ok(Self { chain, kind: AssetKind::Erc20(token.parse().map_err(|_| ParseAccountError::Asset)?) })
+        let token = asset.strip_prefix("erc20:").and_then(|t| t.parse().ok()).filter(|t| *t != Address::ZERO);
+        Ok(Self { chain, kind: AssetKind::Erc20(token.ok_or(ParseAccountError::Asset)?) })
     }
 }
 

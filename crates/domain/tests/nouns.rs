@@ -284,6 +284,8 @@ fn bad_spellings_are_refused() {
         &format!("eip155:1/erc721:{zero}"),
         &format!("eip155:1/erc20:{zero}/1"),
         &format!("eip155:1/erc20/{zero}"),
+        // the native coin has one name
+        &format!("eip155:1/erc20:{zero}"),
     ]);
     all_refused::<Name>(&["", " a", "a ", "a\nb", "a\u{0}", &"a".repeat(101)]);
     all_refused::<OrderId>(&["", "a b", "ä", "a/b", &"a".repeat(65)]);
