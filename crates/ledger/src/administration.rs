@@ -1,4 +1,4 @@
-use crate::{Approvals, Authority, Freshness, Hold, State, Tenant};
+use crate::{Approvals, Freshness, Hold, State, Tenant};
 use domain::{Address, AdministrationAuthorisation, AssetId, ContractMeasure, Did, Digest, Reason, Time, Total};
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
@@ -137,12 +137,10 @@ impl State {
 
     /// Those who asked for it and at this moment still may: nothing that they asked by is revoked or has expired.
     pub fn standing_admins(&self, administration: &Administration, now: Time) -> impl Iterator<Item = Did> {
-        let standing = administration.approvals.iter().filter(move |(_, a)| self.is_standing(&a.authority, now));
+        let operator = self.operator();
+        let standing =
+            administration.approvals.iter().filter(move |(_, a)| self.is_standing(operator, &a.authority, now));
         standing.map(|(admin, _)| *admin)
-    }
-
-    pub(crate) fn is_standing(&self, authority: &Authority, now: Time) -> bool {
-        !authority.has_expired(now) && !self.is_revoked(self.operator(), authority)
     }
 
     /// Whether enough admins who at this moment still may have asked for it.

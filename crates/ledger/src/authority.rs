@@ -105,6 +105,11 @@ impl State {
         self.revocations().touches([self.operator(), tenant], authority)
     }
 
+    /// Whether who spoke in a realm still may: nothing that they spoke by is revoked or has expired.
+    pub(crate) fn is_standing(&self, realm: Did, authority: &Authority, now: Time) -> bool {
+        !authority.has_expired(now) && !self.is_revoked(realm, authority)
+    }
+
     /// Whether a delegation has been revoked in a tenant's realm, or by the operator.
     pub fn is_delegation_revoked(&self, tenant: Did, cid: &Cid) -> bool {
         self.revocations().delegation([self.operator(), tenant], cid)

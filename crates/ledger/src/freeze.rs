@@ -1,6 +1,7 @@
+use crate::{Approvals, State};
 use domain::{Cid, Did, PluginId, Reason, Time};
-use imbl::{OrdMap, OrdSet};
-use serde::{Deserialize, Serialize};
+use imbl::OrdMap;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// What a freeze stops. In the realm of a tenant everything is meant within that tenant.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -29,8 +30,14 @@ pub struct Freeze {
     pub reason: Reason,
     /// Since when.
     pub at: Time,
-    /// Who has asked to lift it so far.
-    pub lifts: OrdSet<Did>,
+    /// Who has asked to lift it so far, and by what authority, so that it stops counting when that is revoked.
+    #[serde(serialize_with = "as_list")]
+    pub lifts: Approvals,
+}
+
+/// A list, so that a freeze that nobody has asked to lift looks in a state's hash as it always did.
+fn as_list<S: Serializer>(lifts: &Approvals, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(lifts.iter())
 }
 
 /// All freezes in force, by realm (the subject of the statement that set it) and scope.
@@ -103,8 +110,17 @@ impl Freezes {
     }
 }
 
+impl State {
+    /// Those who asked to lift a freeze of a realm and at the last entry still may: nothing that they asked by is
+    /// revoked or has expired.
+    pub fn standing_lifts<'a>(&'a self, realm: &'a Did, freeze: &'a Freeze) -> impl Iterator<Item = Did> + 'a {
+        let standing = freeze.lifts.iter().filter(|(_, a)| self.is_standing(*realm, &a.authority, self.at()));
+        standing.map(|(admin, _)| *admin)
+    }
+}
+
 impl Serialize for Freezes {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.0.iter())
     }
 }

@@ -269,7 +269,7 @@ views! {
         /// Since when.
         #[schemars(with = "schema::Time")]
         at: Time,
-        /// Who has asked to lift it so far.
+        /// Who has asked to lift it and still may.
         #[schemars(with = "Vec<schema::Did>")]
         lifts: Vec<Did>,
     }

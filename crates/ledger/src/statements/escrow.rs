@@ -87,7 +87,7 @@ impl Rule for Administer {
         if self.nonce > MAX_AMOUNT {
             return Err(ParseError::args("nonce", "at most 2^53-1"));
         }
-        if matches!(&self.measure, Measure::Thaw { guardian } if *guardian == Address([0; 20])) {
+        if matches!(&self.measure, Measure::Thaw { guardian } if *guardian == Address::ZERO) {
             return Err(ParseError::args("measure.thaw.guardian", "the zero address cannot freeze"));
         }
         Ok(())
@@ -110,7 +110,7 @@ impl Rule for Administer {
         let approval = Approval { statement: cx.cid, authority: cx.authority.clone() };
         let earlier = administration.approvals.insert(cx.authority.principal, approval);
         // One that is revoked or has expired counts no more, so that its admin may ask again by another delegation.
-        if earlier.is_some_and(|e| state.is_standing(&e.authority, cx.at)) {
+        if earlier.is_some_and(|e| state.is_standing(cx.subject, &e.authority, cx.at)) {
             return Err(Refusal::conflict("measure", "you have asked for it already; others must"));
         }
         let enough =

@@ -1,9 +1,8 @@
 use crate::{
-    Changes, Freeze, Outcome, Refusal, Scope, State,
+    Approval, Approvals, Changes, Freeze, Outcome, Refusal, Scope, State,
     statement::{Context, ParseError, Realm, Rule},
 };
 use domain::Reason;
-use imbl::OrdSet;
 use serde::{Deserialize, Serialize};
 
 /// Args of `/freeze/set`.
@@ -52,7 +51,7 @@ impl Rule for Set {
             by: cx.authority.principal,
             reason: self.reason.clone(),
             at: cx.at,
-            lifts: OrdSet::new(),
+            lifts: Approvals::new(),
         };
         state.freezes_mut().put(cx.subject, self.scope.clone(), freeze);
         Ok(Outcome::Accepted)
@@ -71,12 +70,14 @@ impl Rule for Lift {
             .get(cx.subject, &self.scope)
             .ok_or(Refusal::Unknown { field: "scope", what: "freeze" })?
             .clone();
-        if freeze.lifts.insert(cx.authority.principal).is_some() {
+        // Whoever has lost the right to lift it since does not count any more, and may ask again by another delegation.
+        let standing = freeze.lifts.iter().filter(|(_, a)| state.is_standing(cx.subject, &a.authority, cx.at));
+        freeze.lifts = standing.map(|(admin, a)| (*admin, a.clone())).collect();
+        let approval = Approval { statement: cx.cid, authority: cx.authority.clone() };
+        if freeze.lifts.insert(cx.authority.principal, approval).is_some() {
             return Err(Refusal::conflict("scope", "you have asked to lift it already; others must"));
         }
-        // Whoever has lost their key since does not count any more.
-        let standing = freeze.lifts.iter().filter(|admin| !state.is_key_revoked(cx.subject, admin));
-        if standing.count() >= usize::from(needed) {
+        if freeze.lifts.len() >= usize::from(needed) {
             state.freezes_mut().remove(cx.subject, &self.scope);
         } else {
             state.freezes_mut().put(cx.subject, self.scope.clone(), freeze);

@@ -1,7 +1,7 @@
 //! Who counts, how often, and for what.
 
 use crate::stage::{APPROVALS, LARGE, Stage, reason, stranger};
-use countersign_ledger::{Phase, Refusal, Status, args};
+use countersign_ledger::{Freshness, Hold, Phase, Refusal, Status, args};
 use countersign_tests::{Person, Signed};
 use domain::{Cid, Digest};
 
@@ -192,6 +192,41 @@ fn whose_key_is_revoked_since_does_not_count_any_more() {
     assert!(!stage.proposal(&id).is_approved());
     stage.say(&stage.approval(&cyd, &id));
     assert!(stage.proposal(&id).is_approved());
+}
+
+/// Why the quorum must not sign it, if it must not.
+fn hold(stage: &Stage, id: &Cid) -> Option<Hold> {
+    stage.state.permit(id, stage.at, Freshness { checkpoint: stage.at, lease: 10 }).err()
+}
+
+#[test]
+fn whose_key_is_revoked_after_the_approval_holds_the_signature() {
+    let mut stage = Stage::ready();
+    let id = stage.in_review();
+    let [ada, bob, _] = people(&stage);
+    stage.say(&stage.approval(&ada, &id));
+    stage.say(&stage.approval(&bob, &id));
+    assert_eq!(hold(&stage, &id), None);
+    let revoke = args::Revoke { revoke: args::Revocation::Key(bob.did), path: Vec::new(), reason: reason() };
+    stage.say(&stage.admin("/ucan/revoke", &revoke));
+    assert_eq!(hold(&stage, &id), Some(Hold::InReview));
+}
+
+/// It is a word on this very proposal, given by right: its end is not taken back as a revocation takes it back.
+#[test]
+fn an_approval_outlives_the_delegation_that_it_was_given_by() {
+    let mut stage = Stage::ready();
+    let id = stage.in_review();
+    let [ada, bob, _] = people(&stage);
+    let tenant = stage.world.tenant.clone();
+    let until = stage.at.plus(60);
+    let short = stage.world.delegate_until(&tenant, ada.did, tenant.did, "/approval", Some(until));
+    let give = args::Give { proposal: id, review: stage.review(&id) };
+    stage.say(&stage.world.invoke(&ada, tenant.did, "/approval/give", &give, vec![short]));
+    stage.wait(61);
+    stage.say(&stage.approval(&bob, &id));
+    assert!(stage.proposal(&id).is_approved());
+    assert_eq!(hold(&stage, &id), None);
 }
 
 #[test]

@@ -6,7 +6,9 @@ use crate::{
 };
 use countersign_ledger::{Freshness, Hold, Outcome, Scope, args};
 use countersign_tests::{Person, Signed};
+use domain::{Did, Time};
 use policy::{Code, Effect};
+use ucan::{Delegation, Verified};
 
 fn set(stage: &Stage, scope: Scope) -> Signed {
     stage.admin("/freeze/set", &args::Set { scope, reason: reason() })
@@ -132,4 +134,104 @@ fn distinct_admins_lift_it_and_a_deputy_is_not_distinct() {
     assert_eq!(stage.state.freezes().iter().count(), 1);
     stage.say(&by(&stage, &[&Person::named("cyd")]));
     assert_eq!(stage.state.freezes().iter().count(), 0);
+}
+
+/// A tenant of which two admins together lift a freeze, frozen, and one of them has asked to lift it.
+struct Lifting {
+    stage: Stage,
+    tenant: Person,
+    first: Verified<Delegation>,
+}
+
+impl Lifting {
+    /// The first admin's delegation lasts until then.
+    fn begun(until: Option<Time>) -> Self {
+        let mut stage = Stage::ready();
+        let tenant = Person::named("tenant-2");
+        stage.say(&stage.operator("/tenant/create", &create(&stage, &tenant, 0xef)));
+        let all = args::Set { scope: Scope::All, reason: reason() };
+        stage.say(&stage.world.invoke(&tenant, tenant.did, "/freeze/set", &all, Vec::new()));
+        let ada = Person::named("ada");
+        let first = stage.world.delegate_until(&tenant, ada.did, tenant.did, "/freeze", until);
+        let mut lifting = Self { stage, tenant, first: first.clone() };
+        lifting.say("ada", first);
+        lifting
+    }
+
+    fn lift(&self, name: &str, proof: Verified<Delegation>) -> Signed {
+        let args = args::Lift { scope: Scope::All };
+        self.stage.world.invoke(&Person::named(name), self.tenant.did, "/freeze/lift", &args, vec![proof])
+    }
+
+    fn delegation(&self, name: &str) -> Verified<Delegation> {
+        self.stage.world.delegate(&self.tenant, Person::named(name).did, self.tenant.did, "/freeze")
+    }
+
+    fn say(&mut self, name: &str, proof: Verified<Delegation>) {
+        let signed = self.lift(name, proof);
+        self.stage.say(&signed);
+    }
+
+    fn is_frozen(&self) -> bool {
+        self.stage.state.freezes().iter().any(|(realm, ..)| *realm == self.tenant.did)
+    }
+
+    fn standing(&self) -> Vec<Did> {
+        let (realm, _, freeze) =
+            self.stage.state.freezes().iter().find(|(realm, ..)| **realm == self.tenant.did).expect("a freeze");
+        self.stage.state.standing_lifts(realm, freeze).collect()
+    }
+}
+
+#[test]
+fn who_is_revoked_since_does_not_lift_a_freeze() {
+    let ada = Person::named("ada").did;
+    for by_key in [false, true] {
+        for by_operator in [false, true] {
+            let mut lifting = Lifting::begun(None);
+            assert_eq!(lifting.standing(), [ada]);
+            let revoke =
+                if by_key { args::Revocation::Key(ada) } else { args::Revocation::Delegation(lifting.first.cid()) };
+            let args = args::Revoke { revoke, path: Vec::new(), reason: reason() };
+            let (stage, tenant) = (&lifting.stage, &lifting.tenant);
+            let signed = if by_operator {
+                stage.operator("/ucan/revoke", &args)
+            } else {
+                stage.world.invoke(tenant, tenant.did, "/ucan/revoke", &args, Vec::new())
+            };
+            lifting.stage.say(&signed);
+            assert_eq!(lifting.standing(), []);
+            lifting.say("bob", lifting.delegation("bob"));
+            assert!(lifting.is_frozen(), "by_key {by_key}, by_operator {by_operator}");
+            assert_eq!(lifting.standing(), [Person::named("bob").did]);
+            lifting.say("cyd", lifting.delegation("cyd"));
+            assert!(!lifting.is_frozen());
+        }
+    }
+}
+
+#[test]
+fn who_was_revoked_asks_to_lift_a_freeze_again_by_another_delegation() {
+    let mut lifting = Lifting::begun(None);
+    let revoke = args::Revocation::Delegation(lifting.first.cid());
+    let args = args::Revoke { revoke, path: Vec::new(), reason: reason() };
+    let signed = lifting.stage.world.invoke(&lifting.tenant, lifting.tenant.did, "/ucan/revoke", &args, Vec::new());
+    lifting.stage.say(&signed);
+    lifting.say("ada", lifting.delegation("ada"));
+    assert!(lifting.is_frozen(), "it counts once");
+    let twice = "scope: you have asked to lift it already; others must";
+    assert_eq!(lifting.stage.why_not(&lifting.lift("ada", lifting.delegation("ada"))), twice);
+    lifting.say("bob", lifting.delegation("bob"));
+    assert!(!lifting.is_frozen());
+}
+
+#[test]
+fn whose_delegation_has_expired_does_not_lift_a_freeze() {
+    let until = crate::stage::NOON.plus(600);
+    let mut lifting = Lifting::begun(Some(until));
+    lifting.stage.wait(until.since(lifting.stage.at));
+    lifting.say("bob", lifting.delegation("bob"));
+    assert!(lifting.is_frozen());
+    lifting.say("cyd", lifting.delegation("cyd"));
+    assert!(!lifting.is_frozen());
 }

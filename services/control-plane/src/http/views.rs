@@ -263,7 +263,7 @@ pub(crate) async fn freezes(
         by: f.by,
         reason: f.reason.clone(),
         at: f.at,
-        lifts: f.lifts.iter().copied().collect(),
+        lifts: state.standing_lifts(realm, f).collect(),
     };
     page(seen, &params.get()?, |(_, _, f)| f.statement.to_string(), view)
 }
