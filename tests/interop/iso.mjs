@@ -1,5 +1,5 @@
 // Speaks UCAN 1.0 through iso-ucan, for crates/ucan/tests/interop.rs.
-//   node iso.mjs issue            prints chains issued by iso-ucan, the same bytes every time
+//   node iso.mjs issue            prints chains issued by iso-ucan, the same bytes every time but for what gzip makes of them
 //   node iso.mjs verify < cases   says for each case whether iso-ucan accepts it
 import * as cbor from '@ipld/dag-cbor'
 import { EdDSASigner } from 'iso-signatures/signers/eddsa.js'
@@ -46,6 +46,7 @@ async function issue() {
       nonce: nonce(99), now: NOW, verifierResolver, ...over,
     })
   const chains = []
+  const header = (n) => Object.keys(CONTAINERS)[n % 6]
   const add = (name, inv, prf, expect) => {
     const tokens = [inv, ...prf]
     chains.push({
@@ -54,8 +55,8 @@ async function issue() {
       proofs: prf.map((p) => base64(p.bytes)),
       cids: tokens.map((t) => t.cid.toString()),
       root: root.did,
-      containerHeader: '@BC'[chains.length % 3],
-      container: base64(CONTAINERS['@BC'[chains.length % 3]](tokens.map((t) => t.bytes))),
+      containerHeader: header(chains.length),
+      container: base64(CONTAINERS[header(chains.length)](tokens.map((t) => t.bytes))),
       ...expect,
     })
   }

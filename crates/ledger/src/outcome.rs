@@ -145,8 +145,15 @@ pub enum Refusal {
         detail: String,
     },
     /// The issuer is authorised for the command, but not for this.
-    #[error("not entitled: {0}")]
-    NotEntitled(String),
+    #[error("not entitled: {detail}")]
+    NotEntitled {
+        /// The field that shows it: the token's, or one of its args as `args.…`; with a hop, that delegation's field.
+        field: &'static str,
+        /// The delegation that shows it, counted from the root; `None` when it is the invocation.
+        hop: Option<usize>,
+        /// What the issuer lacks.
+        detail: String,
+    },
     /// The log's time would go backwards.
     #[error("time {at} lies before the log's {last}")]
     TimeReversed {
@@ -160,5 +167,13 @@ pub enum Refusal {
 impl Refusal {
     pub(crate) fn conflict(field: &'static str, detail: impl Into<String>) -> Self {
         Self::Conflict { field, detail: detail.into() }
+    }
+
+    pub(crate) fn not_entitled(field: &'static str, detail: impl Into<String>) -> Self {
+        Self::NotEntitled { field, hop: None, detail: detail.into() }
+    }
+
+    pub(crate) fn not_entitled_at(hop: usize, field: &'static str, detail: impl Into<String>) -> Self {
+        Self::NotEntitled { field, hop: Some(hop), detail: detail.into() }
     }
 }

@@ -46,6 +46,8 @@ macro_rules! problems {
 problems! {
     /// The request is not what the endpoint takes.
     MalformedRequest = "malformed-request", 400, "The request is malformed";
+    /// The endpoint is not called like that.
+    MethodNotAllowed = "method-not-allowed", 405, "The method is not allowed";
     /// The body is above the endpoint's limit.
     PayloadTooLarge = "payload-too-large", 413, "The request body is too large";
     /// The body's media type is not taken.

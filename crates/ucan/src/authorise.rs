@@ -1,7 +1,7 @@
 use crate::token::{Delegation, Invocation, Verified};
 use crate::{Command, ErrorClass};
 use domain::{Cid, Did, Time};
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Deref};
 
 /// Whose resources the verifier guards. Anyone can sign an invocation about themselves, so a chain is worth something
 /// only when its subject is one of these.
@@ -106,6 +106,8 @@ pub struct Denied {
     pub hop: Option<usize>,
     /// The token at fault, or the proof that is missing.
     pub cid: Option<Cid>,
+    /// The field at fault of that token, by its name in the payload.
+    pub field: &'static str,
     /// A sentence for people.
     pub detail: Cow<'static, str>,
 }
@@ -120,54 +122,83 @@ pub fn authorise(
     proofs: &dyn Fn(&Cid) -> Option<Verified<Delegation>>,
     context: &Context<'_>,
 ) -> Result<Chain, Denied> {
+    let hops = walk(invocation, proofs, context)?;
+    // Last, because policies may be the costliest: only a chain that is sound in all other respects pays for them.
+    for (index, hop) in hops.iter().enumerate() {
+        hop.policy().check(invocation.args()).map_err(|mismatch| Denied {
+            class: ErrorClass::MatchError,
+            hop: Some(index),
+            cid: Some(hop.cid()),
+            field: "args",
+            detail: mismatch.to_string().into(),
+        })?;
+    }
+    Ok(Chain { invocation: invocation.clone(), hops })
+}
+
+/// Says why [`authorise`] would deny an invocation whatever its signatures say: everything but policies. Meant for tokens
+/// that nobody has verified, so that what can never be accepted costs no signature check; its silence entitles to
+/// nothing.
+///
+/// # Errors
+///
+/// The denial. [`ErrorClass::UnavailableProof`] when `proofs` does not give one that is named.
+pub fn refuse<H: Deref<Target = Delegation>>(
+    invocation: &Invocation,
+    proofs: &dyn Fn(&Cid) -> Option<H>,
+    context: &Context<'_>,
+) -> Result<(), Denied> {
+    walk(invocation, proofs, context).map(|_| ())
+}
+
+/// Everything but policies. The hops, root first.
+fn walk<H: Deref<Target = Delegation>>(
+    invocation: &Invocation,
+    proofs: &dyn Fn(&Cid) -> Option<H>,
+    context: &Context<'_>,
+) -> Result<Vec<H>, Denied> {
     let subject = invocation.subject();
-    let at_invocation = |class, detail| denied(class, None, invocation.cid(), detail);
+    let at_invocation = |fault| denied(fault, None, invocation.cid());
     if context.audience.is_some_and(|me| invocation.audience().unwrap_or(subject) != me) {
-        return Err(at_invocation(ErrorClass::InvalidAudience, "the invocation is addressed to someone else"));
+        return Err(at_invocation((ErrorClass::InvalidAudience, "aud", "the invocation is addressed to someone else")));
     }
     if !context.trusted.accepts(&subject) {
-        return Err(at_invocation(ErrorClass::InvalidSubject, "the subject is not trusted here"));
+        return Err(at_invocation((ErrorClass::InvalidSubject, "sub", "the subject is not trusted here")));
     }
     if invocation.nonce().len() < context.min_nonce {
-        return Err(at_invocation(ErrorClass::InvalidClaim, "the nonce is too short"));
+        return Err(at_invocation((ErrorClass::InvalidClaim, "nonce", "the nonce is too short")));
     }
-    in_time(invocation.not_before(), invocation.expiration(), context)
-        .map_err(|(class, detail)| at_invocation(class, detail))?;
+    in_time(invocation.not_before(), invocation.expiration(), context).map_err(at_invocation)?;
     if (context.revoked_key)(&invocation.issuer()) {
-        return Err(at_invocation(ErrorClass::Revoked, "the key of the issuer is revoked"));
+        return Err(at_invocation((ErrorClass::Revoked, "iss", "the key of the issuer is revoked")));
     }
     let hops = collect(invocation, proofs)?;
     if hops.is_empty() && invocation.issuer() != subject {
-        return Err(at_invocation(ErrorClass::InvalidClaim, "no proofs, and the issuer is not the subject"));
+        return Err(at_invocation((ErrorClass::InvalidClaim, "prf", "no proofs, and the issuer is not the subject")));
     }
     let mut holder = subject;
     let mut command: Option<&Command> = None;
     for (index, hop) in hops.iter().enumerate() {
         check_hop(index, hop, invocation, holder, command, context)
-            .map_err(|(class, detail)| denied(class, Some(index), hop.cid(), detail))?;
+            .map_err(|fault| denied(fault, Some(index), hop.cid()))?;
         holder = hop.audience();
         command = Some(hop.command());
     }
     if invocation.issuer() != holder {
-        return Err(at_invocation(ErrorClass::InvalidAudience, "the last delegation is to someone else"));
+        return Err(at_invocation((ErrorClass::InvalidAudience, "iss", "the last delegation is to someone else")));
     }
     if command.is_some_and(|command| !command.covers(invocation.command())) {
-        return Err(at_invocation(ErrorClass::Command, "the command is not delegated"));
+        return Err(at_invocation((ErrorClass::Command, "cmd", "the command is not delegated")));
     }
-    // Last, because policies may be the costliest: only a chain that is sound in all other respects pays for them.
-    for (index, hop) in hops.iter().enumerate() {
-        hop.policy()
-            .check(invocation.args())
-            .map_err(|mismatch| denied(ErrorClass::MatchError, Some(index), hop.cid(), mismatch.to_string()))?;
-    }
-    Ok(Chain { invocation: invocation.clone(), hops })
+    Ok(hops)
 }
 
-fn denied(class: ErrorClass, hop: Option<usize>, cid: Cid, detail: impl Into<Cow<'static, str>>) -> Denied {
-    Denied { class, hop, cid: Some(cid), detail: detail.into() }
+fn denied((class, field, detail): Fault, hop: Option<usize>, cid: Cid) -> Denied {
+    Denied { class, hop, cid: Some(cid), field, detail: detail.into() }
 }
 
-type Fault = (ErrorClass, &'static str);
+/// Class, field and sentence.
+type Fault = (ErrorClass, &'static str, &'static str);
 
 fn check_hop(
     index: usize,
@@ -179,55 +210,60 @@ fn check_hop(
 ) -> Result<(), Fault> {
     in_time(hop.not_before(), hop.expiration(), context)?;
     if (context.revoked_delegation)(&hop.cid()) {
-        return Err((ErrorClass::Revoked, "the delegation is revoked"));
+        return Err((ErrorClass::Revoked, "prf", "the delegation is revoked"));
     }
     if (context.revoked_key)(&hop.issuer()) {
-        return Err((ErrorClass::Revoked, "the key of the delegation's issuer is revoked"));
+        return Err((ErrorClass::Revoked, "iss", "the key of the delegation's issuer is revoked"));
     }
     match hop.subject() {
         Some(subject) if subject == invocation.subject() => {}
-        Some(_) => return Err((ErrorClass::InvalidSubject, "the delegation has another subject")),
-        None if index == 0 => return Err((ErrorClass::InvalidClaim, "the root delegation has no subject")),
+        Some(_) => return Err((ErrorClass::InvalidSubject, "sub", "the delegation has another subject")),
+        None if index == 0 => return Err((ErrorClass::InvalidClaim, "sub", "the root delegation has no subject")),
         None if context.allow_powerline => {}
-        None => return Err((ErrorClass::InvalidSubject, "delegations without subject are not accepted")),
+        None => return Err((ErrorClass::InvalidSubject, "sub", "delegations without subject are not accepted")),
     }
     if hop.issuer() != holder {
-        return Err((ErrorClass::InvalidAudience, "the delegation was not issued by the holder of the authority"));
+        return Err((
+            ErrorClass::InvalidAudience,
+            "iss",
+            "the delegation was not issued by the holder of the authority",
+        ));
     }
     if parent.is_some_and(|parent| !parent.covers(hop.command())) {
-        return Err((ErrorClass::Command, "the delegation widens the command"));
+        return Err((ErrorClass::Command, "cmd", "the delegation widens the command"));
     }
     Ok(())
 }
 
 fn in_time(not_before: Option<Time>, expiration: Option<Time>, context: &Context<'_>) -> Result<(), Fault> {
     if expiration.is_some_and(|end| end.plus(context.clock_tolerance) <= context.now) {
-        return Err((ErrorClass::Expired, "the token has expired"));
+        return Err((ErrorClass::Expired, "exp", "the token has expired"));
     }
     if not_before.is_some_and(|start| start > context.now.plus(context.clock_tolerance)) {
-        return Err((ErrorClass::TooEarly, "the token is not valid yet"));
+        return Err((ErrorClass::TooEarly, "nbf", "the token is not valid yet"));
     }
     Ok(())
 }
 
 /// The invocation's proofs, root first.
-fn collect(
+fn collect<H: Deref<Target = Delegation>>(
     invocation: &Invocation,
-    proofs: &dyn Fn(&Cid) -> Option<Verified<Delegation>>,
-) -> Result<Vec<Verified<Delegation>>, Denied> {
+    proofs: &dyn Fn(&Cid) -> Option<H>,
+) -> Result<Vec<H>, Denied> {
     let mut hops = Vec::with_capacity(invocation.proofs().len());
     for (index, cid) in invocation.proofs().iter().enumerate() {
         // The source is not believed: what it hands out must be the token that was asked for.
         let hop = proofs(cid).filter(|hop| hop.cid() == *cid);
         hops.push(hop.ok_or_else(|| {
-            denied(ErrorClass::UnavailableProof, Some(index), *cid, "a proof of the invocation is not at hand")
+            let fault = (ErrorClass::UnavailableProof, "prf", "a proof of the invocation is not at hand");
+            denied(fault, Some(index), *cid)
         })?);
     }
     // Specification and libraries disagree on the order; reversed is meant only when it, and not the given order,
     // leads from the subject to the issuer.
     let (subject, issuer) = (invocation.subject(), invocation.issuer());
     let given = leads(hops.iter(), subject, issuer);
-    let starts = |hop: Option<&Verified<Delegation>>| hop.is_some_and(|hop| hop.issuer() == subject);
+    let starts = |hop: Option<&H>| hop.is_some_and(|hop| hop.issuer() == subject);
     let reversed = leads(hops.iter().rev(), subject, issuer) || (!starts(hops.first()) && starts(hops.last()));
     if !given && reversed {
         hops.reverse();
@@ -235,7 +271,10 @@ fn collect(
     Ok(hops)
 }
 
-fn leads<'a>(hops: impl Iterator<Item = &'a Verified<Delegation>>, subject: Did, issuer: Did) -> bool {
+fn leads<'a, H>(hops: impl Iterator<Item = &'a H>, subject: Did, issuer: Did) -> bool
+where
+    H: Deref<Target = Delegation> + 'a,
+{
     let mut holder = Some(subject);
     for hop in hops {
         holder = holder.filter(|holder| hop.issuer() == *holder).map(|_| hop.audience());

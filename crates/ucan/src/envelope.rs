@@ -49,16 +49,14 @@ impl Version {
 }
 
 /// A canonical envelope whose signature has not been looked at.
-pub(crate) struct Envelope<'a> {
+pub(crate) struct Envelope {
     pub(crate) kind: Kind,
     pub(crate) version: Version,
     pub(crate) payload: BTreeMap<String, Ipld>,
-    signature: [u8; 64],
-    signed: &'a [u8],
 }
 
-impl<'a> Envelope<'a> {
-    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
+impl Envelope {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Error> {
         if bytes.len() > MAX_TOKEN_BYTES {
             return Err(Error::TooLarge("token bytes"));
         }
@@ -66,9 +64,7 @@ impl<'a> Envelope<'a> {
         let Ok([Ipld::Bytes(_), Ipld::Map(mut inner)]) = <[Ipld; 2]>::try_from(parts) else {
             return Err(Error::Malformed("envelope is not [signature, payload]"));
         };
-        // The bytes are canonical, so the signed map is exactly what follows the signature.
-        let rest = bytes.strip_prefix(&PREFIX).ok_or(Error::InvalidSignature)?;
-        let (signature, signed) = rest.split_first_chunk().ok_or(Error::InvalidSignature)?;
+        split(bytes)?;
         if inner.remove("h") != Some(Ipld::Bytes(VARSIG.to_vec())) {
             return Err(Error::Malformed("varsig header is not Ed25519 over DAG-CBOR"));
         }
@@ -78,15 +74,21 @@ impl<'a> Envelope<'a> {
         let (_, kind, version) =
             TAGS.into_iter().find(|(name, ..)| *name == tag).ok_or(Error::Malformed("payload tag"))?;
         let Ipld::Map(payload) = payload else { return Err(Error::Malformed("payload is not a map")) };
-        Ok(Self { kind, version, payload, signature: *signature, signed })
+        Ok(Self { kind, version, payload })
     }
+}
 
-    /// Checks the signature strictly (RFC 8032 with canonical scalars and no small-order points) under `issuer`.
-    pub(crate) fn verify(&self, issuer: &Did) -> Result<(), Error> {
-        verifying_key(issuer)?
-            .verify_strict(self.signed, &Signature::from_bytes(&self.signature))
-            .map_err(|_| Error::InvalidSignature)
-    }
+/// The signature of a canonical envelope, and the signed map: exactly what follows it.
+fn split(bytes: &[u8]) -> Result<(&[u8; 64], &[u8]), Error> {
+    let rest = bytes.strip_prefix(&PREFIX).ok_or(Error::InvalidSignature)?;
+    rest.split_first_chunk().ok_or(Error::InvalidSignature)
+}
+
+/// Checks the signature of a parsed envelope strictly (RFC 8032 with canonical scalars and no small-order points) under
+/// `issuer`.
+pub(crate) fn verify(bytes: &[u8], issuer: &Did) -> Result<(), Error> {
+    let (signature, signed) = split(bytes)?;
+    verifying_key(issuer)?.verify_strict(signed, &Signature::from_bytes(signature)).map_err(|_| Error::InvalidSignature)
 }
 
 /// Signs `payload` with the tag that every published reader understands.

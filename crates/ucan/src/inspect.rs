@@ -2,8 +2,7 @@
 //! for reading; it never makes a [`Verified`](crate::Verified) token.
 
 use crate::container::{self, Encoding, Limits};
-use crate::envelope::Envelope;
-use crate::token::{Delegation, Invocation};
+use crate::token::{self, Delegation, Invocation, Parsed, Unverified};
 use crate::{Error, Ipld, MAX_TOKEN_BYTES, cbor};
 use base64::Engine;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -157,17 +156,13 @@ fn base64_any(text: &[u8]) -> Option<Vec<u8>> {
 
 fn describe_token(bytes: &[u8]) -> TokenReport {
     let blank = blank(bytes);
-    match Delegation::parse(bytes) {
-        Ok((delegation, envelope)) => of_delegation(&delegation, &envelope, blank),
-        Err(first) => match Invocation::parse(bytes) {
-            Ok((invocation, envelope)) => of_invocation(&invocation, &envelope, blank),
-            Err(second) => {
-                // Of the two readings, the one whose tag fits says what is wrong.
-                let error = if first == Error::Malformed("token is not a delegation") { second } else { first };
-                let raw = if bytes.len() <= MAX_TOKEN_BYTES { cbor::decode(bytes).ok() } else { None };
-                TokenReport { raw: raw.as_ref().map(dag_json), problems: vec![error.into()], ..blank }
-            }
-        },
+    match token::parse(bytes) {
+        Ok(Parsed::Delegation(delegation)) => of_delegation(&delegation, blank),
+        Ok(Parsed::Invocation(invocation)) => of_invocation(&invocation, blank),
+        Err(error) => {
+            let raw = if bytes.len() <= MAX_TOKEN_BYTES { cbor::decode(bytes).ok() } else { None };
+            TokenReport { raw: raw.as_ref().map(dag_json), problems: vec![error.into()], ..blank }
+        }
     }
 }
 
@@ -196,8 +191,8 @@ fn blank(bytes: &[u8]) -> TokenReport {
     }
 }
 
-fn of_delegation(token: &Delegation, envelope: &Envelope<'_>, blank: TokenReport) -> TokenReport {
-    let signature = envelope.verify(&token.issuer());
+fn of_delegation(token: &Unverified<Delegation>, blank: TokenReport) -> TokenReport {
+    let (signature, token) = (token.check(), token.claims());
     TokenReport {
         kind: "delegation",
         version: Some(token.version().as_str()),
@@ -216,8 +211,8 @@ fn of_delegation(token: &Delegation, envelope: &Envelope<'_>, blank: TokenReport
     }
 }
 
-fn of_invocation(token: &Invocation, envelope: &Envelope<'_>, blank: TokenReport) -> TokenReport {
-    let signature = envelope.verify(&token.issuer());
+fn of_invocation(token: &Unverified<Invocation>, blank: TokenReport) -> TokenReport {
+    let (signature, token) = (token.check(), token.claims());
     TokenReport {
         kind: "invocation",
         version: Some(token.version().as_str()),

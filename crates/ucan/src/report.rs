@@ -1,5 +1,8 @@
 use crate::inspect::tokens_in;
-use crate::{Context, Delegation, Error, ErrorClass, Invocation, Token, Trust, Verified, authorise, open};
+use crate::{
+    Context, Delegation, Error, ErrorClass, Invocation, Parsed, Suspect, Trust, Unverified, Verified, authorise,
+    hop_of, parse,
+};
 use domain::{Cid, Did, Time};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -48,7 +51,8 @@ pub struct VerifyReport {
 pub struct VerifyError {
     /// The stable class name.
     pub class: &'static str,
-    /// The delegation at fault, counted from the root; absent when it is the invocation or an unreadable file.
+    /// The delegation at fault, counted from the root; absent when it is the invocation, an unreadable file or a token
+    /// that has no part in the chain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hop: Option<usize>,
     /// The token at fault.
@@ -103,25 +107,46 @@ pub fn verify_report(input: &[u8], proofs: &[&[u8]], options: &VerifyOptions) ->
 }
 
 type Found = (Verified<Invocation>, BTreeMap<Cid, Verified<Delegation>>);
+type Claimed = BTreeMap<Cid, Unverified<Delegation>>;
 
+/// Reads everything before any signature is checked, so that a bad token is told by its place in the chain.
 fn gather(input: &[u8], proofs: &[&[u8]]) -> Result<Found, VerifyError> {
-    let mut delegations = BTreeMap::new();
-    let mut invocation = None;
+    let mut claimed = Claimed::new();
+    let mut invocation: Option<Unverified<Invocation>> = None;
+    let mut unreadable = None;
     for (file, bytes) in std::iter::once(&input).chain(proofs).enumerate() {
         let (_, tokens) = tokens_in(bytes).map_err(|error| because(&error, None))?;
         for token in tokens {
-            match open(&token).map_err(|error| because(&error, Some(Cid::of(&token))))? {
-                Token::Delegation(delegation) => {
-                    delegations.insert(delegation.cid(), delegation);
+            match parse(&token) {
+                Ok(Parsed::Delegation(delegation)) => {
+                    claimed.insert(delegation.claims().cid(), delegation);
                 }
-                Token::Invocation(found) if file == 0 && invocation.is_none() => invocation = Some(found),
-                Token::Invocation(found) => {
-                    return Err(because(&Error::Malformed("more than one invocation"), Some(found.cid())));
+                Ok(Parsed::Invocation(found)) if file == 0 && invocation.is_none() => invocation = Some(found),
+                Ok(Parsed::Invocation(found)) => {
+                    return Err(because(&Error::Malformed("more than one invocation"), Some(found.claims().cid())));
                 }
+                Err(error) => unreadable = unreadable.or(Some((Cid::of(&token), error))),
             }
         }
     }
+    let blame = |cid: Cid, error: &Error, invocation: &Invocation, claimed: &Claimed| {
+        let claims = |cid: &Cid| claimed.get(cid).map(Unverified::claims);
+        let hop = hop_of(invocation, &Suspect { cid, claims: claims(&cid) }, &claims);
+        VerifyError { hop, ..because(error, Some(cid)) }
+    };
+    match (&invocation, unreadable) {
+        (Some(found), Some((cid, error))) => return Err(blame(cid, &error, found.claims(), &claimed)),
+        (None, Some((cid, error))) => return Err(because(&error, Some(cid))),
+        (_, None) => {}
+    }
     let invocation = invocation.ok_or_else(|| because(&Error::Malformed("the file holds no invocation"), None))?;
+    let cid = invocation.claims().cid();
+    let invocation = invocation.verify().map_err(|error| because(&error, Some(cid)))?;
+    let mut delegations = BTreeMap::new();
+    for (cid, delegation) in &claimed {
+        let verified = delegation.clone().verify().map_err(|error| blame(*cid, &error, &invocation, &claimed))?;
+        delegations.insert(*cid, verified);
+    }
     Ok((invocation, delegations))
 }
 

@@ -1,4 +1,4 @@
-use crate::envelope::{Envelope, Kind, Version};
+use crate::envelope::{self, Envelope, Kind, Version};
 use crate::{Command, Error, Policy};
 use domain::{Cid, Did, Time};
 use ipld_core::ipld::Ipld;
@@ -35,6 +35,27 @@ impl<T: PartialEq> PartialEq for Verified<T> {
     fn eq(&self, other: &Self) -> bool {
         self.0 == other.0
     }
+}
+
+/// A token that is canonical and well-formed, and whose signature nobody has looked at: what it says may be anybody's
+/// word. It serves to refuse cheaply, and to be verified.
+#[derive(Clone, Debug)]
+pub struct Unverified<T>(T);
+
+impl<T> Unverified<T> {
+    /// What the token claims. Fit to refuse by, never to act on.
+    pub const fn claims(&self) -> &T {
+        &self.0
+    }
+}
+
+/// A token of either kind before its signature is checked.
+#[derive(Clone, Debug)]
+pub enum Parsed {
+    /// A delegation.
+    Delegation(Unverified<Delegation>),
+    /// An invocation.
+    Invocation(Unverified<Invocation>),
 }
 
 /// What delegations and invocations share.
@@ -129,6 +150,18 @@ macro_rules! common_getters {
                 self.common.expiration
             }
         }
+
+        impl Unverified<$type> {
+            /// Checks the signature.
+            pub fn verify(self) -> Result<Verified<$type>, Error> {
+                self.check()?;
+                Ok(Verified(Arc::new(self.0)))
+            }
+
+            pub(crate) fn check(&self) -> Result<(), Error> {
+                envelope::verify(&self.0.common.bytes, &self.0.common.issuer)
+            }
+        }
     };
 }
 
@@ -151,17 +184,8 @@ impl Delegation {
         &self.policy
     }
 
-    pub(crate) fn parse(bytes: &[u8]) -> Result<(Self, Envelope<'_>), Error> {
-        let mut envelope = Envelope::parse(bytes)?;
-        if envelope.kind != Kind::Delegation {
-            return Err(Error::Malformed("token is not a delegation"));
-        }
-        let delegation = Self::from_envelope(bytes, &mut envelope)?;
-        Ok((delegation, envelope))
-    }
-
-    fn from_envelope(bytes: &[u8], envelope: &mut Envelope<'_>) -> Result<Self, Error> {
-        let mut fields = Fields(std::mem::take(&mut envelope.payload));
+    fn from_envelope(bytes: &[u8], envelope: Envelope) -> Result<Self, Error> {
+        let mut fields = Fields(envelope.payload);
         let delegation = Self {
             common: fields.common(bytes, envelope.version)?,
             audience: fields.did("aud")?.ok_or(Error::InvalidClaim("aud"))?,
@@ -208,17 +232,8 @@ impl Invocation {
         self.cause
     }
 
-    pub(crate) fn parse(bytes: &[u8]) -> Result<(Self, Envelope<'_>), Error> {
-        let mut envelope = Envelope::parse(bytes)?;
-        if envelope.kind != Kind::Invocation {
-            return Err(Error::Malformed("token is not an invocation"));
-        }
-        let invocation = Self::from_envelope(bytes, &mut envelope)?;
-        Ok((invocation, envelope))
-    }
-
-    fn from_envelope(bytes: &[u8], envelope: &mut Envelope<'_>) -> Result<Self, Error> {
-        let mut fields = Fields(std::mem::take(&mut envelope.payload));
+    fn from_envelope(bytes: &[u8], envelope: Envelope) -> Result<Self, Error> {
+        let mut fields = Fields(envelope.payload);
         let invocation = Self {
             common: fields.common(bytes, envelope.version)?,
             audience: fields.did("aud")?,
@@ -237,35 +252,37 @@ impl Invocation {
     }
 }
 
+/// Reads a token of either kind, as its tag says: canonical bytes and every field, but not the signature.
+pub fn parse(bytes: &[u8]) -> Result<Parsed, Error> {
+    let envelope = Envelope::parse(bytes)?;
+    Ok(match envelope.kind {
+        Kind::Delegation => Parsed::Delegation(Unverified(Delegation::from_envelope(bytes, envelope)?)),
+        Kind::Invocation => Parsed::Invocation(Unverified(Invocation::from_envelope(bytes, envelope)?)),
+    })
+}
+
 /// Opens a delegation: canonical bytes, every field, then the signature.
 pub fn open_delegation(bytes: &[u8]) -> Result<Verified<Delegation>, Error> {
-    let (delegation, envelope) = Delegation::parse(bytes)?;
-    envelope.verify(&delegation.issuer())?;
-    Ok(Verified(Arc::new(delegation)))
+    match parse(bytes)? {
+        Parsed::Delegation(delegation) => delegation.verify(),
+        Parsed::Invocation(_) => Err(Error::Malformed("token is not a delegation")),
+    }
 }
 
 /// Opens an invocation: canonical bytes, every field, then the signature.
 pub fn open_invocation(bytes: &[u8]) -> Result<Verified<Invocation>, Error> {
-    let (invocation, envelope) = Invocation::parse(bytes)?;
-    envelope.verify(&invocation.issuer())?;
-    Ok(Verified(Arc::new(invocation)))
+    match parse(bytes)? {
+        Parsed::Invocation(invocation) => invocation.verify(),
+        Parsed::Delegation(_) => Err(Error::Malformed("token is not an invocation")),
+    }
 }
 
 /// Opens a token of either kind, as its tag says.
 pub fn open(bytes: &[u8]) -> Result<Token, Error> {
-    let mut envelope = Envelope::parse(bytes)?;
-    match envelope.kind {
-        Kind::Delegation => {
-            let delegation = Delegation::from_envelope(bytes, &mut envelope)?;
-            envelope.verify(&delegation.issuer())?;
-            Ok(Token::Delegation(Verified(Arc::new(delegation))))
-        }
-        Kind::Invocation => {
-            let invocation = Invocation::from_envelope(bytes, &mut envelope)?;
-            envelope.verify(&invocation.issuer())?;
-            Ok(Token::Invocation(Verified(Arc::new(invocation))))
-        }
-    }
+    Ok(match parse(bytes)? {
+        Parsed::Delegation(delegation) => Token::Delegation(delegation.verify()?),
+        Parsed::Invocation(invocation) => Token::Invocation(invocation.verify()?),
+    })
 }
 
 /// The fields of a payload that have not been consumed yet.

@@ -222,3 +222,36 @@ fn commands_have_one_spelling() {
         assert!(bad.parse::<ucan::Command>().is_err(), "{bad:?}");
     }
 }
+
+#[test]
+fn what_no_signature_can_save_is_refused_without_one() {
+    let (invocation, hops) = three_hops();
+    let claims = |cid: &domain::Cid| hops.iter().map(|hop| &**hop).find(|hop| hop.cid() == *cid);
+    let trusted = [did(1)];
+    let context = ucan::Context::new(NOW, Trust::Only(&trusted));
+    ucan::refuse(&invocation, &claims, &context).unwrap();
+    // Policies alone are left to those who have verified: the rest of the verdict is the walk's own.
+    let over = call(4, &hops.iter().collect::<Vec<_>>(), |new| new.args = map(r#"{"total": 0}"#));
+    ucan::refuse(&over, &claims, &context).unwrap();
+    let late = ucan::Context { now: END, ..context };
+    let other = ucan::Context { audience: Some(did(9)), ..context };
+    let nobody = ucan::Context { trusted: Trust::Only(&[]), ..context };
+    let revoked = ucan::Context { revoked_key: &|key| *key == did(2), ..context };
+    let cases = [
+        (late, ErrorClass::Expired, None, "exp"),
+        (other, ErrorClass::InvalidAudience, None, "aud"),
+        (nobody, ErrorClass::InvalidSubject, None, "sub"),
+        (revoked, ErrorClass::Revoked, Some(1), "iss"),
+    ];
+    for (context, class, hop, field) in cases {
+        let denied = ucan::refuse(&invocation, &claims, &context).unwrap_err();
+        assert_eq!((denied.class, denied.hop, denied.field), (class, hop, field));
+        let proofs = chain::store(&hops);
+        assert_eq!(ucan::authorise(&invocation, &proofs, &context).unwrap_err(), denied);
+    }
+    let stolen = call(5, &hops.iter().collect::<Vec<_>>(), |_| {});
+    let denied = ucan::refuse(&stolen, &claims, &context).unwrap_err();
+    assert_eq!((denied.class, denied.field), (ErrorClass::InvalidAudience, "iss"));
+    let denied = ucan::refuse(&invocation, &|_| None::<&ucan::Delegation>, &context).unwrap_err();
+    assert_eq!((denied.class, denied.hop), (ErrorClass::UnavailableProof, Some(0)));
+}

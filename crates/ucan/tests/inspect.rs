@@ -158,12 +158,67 @@ fn verification_is_reported_with_class_hop_and_cid() {
 
     let mut forged = hops[1].bytes().to_vec();
     forged[10] ^= 1;
+    // The invocation does not name the changed bytes; they are taken for the proof that is missing where they fit.
     let fault = fails(invocation.bytes(), &[files[0], &forged, files[2]], &options);
-    assert_eq!(fault, ("InvalidSignature", None, Some(Cid::of(&forged))));
+    assert_eq!(fault, ("InvalidSignature", Some(1), Some(Cid::of(&forged))));
     assert_eq!(fails(hops[0].bytes(), &[], &options), ("Malformed", None, None));
     assert_eq!(fails(b"nothing", &[], &options), ("Malformed", None, None));
     assert_eq!(fails(&packed, &[over.bytes()], &options), ("Malformed", None, Some(over.cid())));
     let json = serde_json::to_value(verify_report(&packed, &[], &late)).unwrap();
     assert_eq!(json["error"]["class"], "Expired");
     assert_eq!(Time::from_unix(0), VerifyOptions::default().at);
+}
+
+/// A token with one byte of its signature changed.
+fn forged(token: &[u8]) -> Vec<u8> {
+    let mut bytes = token.to_vec();
+    bytes[10] ^= 1;
+    bytes
+}
+
+#[test]
+fn a_bad_token_is_told_by_its_hop() {
+    let (invocation, hops) = three_hops();
+    let options = VerifyOptions { at: NOW, trust: vec![did(1)], ..VerifyOptions::default() };
+    let verdict = |invocation: &[u8], given: &[Vec<u8>]| {
+        let given: Vec<&[u8]> = given.iter().map(Vec::as_slice).collect();
+        let error = verify_report(invocation, &given, &options).error.unwrap();
+        (error.class, error.hop, error.cid)
+    };
+    let tokens: Vec<Vec<u8>> = hops.iter().map(|hop| hop.bytes().to_vec()).collect();
+    for at in 0..3 {
+        let mut given = tokens.clone();
+        given[at] = forged(&tokens[at]);
+        let cid = Some(Cid::of(&given[at]));
+        // Changed after it was named.
+        assert_eq!(verdict(invocation.bytes(), &given), ("InvalidSignature", Some(at), cid));
+        // Named as it is, in either order.
+        let mut named: Vec<Cid> = given.iter().map(|token| Cid::of(token)).collect();
+        let naming = call(4, &[], |new| new.proofs.clone_from(&named));
+        assert_eq!(verdict(naming.bytes(), &given), ("InvalidSignature", Some(at), cid));
+        named.reverse();
+        let naming = call(4, &[], |new| new.proofs = named);
+        assert_eq!(verdict(naming.bytes(), &given), ("InvalidSignature", Some(at), cid));
+        // What cannot even be read is told by the name that it goes by, or by the only gap.
+        given[at].truncate(80);
+        let cid = Some(Cid::of(&given[at]));
+        assert_eq!(verdict(invocation.bytes(), &given), ("Malformed", Some(at), cid));
+        let mut named: Vec<Cid> = given.iter().map(|token| Cid::of(token)).collect();
+        let naming = call(4, &[], |new| new.proofs.clone_from(&named));
+        assert_eq!(verdict(naming.bytes(), &given), ("Malformed", Some(at), cid));
+        named.reverse();
+        let naming = call(4, &[], |new| new.proofs = named);
+        assert_eq!(verdict(naming.bytes(), &given), ("Malformed", Some(at), cid));
+    }
+    // Two gaps: what can be read goes where it fits, what cannot stays without a place.
+    let two = [forged(&tokens[2]), tokens[1].clone()];
+    assert_eq!(verdict(invocation.bytes(), &two), ("InvalidSignature", Some(2), Some(Cid::of(&two[0]))));
+    let two = [tokens[2][..80].to_vec(), tokens[1].clone()];
+    assert_eq!(verdict(invocation.bytes(), &two), ("Malformed", None, Some(Cid::of(&two[0]))));
+    // No part of the chain, and the invocation itself.
+    let stray = forged(grant(7, 8, |_| {}).bytes());
+    let more = [tokens.clone(), vec![stray.clone()]].concat();
+    assert_eq!(verdict(invocation.bytes(), &more), ("InvalidSignature", None, Some(Cid::of(&stray))));
+    let own = forged(invocation.bytes());
+    assert_eq!(verdict(&own, &tokens), ("InvalidSignature", None, Some(Cid::of(&own))));
 }

@@ -20,10 +20,11 @@ use base64::prelude::BASE64_STANDARD;
 use chain::{call, did, grant, map, policy};
 use domain::Time;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use ucan::container::{Encoding, encode};
+use ucan::container::{Encoding, Limits, decode, encode};
 
 /// iso-ucan reads the machine's clock for invocations, so its chains end far in the future.
 const FAR: Time = Time::from_unix(4_102_444_800);
@@ -58,7 +59,22 @@ fn iso_ucan_issues_the_vectors_that_are_checked_here() {
     let Some(folder) = project() else { return };
     let vectors: Value = serde_json::from_str(include_str!("vectors/iso-ucan.json")).unwrap();
     // Their verdicts are in `fixtures.rs`; here it is shown that they are what iso-ucan says today.
-    assert_eq!(node(&folder, "issue", &Value::Null), vectors);
+    let issued = node(&folder, "issue", &Value::Null);
+    assert_eq!(unpacked(&issued), unpacked(&vectors));
+}
+
+/// With the tokens of every container in its place: compressors differ in the bytes that they make of the same content.
+/// Every header must occur, so that each is read here as Node writes it.
+fn unpacked(vectors: &Value) -> Value {
+    let mut vectors = vectors.clone();
+    let mut headers = BTreeSet::new();
+    for chain in vectors["chains"].as_array_mut().unwrap() {
+        let packed = BASE64_STANDARD.decode(chain["container"].as_str().unwrap()).unwrap();
+        headers.insert(packed[0]);
+        chain["container"] = decode(&packed, &Limits::default()).unwrap().into();
+    }
+    assert_eq!(headers, Encoding::ALL.map(Encoding::header).into());
+    vectors
 }
 
 #[test]

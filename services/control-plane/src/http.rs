@@ -43,7 +43,9 @@ pub(crate) fn router(plane: &Arc<Plane>) -> Router {
     }
     router
         .fallback(async || Failure::new(Type::NotFound, "no such endpoint; see /openapi.json"))
-        .method_not_allowed_fallback(async || Failure::new(Type::NotFound, "not with this method; see /openapi.json"))
+        .method_not_allowed_fallback(async || {
+            Failure::new(Type::MethodNotAllowed, "not with this method; see Allow and /openapi.json")
+        })
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             Failure::new(Type::Internal, "the request failed").into_response()
         }))

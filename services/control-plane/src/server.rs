@@ -151,7 +151,7 @@ impl Server {
             issuer: config.issuer_did(),
             issuer_key: config.issuer.clone(),
             limits,
-            opener: Arc::new(Opener::new(gate.clone(), limits.cached_delegations)),
+            opener: Arc::new(Opener::new(gate.clone(), limits.cached_delegations, metrics.signatures.clone())),
             gate,
             register,
             snapshot,

@@ -46,7 +46,7 @@ fn in_review<'a>(state: &'a State, cx: &Context<'_>, id: &Cid) -> Result<(&'a Pr
         return Err(Refusal::conflict("proposal", "its validity has ended"));
     }
     if keys(&proposal.authority).any(|author| keys(cx.authority).any(|reviewer| reviewer == author)) {
-        return Err(Refusal::NotEntitled("nobody reviews a proposal of their own".to_owned()));
+        return Err(Refusal::not_entitled("iss", "nobody reviews a proposal of their own"));
     }
     // Whoever has lost the right to approve since does not count any more.
     let standing = approvals.iter().filter(|(_, a)| !state.is_revoked(cx.subject, &a.authority));

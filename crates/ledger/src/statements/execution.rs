@@ -143,7 +143,7 @@ impl Rule for Attest {
         let quorum = state.quorum().ok_or(Refusal::Unknown { field: "proposal", what: "quorum" })?;
         let node = cx.authority.issuer;
         if quorum.participant(&node).is_none() {
-            return Err(Refusal::NotEntitled("only a signer of the active quorum attests".to_owned()));
+            return Err(Refusal::not_entitled("iss", "only a signer of the active quorum attests"));
         }
         let said =
             |a: &Attestation| a.verdict == self.verdict && a.transaction == self.transaction && a.epoch == quorum.epoch;

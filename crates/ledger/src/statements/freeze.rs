@@ -40,7 +40,7 @@ impl Rule for Set {
             && cx.subject != state.operator()
             && cx.subject != tenant
         {
-            return Err(Refusal::NotEntitled("a tenant freezes itself, not another".to_owned()));
+            return Err(Refusal::not_entitled("args.scope", "a tenant freezes itself, not another"));
         }
         // Setting it again takes back what admins have said for lifting it.
         if state.freezes().get(cx.subject, &self.scope).is_some_and(|f| f.lifts.is_empty()) {

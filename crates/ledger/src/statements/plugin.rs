@@ -54,11 +54,16 @@ impl Rule for Publish {
     fn run(&self, state: &mut State, cx: &Context<'_>, _: &mut Changes) -> Result<Outcome, Refusal> {
         let publisher = cx.authority.principal;
         if !state.publishers().contains_key(&publisher) {
-            return Err(Refusal::NotEntitled("only a registered publisher publishes".to_owned()));
+            let detail = "only a registered publisher publishes";
+            // The principal is whom the operator itself delegated to.
+            return Err(match cx.authority.hops.as_slice() {
+                [] => Refusal::not_entitled("iss", detail),
+                _ => Refusal::not_entitled_at(0, "aud", detail),
+            });
         }
         let known = state.plugins().get(&self.plugin);
         if known.is_some_and(|p| p.publisher != publisher) {
-            return Err(Refusal::NotEntitled(format!("{} belongs to another publisher", self.plugin)));
+            return Err(Refusal::not_entitled("args.plugin", format!("{} belongs to another publisher", self.plugin)));
         }
         if known.is_some_and(|p| p.versions.contains_key(&self.version)) {
             return Err(Refusal::conflict("version", "already published; a version never changes"));

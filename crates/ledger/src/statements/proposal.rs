@@ -125,13 +125,13 @@ fn through_installation<'a>(
     authority: &Authority,
     at: Time,
 ) -> Result<(Did, &'a Installation), Refusal> {
-    let refuse = |why: &str| Err(Refusal::NotEntitled(why.to_owned()));
-    let mut through = authority.hops.iter().filter_map(|h| tenant.installations.get_key_value(&h.audience));
-    let Some((did, installation)) = through.next() else {
-        return refuse("the chain does not pass through an installation of this tenant");
+    let known = |h: &crate::Hop| tenant.installations.get_key_value(&h.audience);
+    let mut through = authority.hops.iter().enumerate().filter_map(|(index, h)| Some((index, known(h)?)));
+    let Some((_, (did, installation))) = through.next() else {
+        return Err(Refusal::not_entitled("prf", "the chain does not pass through an installation of this tenant"));
     };
-    if through.next().is_some() {
-        return refuse("the chain passes through more than one installation");
+    if let Some((second, _)) = through.next() {
+        return Err(Refusal::not_entitled_at(second, "aud", "the chain passes through more than one installation"));
     }
     check_control_plane(state, authority, *did, at)?;
     Ok((*did, installation))
@@ -140,18 +140,18 @@ fn through_installation<'a>(
 /// Holds the control plane's issuer key to its narrow right in everything below `/proposal`: to pass authority on to
 /// `installation`, for minutes.
 fn check_control_plane(state: &State, authority: &Authority, installation: Did, at: Time) -> Result<(), Refusal> {
-    let refuse = |why: &str| Err(Refusal::NotEntitled(why.to_owned()));
-    let Some(origin) = state.origin() else { return refuse("the log has no genesis") };
+    let Some(origin) = state.origin() else { return Err(Refusal::not_entitled("sub", "the log has no genesis")) };
     if authority.issuer == origin.issuer || authority.issuer == origin.sequencer {
-        return refuse("the control plane passes authority on and never exercises it");
+        return Err(Refusal::not_entitled("iss", "the control plane passes authority on and never exercises it"));
     }
     let latest = at.plus(MAX_LIFETIME).plus(origin.clock_tolerance);
-    for hop in authority.hops.iter().filter(|h| h.issuer == origin.issuer) {
+    for (index, hop) in authority.hops.iter().enumerate().filter(|(_, h)| h.issuer == origin.issuer) {
+        let refuse = |field, why| Err(Refusal::not_entitled_at(index, field, why));
         if hop.audience != installation {
-            return refuse("the control plane delegates to the granted installation only");
+            return refuse("aud", "the control plane delegates to the granted installation only");
         }
         if hop.expires_at.is_none_or(|exp| exp > latest) {
-            return refuse("the control plane delegates for at most 15 minutes");
+            return refuse("exp", "the control plane delegates for at most 15 minutes");
         }
     }
     Ok(())
@@ -244,7 +244,7 @@ impl Rule for Cancel {
         let mut through = cx.authority.hops.iter().filter(|h| tenant.installations.contains_key(&h.audience));
         let proposal = state.proposal(&self.proposal).filter(|p| p.tenant == cx.subject).ok_or(unknown)?;
         if through.any(|h| h.audience != proposal.installation) {
-            return Err(Refusal::NotEntitled("a plugin cancels its own proposals only".to_owned()));
+            return Err(Refusal::not_entitled("args.proposal", "a plugin cancels its own proposals only"));
         }
         check_control_plane(state, cx.authority, proposal.installation, cx.at)?;
         changes.push(Change::Mention(self.proposal));

@@ -73,10 +73,10 @@ impl Revoke {
             state.is_key_revoked(realm, &d.issuer()) || state.is_delegation_revoked(realm, &d.cid())
         };
         if path.iter().any(gone) || state.is_key_revoked(realm, &revoker) {
-            return Err(Refusal::NotEntitled("the path is revoked already".to_owned()));
+            return Err(Refusal::not_entitled("args.path", "the path is revoked already"));
         }
         if !path.iter().any(|d| d.issuer() == revoker) {
-            return Err(Refusal::NotEntitled("only an issuer of the path revokes its end".to_owned()));
+            return Err(Refusal::not_entitled("iss", "only an issuer of the path revokes its end"));
         }
         match self.revoke {
             Revocation::Delegation(cid) if cid == last.cid() => Ok(realm),

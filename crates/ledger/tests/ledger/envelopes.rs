@@ -255,7 +255,7 @@ fn meta_carries_no_authority_and_no_limits() {
     let set = |new: &mut ucan::issue::NewInvocation| new.meta = boast();
     let chain = vec![world.tenant_to_issuer(), delegated(&world.issuer, &agent, boast())];
     let past = world.invoke_with(&agent, tenant, payout, &world.payout(SMALL), chain, set);
-    assert!(matches!(stage.refusal(&past), Refusal::NotEntitled(_)));
+    assert!(matches!(stage.refusal(&past), Refusal::NotEntitled { field: "prf", hop: None, .. }));
 }
 
 #[test]

@@ -1,7 +1,12 @@
 //! Who may read: a capability in the `Authorization` header, checked against the state at every request.
 
 use super::problem::Failure;
-use crate::{clock, opener::OpenError, plane::Plane, snapshot::Snapshot};
+use crate::{
+    clock,
+    opener::{OpenError, Unopened},
+    plane::Plane,
+    snapshot::Snapshot,
+};
 use axum::http::{HeaderMap, header};
 use domain::{Did, Digest, Time};
 use messages::ProblemType as Type;
@@ -15,6 +20,9 @@ const MAX_TOKEN_BYTES: usize = 16 * 1024;
 const CACHED: usize = 1024;
 /// Reading or writing, what an invocation permits it permits for at most this long.
 pub(crate) const MAX_LIFETIME: u64 = 15 * 60;
+
+/// Fewer bytes of nonce could repeat by accident; the ledger's rule.
+const MIN_NONCE: usize = 12;
 
 /// Capabilities whose signatures have been checked, by the digest of the header.
 pub(crate) type Readers = Cache<Digest, Arc<Reading>>;
@@ -65,7 +73,7 @@ pub(crate) async fn reader(plane: &Arc<Plane>, headers: &HeaderMap, command: &st
     let reading = if let Some(reading) = plane.readers.get(&key) {
         reading
     } else {
-        let reading = Arc::new(open(plane, text, &snapshot).await?);
+        let reading = Arc::new(open(plane, text, &snapshot, command).await?);
         plane.readers.insert(key, Arc::clone(&reading));
         reading
     };
@@ -78,15 +86,37 @@ fn missing() -> Failure {
     Failure::new(Type::ProofUnavailable, detail).field("Authorization")
 }
 
-async fn open(plane: &Arc<Plane>, text: &str, snapshot: &Snapshot) -> Result<Reading, Failure> {
-    let parcel = match plane.opener.parcel(text.as_bytes(), MAX_TOKEN_BYTES, None) {
-        Err(OpenError::Container(error)) => {
-            return Err(Failure::from(OpenError::Container(error)).field("Authorization"));
-        }
-        other => other?,
-    };
+async fn open(plane: &Arc<Plane>, text: &str, snapshot: &Snapshot, command: &str) -> Result<Reading, Failure> {
+    let unopened = plane.opener.read(text.as_bytes(), MAX_TOKEN_BYTES, None).map_err(of_header)?;
+    // Signatures are checked last: what could never be let in costs none.
+    let now = clock::now();
+    let subjects = |did: &Did| is_known(plane, snapshot, did);
+    refuse(plane, snapshot, &unopened, Trust::Check(&subjects), now)?;
+    asks(unopened.invocation(), command, now.plus(Plane::tolerance(snapshot)))?;
+    let parcel = plane.opener.open(unopened).map_err(of_header)?;
     let proofs = plane.opener.proofs(&parcel, snapshot).await?;
     Ok(Reading { invocation: parcel.invocation, proofs })
+}
+
+/// The container is in a header here.
+fn of_header(error: OpenError) -> Failure {
+    let failure = Failure::from(error);
+    if failure.0.field.as_deref() == Some("container") { failure.field("Authorization") } else { failure }
+}
+
+fn is_known(plane: &Plane, snapshot: &Snapshot, did: &Did) -> bool {
+    *did == plane.operator || snapshot.replica.state().tenant(did).is_some()
+}
+
+/// Whether an invocation asks for `command`, and until when.
+fn asks(invocation: &Invocation, command: &str, latest_now: Time) -> Result<Time, Failure> {
+    let wanted: Command = command.parse().map_err(|_| Failure::new(Type::Internal, "not a command"))?;
+    if !invocation.command().covers(&wanted) || invocation.command().as_str() == "/" {
+        return Err(
+            Failure::new(Type::CapabilityRequired, format!("this needs an invocation of {command}")).field("cmd")
+        );
+    }
+    lifetime(invocation, latest_now)
 }
 
 fn authorise(
@@ -97,16 +127,9 @@ fn authorise(
     now: Time,
 ) -> Result<Grant, Failure> {
     let invocation = &reading.invocation;
-    let state = snapshot.replica.state();
-    let is_known = |did: &Did| *did == plane.operator || state.tenant(did).is_some();
-    chain(plane, snapshot, invocation, &reading.proofs, Trust::Check(&is_known), now)?;
-    let wanted: Command = command.parse().map_err(|_| Failure::new(Type::Internal, "not a command"))?;
-    if !invocation.command().covers(&wanted) || invocation.command().as_str() == "/" {
-        return Err(
-            Failure::new(Type::CapabilityRequired, format!("this needs an invocation of {command}")).field("cmd")
-        );
-    }
-    let until = lifetime(invocation, now.plus(Plane::tolerance(snapshot)))?;
+    let subjects = |did: &Did| is_known(plane, snapshot, did);
+    chain(plane, snapshot, invocation, &reading.proofs, Trust::Check(&subjects), now)?;
+    let until = asks(invocation, command, now.plus(Plane::tolerance(snapshot)))?;
     let subject = invocation.subject();
     let scope = if subject == plane.operator { Scope::All } else { Scope::Tenant(subject) };
     Ok(Grant { scope, until })
@@ -129,20 +152,46 @@ pub(crate) fn chain(
     trusted: Trust<'_>,
     now: Time,
 ) -> Result<(), Failure> {
-    let (state, subject) = (snapshot.replica.state(), invocation.subject());
-    let context = Context {
+    let proof = |cid: &domain::Cid| proofs.iter().find(|p| p.cid() == *cid).cloned();
+    judged(plane, snapshot, invocation.subject(), trusted, now, |context| {
+        ucan::authorise(invocation, &proof, context)
+    })?;
+    Ok(())
+}
+
+/// Refuses a chain that could never be accepted, before any of its signatures is checked.
+pub(crate) fn refuse(
+    plane: &Plane,
+    snapshot: &Snapshot,
+    unopened: &Unopened,
+    trusted: Trust<'_>,
+    now: Time,
+) -> Result<(), Failure> {
+    let subject = unopened.invocation().subject();
+    judged(plane, snapshot, subject, trusted, now, |context| plane.opener.refuse(unopened, snapshot, context))?;
+    Ok(())
+}
+
+/// Under what conditions chains are judged, here as in the ledger.
+fn judged<T>(
+    plane: &Plane,
+    snapshot: &Snapshot,
+    subject: Did,
+    trusted: Trust<'_>,
+    now: Time,
+    judge: impl FnOnce(&Context<'_>) -> T,
+) -> T {
+    let state = snapshot.replica.state();
+    judge(&Context {
         now,
         clock_tolerance: Plane::tolerance(snapshot),
         audience: Some(plane.sequencer),
         trusted,
         allow_powerline: false,
-        min_nonce: 12,
+        min_nonce: MIN_NONCE,
         revoked_delegation: &|cid| state.is_delegation_revoked(subject, cid),
         revoked_key: &|did| state.is_key_revoked(subject, did),
-    };
-    let proof = |cid: &domain::Cid| proofs.iter().find(|p| p.cid() == *cid).cloned();
-    ucan::authorise(invocation, &proof, &context)?;
-    Ok(())
+    })
 }
 
 /// Reads of the whole log are the operator's to give.
@@ -150,7 +199,8 @@ pub(crate) fn everything(grant: Grant) -> Result<Grant, Failure> {
     match grant.scope {
         Scope::All => Ok(grant),
         Scope::Tenant(_) => {
-            Err(Failure::new(Type::Forbidden, "this is about every tenant; its reader is entitled by the operator"))
+            let detail = "this is about every tenant; its reader is entitled by the operator";
+            Err(Failure::new(Type::Forbidden, detail).field("sub"))
         }
     }
 }

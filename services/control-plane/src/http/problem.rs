@@ -93,21 +93,17 @@ const fn type_of_token(class: ErrorClass) -> Type {
     }
 }
 
-/// The token's field that a class of denial is about, where there is one.
-const fn field_of(class: ErrorClass) -> Option<&'static str> {
-    match class {
-        ErrorClass::Expired => Some("exp"),
-        ErrorClass::TooEarly => Some("nbf"),
-        ErrorClass::InvalidAudience => Some("aud"),
-        ErrorClass::InvalidSubject => Some("sub"),
-        ErrorClass::Command => Some("cmd"),
-        ErrorClass::UnavailableProof | ErrorClass::InvalidClaim => Some("prf"),
-        ErrorClass::MatchError => Some("args"),
-        ErrorClass::InvalidSignature
-        | ErrorClass::Revoked
-        | ErrorClass::Malformed
-        | ErrorClass::NonCanonical
-        | ErrorClass::TooLarge => None,
+/// The field of a bad token, where one can be told from the rest.
+fn field_of(error: &ucan::Error) -> Option<&'static str> {
+    match error {
+        ucan::Error::InvalidSignature => Some("signature"),
+        ucan::Error::WeakKey => Some("iss"),
+        ucan::Error::InvalidClaim("unknown field") => None,
+        ucan::Error::InvalidClaim(field) => Some(field),
+        ucan::Error::TooLarge("nonce") => Some("nonce"),
+        ucan::Error::TooLarge("proofs") => Some("prf"),
+        ucan::Error::TooLarge(part) | ucan::Error::Malformed(part) if part.starts_with("policy") => Some("pol"),
+        ucan::Error::TooLarge(_) | ucan::Error::Malformed(_) | ucan::Error::NonCanonical => None,
     }
 }
 
@@ -117,13 +113,15 @@ impl From<Denied> for Failure {
             ErrorClass::Expired => "; issue a new token",
             ErrorClass::TooEarly => "; wait, or check the clock that issued it",
             ErrorClass::UnavailableProof => "; send it in the container",
-            ErrorClass::InvalidAudience if denied.hop.is_none() => "; set aud to the control plane's DID",
+            ErrorClass::InvalidAudience if denied.field == "aud" => "; set aud to the control plane's DID",
             _ => "",
         };
-        let mut failure = Self::new(type_of(denied.class), format!("{}{advice}", denied.detail));
-        if let Some(field) = field_of(denied.class) {
-            failure = failure.field(field);
-        }
+        let kind = match denied.field {
+            // The invocation's own: no fault of the chain.
+            "nonce" => Type::TokenMalformed,
+            _ => type_of(denied.class),
+        };
+        let mut failure = Self::new(kind, format!("{}{advice}", denied.detail)).field(denied.field);
         if let Some(hop) = denied.hop {
             failure = failure.hop(hop);
         }
@@ -154,11 +152,16 @@ impl From<OpenError> for Failure {
             OpenError::Container(error) => {
                 Self::new(type_of_token(error.class()), error.to_string()).field("container")
             }
-            OpenError::Token { cid, error } => {
+            OpenError::Token { cid, hop, error } => {
                 let failure = Self::new(type_of_token(error.class()), error.to_string()).cid(cid);
-                match error {
-                    ucan::Error::InvalidClaim(field) => failure.field(field),
-                    _ => failure,
+                let failure = match (field_of(&error), hop) {
+                    (Some(field), _) => failure.field(field),
+                    (None, Some(_)) => failure,
+                    (None, None) => failure.field("container"),
+                };
+                match hop {
+                    Some(hop) => failure.hop(hop),
+                    None => failure,
                 }
             }
             OpenError::Invocations(0) => {
@@ -169,7 +172,9 @@ impl From<OpenError> for Failure {
                 let detail = format!("the container has {count} invocations; send exactly one");
                 Self::new(Type::MalformedRequest, detail).field("container")
             }
-            OpenError::Known { cid, seq } => Self::new(Type::Conflict, format!("the log has it at {seq}")).cid(cid),
+            OpenError::Known { cid, seq } => {
+                Self::new(Type::Conflict, format!("the log has it at {seq}")).field("container").cid(cid)
+            }
             OpenError::ProofMissing { hop, cid } => {
                 let detail = "a proof is neither in the container nor in the log; send it in the container";
                 Self::new(Type::ProofUnavailable, detail).field("prf").hop(hop).cid(cid)
@@ -221,7 +226,9 @@ impl From<Refusal> for Failure {
         let text = refusal.to_string();
         match refusal {
             Refusal::Unauthorised(denied) => denied.into(),
-            Refusal::AlreadyKnown { seq } => Self::new(Type::Conflict, format!("the log has it at {seq}")),
+            Refusal::AlreadyKnown { seq } => {
+                Self::new(Type::Conflict, format!("the log has it at {seq}")).field("container")
+            }
             Refusal::Envelope { field: "exp", detail } => Self::new(Type::LifetimeTooLong, detail).field("exp"),
             Refusal::Envelope { field, detail } => Self::new(Type::TokenMalformed, detail).field(field),
             Refusal::Subject { expected } => {
@@ -232,7 +239,13 @@ impl From<Refusal> for Failure {
             }
             Refusal::Conflict { field: "cmd", detail } => Self::new(Type::Conflict, detail).field("cmd"),
             Refusal::Conflict { field, detail } => Self::new(Type::Conflict, detail).field(format!("args.{field}")),
-            Refusal::NotEntitled(detail) => Self::new(Type::NotEntitled, detail),
+            Refusal::NotEntitled { field, hop, detail } => {
+                let failure = Self::new(Type::NotEntitled, detail).field(field);
+                match hop {
+                    Some(hop) => failure.hop(hop),
+                    None => failure,
+                }
+            }
             Refusal::TimeReversed { .. } => Self::new(Type::Internal, text),
             // The enum may grow with the ledger; what this build does not know it still refuses.
             _ => Self::new(Type::Conflict, text),

@@ -1,6 +1,6 @@
 //! `POST /v1/simulations`: what would be decided now, on a clone of the state that is then dropped.
 
-use super::{auth, problem::Failure, raw::Raw};
+use super::{auth, problem::Failure, raw::Raw, submit::refuse_claims};
 use crate::{clock, outcome, plane::Plane};
 use axum::{
     Json,
@@ -27,10 +27,9 @@ pub(crate) async fn simulate(State(plane): State<Arc<Plane>>, headers: HeaderMap
 async fn signed(plane: &Arc<Plane>, body: &[u8]) -> Reply {
     let snapshot = plane.now();
     // Not told apart by the memory of what is known: a proposal may be simulated after it was made.
-    let parcel = plane.opener.parcel(body, plane.limits.proposal_bytes, Some(&snapshot))?;
-    if parcel.invocation.audience() != Some(plane.sequencer) {
-        return Err(Failure::new(Type::AudienceMismatch, "set aud to the control plane's DID").field("aud"));
-    }
+    let unopened = plane.opener.read(body, plane.limits.proposal_bytes, Some(&snapshot))?;
+    refuse_claims(plane, &unopened, &snapshot, clock::now())?;
+    let parcel = plane.opener.open(unopened)?;
     let statement = plane.opener.statement(parcel, &snapshot).await?;
     if !matches!(statement.act(), Act::ProposalPayout(_)) {
         return Err(Failure::new(Type::MalformedRequest, "only a proposal can be simulated").field("cmd"));
@@ -50,7 +49,7 @@ async fn signed(plane: &Arc<Plane>, body: &[u8]) -> Reply {
 async fn draft(plane: &Arc<Plane>, headers: &HeaderMap, body: &[u8]) -> Reply {
     let grant = auth::reader(plane, headers, "/read/proposals").await?;
     if body.len() > plane.limits.proposal_bytes {
-        return Err(Failure::new(Type::PayloadTooLarge, "a draft is as small as a proposal"));
+        return Err(Failure::new(Type::PayloadTooLarge, "a draft is as small as a proposal").field("body"));
     }
     let draft: SimulationDraft = serde_json::from_slice(body)
         .map_err(|e| Failure::new(Type::MalformedRequest, format!("not a draft: {e}")).field("body"))?;

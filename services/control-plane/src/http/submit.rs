@@ -1,23 +1,21 @@
 //! `POST /v1/proposals` and `POST /v1/statements`: from bytes to a place in the log.
 
-use super::{problem::Failure, raw::Container};
+use super::{auth, problem::Failure, raw::Container};
 use crate::{
     clock,
-    opener::{OpenError, Parcel},
+    opener::{OpenError, Unopened},
     outcome,
     plane::Plane,
     sequencer::{Placed, Rejected},
     snapshot::Snapshot,
 };
 use axum::{Json, extract::State, http::StatusCode};
-use domain::{Cid, Time};
+use domain::{Cid, Did, Time};
 use ledger::{Act, Refusal, Statement};
 use log::KeyName;
 use messages::{ProblemType as Type, SubmitReply};
 use std::sync::Arc;
-
-/// Fewer bytes of nonce could repeat by accident; the ledger's rule, said here with its field.
-const MIN_NONCE: usize = 12;
+use ucan::Trust;
 
 /// Which statements an endpoint takes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,21 +51,23 @@ async fn place(plane: &Arc<Plane>, kind: Kind, body: &[u8]) -> Result<(StatusCod
         Kind::Proposal => plane.limits.proposal_bytes,
         Kind::Other => plane.limits.statement_bytes,
     };
-    let parcel = match plane.opener.parcel(body, limit, Some(&snapshot)) {
+    let unopened = match plane.opener.read(body, limit, Some(&snapshot)) {
         Err(OpenError::Known { cid, seq }) => return repeated(plane, cid, seq).await,
         other => other?,
     };
-    let issuer = parcel.invocation.issuer();
-    let Some(_turn) = plane.issuers.enter(issuer, plane.limits.in_flight_per_issuer) else {
-        return Err(Failure::new(Type::RateLimited, "too many statements of this issuer in work; try again"));
-    };
-    if let Some(failure) = early_refusal(plane, kind, &parcel, &snapshot, clock::now()) {
+    if let Err(failure) = refuse_early(plane, kind, &unopened, &snapshot, clock::now()) {
         // What the log holds is answered as it was then, however late it comes again.
-        return match known(plane, parcel.invocation.cid(), &failure).await? {
-            Some(seq) => repeated(plane, parcel.invocation.cid(), seq).await,
+        let cid = unopened.invocation().cid();
+        return match known(plane, cid, &failure).await? {
+            Some(seq) => repeated(plane, cid, seq).await,
             None => Err(failure),
         };
     }
+    let parcel = plane.opener.open(unopened)?;
+    // Counted once the signature is good: nobody uses up another's turns.
+    let Some(_turn) = plane.issuers.enter(parcel.invocation.issuer(), plane.limits.in_flight_per_issuer) else {
+        return Err(Failure::new(Type::RateLimited, "too many statements of this issuer in work; try again"));
+    };
     let statement = plane.opener.statement(parcel, &snapshot).await?;
     check_genesis(plane, &statement)?;
     let cid = statement.cid();
@@ -118,28 +118,47 @@ async fn known(plane: &Arc<Plane>, cid: Cid, failure: &Failure) -> Result<Option
     Ok(plane.gate.read(move |s| s.seq_of_statement(&cid)).await?)
 }
 
-/// What can be refused before anything is looked up or queued. The ledger asks all of it again.
-fn early_refusal(plane: &Plane, kind: Kind, parcel: &Parcel, snapshot: &Snapshot, now: Time) -> Option<Failure> {
-    let invocation = &parcel.invocation;
+/// What can be refused before any signature is checked and anything is looked up or queued. The ledger asks all of it
+/// again.
+fn refuse_early(
+    plane: &Plane,
+    kind: Kind,
+    unopened: &Unopened,
+    snapshot: &Snapshot,
+    clock: Time,
+) -> Result<(), Failure> {
+    let invocation = unopened.invocation();
     let is_proposal = invocation.command().as_str().starts_with("/proposal/");
     if is_proposal != (kind == Kind::Proposal) {
         let there = if is_proposal { "/v1/proposals" } else { "/v1/statements" };
-        return Some(
-            Failure::new(Type::MalformedRequest, format!("send {} to {there}", invocation.command())).field("cmd"),
-        );
+        let detail = format!("send {} to {there}", invocation.command());
+        return Err(Failure::new(Type::MalformedRequest, detail).field("cmd"));
     }
+    refuse_claims(plane, unopened, snapshot, clock)
+}
+
+/// What no statement may be, wherever it is sent.
+pub(super) fn refuse_claims(
+    plane: &Plane,
+    unopened: &Unopened,
+    snapshot: &Snapshot,
+    clock: Time,
+) -> Result<(), Failure> {
+    let invocation = unopened.invocation();
     if invocation.audience() != Some(plane.sequencer) {
         let detail = format!("set aud to the control plane's DID, {}", plane.sequencer);
-        return Some(Failure::new(Type::AudienceMismatch, detail).field("aud"));
+        return Err(Failure::new(Type::AudienceMismatch, detail).field("aud"));
     }
-    if invocation.nonce().len() < MIN_NONCE {
-        return Some(Failure::new(Type::TokenMalformed, "a nonce has at least 12 random bytes").field("nonce"));
-    }
-    let tolerance = Plane::tolerance(snapshot);
-    if invocation.expiration().is_some_and(|exp| exp.plus(tolerance) <= now) {
-        return Some(Failure::new(Type::TokenExpired, "the invocation has expired; issue a new one").field("exp"));
-    }
-    None
+    let state = snapshot.replica.state();
+    // The log's time never goes back, and statements are judged by it.
+    let now = clock.max(state.at());
+    let subjects = |did: &Did| {
+        // An issuer may take back what it has passed on without a part in the realm.
+        let is_own_revocation = invocation.command().as_str() == "/ucan/revoke" && invocation.issuer() == *did;
+        is_own_revocation || *did == plane.operator || state.tenant(did).is_some()
+    };
+    auth::refuse(plane, snapshot, unopened, Trust::Check(&subjects), now)?;
+    auth::lifetime(invocation, now.plus(Plane::tolerance(snapshot))).map(|_| ())
 }
 
 /// A genesis that names other keys than this service holds, or a name that no checkpoint can carry, would make a log

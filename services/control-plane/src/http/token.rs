@@ -35,19 +35,24 @@ pub(crate) async fn issue(
     Container(body): Container,
 ) -> Result<(StatusCode, Json<TokenReply>), Failure> {
     let did: Did = did.parse().map_err(|_| Failure::new(Type::NotFound, "no such installation").field("did"))?;
-    let parcel = plane.opener.parcel(&body, MAX_BODY, None)?;
-    let invocation = &parcel.invocation;
+    let unopened = plane.opener.read(&body, MAX_BODY, None)?;
+    let invocation = unopened.invocation();
     if invocation.command().as_str() != "/installation/token" {
         return Err(Failure::new(Type::CommandMismatch, "this takes /installation/token").field("cmd"));
     }
-    if invocation.issuer() != did || invocation.subject() != did || !invocation.proofs().is_empty() {
-        let detail = "iss and sub are the installation's own DID, and prf is empty";
-        return Err(Failure::new(Type::NotEntitled, detail).field("iss"));
+    let detail = "iss and sub are the installation's own DID, and prf is empty";
+    let own = [("iss", invocation.issuer() == did), ("sub", invocation.subject() == did)];
+    let own = own.into_iter().chain([("prf", invocation.proofs().is_empty())]);
+    if let Some((field, _)) = own.into_iter().find(|(_, holds)| !holds) {
+        return Err(Failure::new(Type::NotEntitled, detail).field(field));
     }
     let snapshot = plane.now();
     let now = clock::now();
-    auth::chain(&plane, &snapshot, invocation, &[], Trust::Only(&[did]), now)?;
+    auth::refuse(&plane, &snapshot, &unopened, Trust::Only(&[did]), now)?;
     auth::lifetime(invocation, now.plus(Plane::tolerance(&snapshot)))?;
+    // What follows tells about the installation, which is for whoever has its key.
+    let invocation = plane.opener.open(unopened)?.invocation;
+    auth::chain(&plane, &snapshot, &invocation, &[], Trust::Only(&[did]), now)?;
     let args: Args = ipld_core::serde::from_ipld(invocation.args().clone())
         .map_err(|e| Failure::new(Type::ArgsInvalid, e.to_string()).field("args"))?;
     let ttl = args.ttl.unwrap_or(MAX_TTL);
@@ -58,10 +63,11 @@ pub(crate) async fn issue(
     let tenant = state.tenant(&args.tenant);
     let tenant = tenant.ok_or_else(|| Failure::new(Type::UnknownReference, "unknown tenant").field("args.tenant"))?;
     let granted = tenant.installations.get(&did);
-    let granted = granted.ok_or_else(|| Failure::new(Type::NotFound, "no such installation in this tenant"))?;
+    let granted =
+        granted.ok_or_else(|| Failure::new(Type::NotFound, "no such installation in this tenant").field("did"))?;
     check_active(granted, now)?;
     if state.is_key_revoked(args.tenant, &did) {
-        return Err(Failure::new(Type::Revoked, "the installation's key is revoked"));
+        return Err(Failure::new(Type::Revoked, "the installation's key is revoked").field("iss"));
     }
     let expires_at = granted.expires_at.min(now.plus(ttl));
     let internal = |what: &str| Failure::new(Type::Internal, what.to_owned());
@@ -76,11 +82,12 @@ pub(crate) async fn issue(
 }
 
 fn check_active(granted: &Installation, now: Time) -> Result<(), Failure> {
+    let refuse = |detail: &str| Failure::new(Type::NotEntitled, detail).field("did");
     match granted.state {
         InstallationState::Active if now < granted.expires_at => Ok(()),
-        InstallationState::Active => Err(Failure::new(Type::NotEntitled, "the grant has ended")),
-        InstallationState::Suspended => Err(Failure::new(Type::NotEntitled, "the installation is suspended")),
-        InstallationState::Removed => Err(Failure::new(Type::NotEntitled, "the installation is removed")),
+        InstallationState::Active => Err(refuse("the grant has ended")),
+        InstallationState::Suspended => Err(refuse("the installation is suspended")),
+        InstallationState::Removed => Err(refuse("the installation is removed")),
     }
 }
 

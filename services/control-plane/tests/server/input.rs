@@ -44,6 +44,15 @@ fn field(body: &Value) -> &str {
     body["field"].as_str().unwrap_or_default()
 }
 
+/// Status, type, field and hop: what a problem must tell.
+fn told(answer: &(u16, Value)) -> (u16, &str, Option<&str>, Option<u64>) {
+    (answer.0, slug(&answer.1), answer.1["field"].as_str(), answer.1["hop"].as_u64())
+}
+
+fn raw(tokens: &[Vec<u8>]) -> Vec<u8> {
+    container::encode(container::Encoding::Raw, tokens).unwrap()
+}
+
 #[tokio::test]
 async fn args_that_are_not_a_payout() {
     let node = Node::ready(10_000).await;
@@ -58,7 +67,7 @@ async fn args_that_are_not_a_payout() {
         ("total 2^53", "args.total", set("total", Ipld::Integer(1 << 53))),
         ("total a text", "args.total", set("total", Ipld::String("500".to_owned()))),
         ("total missing", "args", Box::new(|a| drop(a.remove("total")))),
-        ("unknown field", "args", set("memo", Ipld::String("hello".to_owned()))),
+        ("unknown field", "args.memo", set("memo", Ipld::String("hello".to_owned()))),
         ("splits 9,999", "args.splits", set("splits", splits(&[(1, 9_000), (2, 999)]))),
         ("splits 10,001", "args.splits", set("splits", splits(&[(1, 9_000), (2, 1_001)]))),
         ("recipient twice", "args.splits", set("splits", splits(&[(1, 9_000), (1, 1_000)]))),
@@ -80,9 +89,8 @@ async fn args_that_are_not_a_payout() {
         ),
     ];
     for (name, expected, change) in cases {
-        let (status, body) = node.propose(&with_args(&node, change)).await;
-        assert_eq!((status, slug(&body)), (422, "args-invalid"), "{name}: {body}");
-        assert!(field(&body).starts_with(expected), "{name}: {body}");
+        let answer = node.propose(&with_args(&node, change)).await;
+        assert_eq!(told(&answer), (422, "args-invalid", Some(expected), None), "{name}: {answer:?}");
     }
     assert_eq!(node.size().await, size);
     node.stop().await;
@@ -92,9 +100,10 @@ async fn args_that_are_not_a_payout() {
 async fn a_float_is_not_an_amount() {
     let node = Node::ready(10_000).await;
     let size = node.size().await;
-    let (status, body) =
-        node.propose(&with_args(&node, |a| drop(a.insert("total".to_owned(), Ipld::Float(500.5))))).await;
-    assert!(status == 422 || status == 400, "{body}");
+    for amount in [500.5, 500.0] {
+        let answer = node.propose(&with_args(&node, |a| drop(a.insert("total".to_owned(), Ipld::Float(amount))))).await;
+        assert_eq!(told(&answer), (422, "args-invalid", Some("args.total"), None), "{answer:?}");
+    }
     assert_eq!(node.size().await, size);
     node.stop().await;
 }
@@ -126,29 +135,24 @@ async fn containers_that_are_none() {
     let good = node.world.propose(500).container();
     let two = [node.world.propose(1).tokens(), node.world.propose(2).tokens()].concat();
     let delegations: Vec<Vec<u8>> = node.world.proposal_chain().iter().map(|d| d.bytes().to_vec()).collect();
-    let mut flipped = node.world.propose(500).tokens();
-    let last = flipped[0].len() - 1;
-    flipped[0][last] ^= 1;
-    let raw = |tokens: &[Vec<u8>]| container::encode(container::Encoding::Raw, tokens).unwrap();
-    let cases: Vec<(&str, Vec<u8>, u16, &str)> = vec![
-        ("empty", Vec::new(), 400, "token-malformed"),
-        ("truncated", good[..good.len() / 2].to_vec(), 400, "token-malformed"),
-        ("text", b"hello".to_vec(), 400, "token-malformed"),
-        ("trailing byte", [good.as_slice(), b"x"].concat(), 400, "token-malformed"),
-        ("two invocations", raw(&two), 400, "malformed-request"),
-        ("no invocation", raw(&delegations), 400, "malformed-request"),
-        ("oversized", vec![b'@'; 17 * 1024], 413, "payload-too-large"),
-        ("not canonical", non_canonical(), 400, "token-non-canonical"),
+    let cases: Vec<(&str, Vec<u8>, u16, &str, &str)> = vec![
+        ("empty", Vec::new(), 400, "token-malformed", "container"),
+        ("truncated", good[..good.len() / 2].to_vec(), 400, "token-malformed", "container"),
+        ("text", b"hello".to_vec(), 400, "token-malformed", "container"),
+        ("trailing byte", [good.as_slice(), b"x"].concat(), 400, "token-malformed", "container"),
+        ("two invocations", raw(&two), 400, "malformed-request", "container"),
+        ("no invocation", raw(&delegations), 400, "malformed-request", "container"),
+        ("oversized", vec![b'@'; 17 * 1024], 413, "payload-too-large", "body"),
+        ("not canonical", non_canonical(), 400, "token-non-canonical", "container"),
+        ("nested", nested(b"@\xa1\x66ctn-v1", 10_000), 413, "payload-too-large", "container"),
     ];
-    for (name, body, expected, kind) in cases {
-        let (status, answer) = node.post("/v1/proposals", body).await;
-        assert_eq!((status, slug(&answer)), (expected, kind), "{name}: {answer}");
-        assert!(!field(&answer).is_empty() || answer.get("cid").is_some(), "{name}: {answer}");
+    for (name, body, expected, kind, at) in cases {
+        let answer = node.post("/v1/proposals", body).await;
+        assert_eq!(told(&answer), (expected, kind, Some(at), None), "{name}: {answer:?}");
     }
-    let (status, _) = node.post("/v1/proposals", raw(&flipped)).await;
-    assert!((400..500).contains(&status));
     let html = node.http.post(node.url("/v1/proposals")).header("content-type", "text/html").body(good);
-    assert_eq!(slug(&crate::fixture::json(html).await.1), "unsupported-media-type");
+    let answer = crate::fixture::json(html).await;
+    assert_eq!(told(&answer), (415, "unsupported-media-type", Some("Content-Type"), None));
     assert_eq!(node.size().await, size);
     node.stop().await;
 }
@@ -159,6 +163,92 @@ fn non_canonical() -> Vec<u8> {
     bytes.extend(b"ctn-v1");
     bytes.extend([0x98, 0x00]);
     bytes
+}
+
+/// Lists in lists, after `start`.
+fn nested(start: &[u8], depth: usize) -> Vec<u8> {
+    [start, &vec![0x81; depth], &[0x80]].concat()
+}
+
+/// A token whose signature is by another key.
+fn forged(token: &[u8]) -> Vec<u8> {
+    let mut bytes = token.to_vec();
+    bytes[10] ^= 1;
+    bytes
+}
+
+/// The same token with the length of its payload's map in a byte more than it needs: the signature covers other bytes.
+fn long_winded(token: &[u8]) -> Vec<u8> {
+    // [signature, payload]: a list of two, the head of 64 bytes, and the 64 bytes.
+    let (head, map) = token.split_at(67);
+    assert_eq!(map[0], 0xa2);
+    [head, &[0xb8, 0x02], &map[1..]].concat()
+}
+
+/// A token whose payload is lists in lists.
+fn too_deep(token: &[u8]) -> Vec<u8> {
+    nested(&token[..67], 200)
+}
+
+#[tokio::test]
+async fn a_bad_token_of_a_container_is_told_by_its_hop() {
+    let node = Node::ready(10_000).await;
+    let size = node.size().await;
+    let world = &node.world;
+    type Spoil = fn(&[u8]) -> Vec<u8>;
+    let kinds: [(Spoil, u16, &str, Option<&str>); 4] = [
+        (forged, 401, "signature-invalid", Some("signature")),
+        (long_winded, 400, "token-non-canonical", None),
+        (too_deep, 413, "payload-too-large", None),
+        (|t| t[..80].to_vec(), 400, "token-malformed", None),
+    ];
+    for (spoil, status, kind, at) in kinds {
+        for hop in 0..2 {
+            let proposal = world.propose(500);
+            let mut chain: Vec<Vec<u8>> = proposal.proofs.iter().map(|d| d.bytes().to_vec()).collect();
+            chain[hop] = spoil(&chain[hop]);
+            let place = u64::try_from(hop).ok();
+            // Changed on the way, and named by the invocation as it is.
+            let on_the_way = [chain.clone(), vec![proposal.invocation.bytes().to_vec()]].concat();
+            let naming = changed(&node, |n| n.proofs = chain.iter().map(|t| domain::Cid::of(t)).collect());
+            let named = [chain, vec![naming.invocation.bytes().to_vec()]].concat();
+            for tokens in [on_the_way, named] {
+                let answer = node.post("/v1/proposals", raw(&tokens)).await;
+                assert_eq!(told(&answer), (status, kind, at, place), "{answer:?}");
+                assert!(answer.1["cid"].is_string(), "{answer:?}");
+            }
+        }
+        // The invocation itself is no hop.
+        let mut tokens = world.propose(500).tokens();
+        let own = tokens.iter_mut().find(|t| ucan::open_invocation(t).is_ok()).unwrap();
+        *own = spoil(own);
+        let answer = node.post("/v1/proposals", raw(&tokens)).await;
+        assert_eq!(told(&answer), (status, kind, at.or(Some("container")), None), "{answer:?}");
+    }
+    // The same in the header of a read.
+    let reader = forged(world.reader(&world.operator, "/read").invocation.bytes());
+    let text = container::encode(container::Encoding::Base64Url, &[reader]).unwrap();
+    let read = node.http.get(node.url("/v1/tenants")).bearer_auth(String::from_utf8(text).unwrap());
+    let answer = crate::fixture::json(read).await;
+    assert_eq!(told(&answer), (401, "signature-invalid", Some("signature"), None), "{answer:?}");
+    assert_eq!(node.size().await, size);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_short_nonce_is_told_everywhere() {
+    let node = Node::ready(10_000).await;
+    let world = &node.world;
+    let nothing = BTreeMap::<String, u8>::new();
+    let short = |n: &mut ucan::issue::NewInvocation| n.nonce = vec![1; 8];
+    let expected = (400, "token-malformed", Some("nonce"), None);
+    let reader = world.invoke_with(&world.operator, world.operator.did, "/read", &nothing, Vec::new(), short);
+    assert_eq!(told(&crate::fixture::json(node.get("/v1/tenants", &reader)).await), expected);
+    let did = world.installation.did;
+    let token = world.invoke_with(&world.installation, did, "/installation/token", &nothing, Vec::new(), short);
+    assert_eq!(told(&node.post(&format!("/v1/installations/{did}/tokens"), token.container()).await), expected);
+    assert_eq!(told(&node.propose(&changed(&node, short)).await), expected);
+    node.stop().await;
 }
 
 /// A proposal over the usual chain with something changed before it is signed.
@@ -216,13 +306,13 @@ async fn tokens_that_do_not_entitle() {
         ("hop expired", by(late), 401, "token-expired", Some("exp"), Some(1)),
         ("hop narrower", by(narrow), 403, "command-mismatch", Some("cmd"), None),
         ("hop wider", by(wide), 403, "command-mismatch", Some("cmd"), Some(1)),
-        ("issuer too long", by(long), 403, "not-entitled", None, None),
+        ("issuer too long", by(long), 403, "not-entitled", Some("exp"), Some(1)),
         (
             "somebody else's chain",
             world.invoke(&stranger, tenant, "/proposal/payout", &payout, chain()),
             401,
             "audience-mismatch",
-            Some("aud"),
+            Some("iss"),
             None,
         ),
         (
@@ -236,7 +326,7 @@ async fn tokens_that_do_not_entitle() {
             ),
             403,
             "not-entitled",
-            None,
+            Some("prf"),
             None,
         ),
         (
@@ -244,20 +334,18 @@ async fn tokens_that_do_not_entitle() {
             world.invoke(&world.issuer, tenant, "/proposal/payout", &payout, vec![root.clone()]),
             403,
             "not-entitled",
-            None,
+            Some("prf"),
             None,
         ),
     ];
     for (name, signed, expected, kind, at, hop) in cases {
-        let (status, body) = node.propose(&signed).await;
-        assert_eq!((status, slug(&body)), (expected, kind), "{name}: {body}");
-        assert_eq!(body["field"].as_str(), at, "{name}: {body}");
-        assert_eq!(body["hop"].as_u64(), hop, "{name}: {body}");
+        let answer = node.propose(&signed).await;
+        assert_eq!(told(&answer), (expected, kind, at, hop), "{name}: {answer:?}");
     }
     let missing = world.propose(500);
     let only = [missing.invocation.bytes().to_vec()];
-    let (status, body) = node.post("/v1/proposals", container::encode(container::Encoding::Raw, &only).unwrap()).await;
-    assert_eq!((status, slug(&body), body["hop"].as_u64()), (401, "proof-unavailable", Some(1)), "{body}");
+    let answer = node.post("/v1/proposals", raw(&only)).await;
+    assert_eq!(told(&answer), (401, "proof-unavailable", Some("prf"), Some(1)), "{answer:?}");
     assert_eq!(node.size().await, size);
     node.stop().await;
 }
@@ -275,8 +363,8 @@ async fn a_hop_that_is_not_valid_yet() {
     new.not_before = Some(now().plus(300));
     new.expiration = Some(now().plus(600));
     let last = ucan::issue::delegate(&world.issuer.key, new).unwrap();
-    let (status, body) = node.propose(&world.propose_over(vec![world.tenant_to_issuer(), last], 500)).await;
-    assert_eq!((status, slug(&body), body["hop"].as_u64()), (401, "token-not-yet-valid", Some(1)), "{body}");
+    let answer = node.propose(&world.propose_over(vec![world.tenant_to_issuer(), last], 500)).await;
+    assert_eq!(told(&answer), (401, "token-not-yet-valid", Some("nbf"), Some(1)), "{answer:?}");
     node.stop().await;
 }
 
@@ -292,19 +380,15 @@ async fn a_revoked_link_ends_the_chain() {
     };
     assert_eq!(node.state(&node.world.by(&node.world.admin, "/ucan/revoke", &revoke)).await.0, 201);
     let size = node.size().await;
-    let (status, body) = node.propose(&node.world.propose_over(chain.clone(), 10)).await;
-    assert_eq!((status, slug(&body), body["hop"].as_u64()), (401, "revoked", Some(1)), "{body}");
+    let answer = node.propose(&node.world.propose_over(chain.clone(), 10)).await;
+    assert_eq!(told(&answer), (401, "revoked", Some("prf"), Some(1)), "{answer:?}");
     let revoke = args::Revoke { revoke: args::Revocation::Key(node.world.installation.did), ..revoke };
     assert_eq!(node.state(&node.world.by(&node.world.admin, "/ucan/revoke", &revoke)).await.0, 201);
-    let (_, body) = node.propose(&node.world.propose(10)).await;
-    assert_eq!(slug(&body), "revoked");
-    let (_, body) = node
-        .post(
-            &format!("/v1/installations/{}/tokens", node.world.installation.did),
-            node.world.token_request().container(),
-        )
-        .await;
-    assert_eq!(slug(&body), "revoked");
+    let answer = node.propose(&node.world.propose(10)).await;
+    assert_eq!(told(&answer), (401, "revoked", Some("iss"), None), "{answer:?}");
+    let tokens = format!("/v1/installations/{}/tokens", node.world.installation.did);
+    let answer = node.post(&tokens, node.world.token_request().container()).await;
+    assert_eq!(told(&answer), (401, "revoked", Some("iss"), None), "{answer:?}");
     assert_eq!(node.size().await, size + 1);
     node.stop().await;
 }

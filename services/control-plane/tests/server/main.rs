@@ -14,6 +14,7 @@
 )]
 
 mod budget;
+mod cheap;
 mod fixture;
 mod follow;
 mod happy;

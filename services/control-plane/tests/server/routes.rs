@@ -126,3 +126,25 @@ async fn public_endpoints_answer_everyone() {
     assert_eq!((status, slug(&body)), (404, "not-found"));
     node.stop().await;
 }
+
+#[tokio::test]
+async fn a_wrong_method_is_told_with_those_that_are_right() {
+    let node = Node::empty().await;
+    for route in ROUTES {
+        let verbs: Vec<&str> = ROUTES
+            .iter()
+            .filter(|r| r.path == route.path)
+            .map(|r| if r.verb == Verb::Get { "GET" } else { "POST" })
+            .collect();
+        let response = node.http.delete(node.url(&path(&node, route))).send().await.unwrap();
+        let allow = response.headers()["allow"].to_str().unwrap().to_owned();
+        let mut allowed: Vec<&str> = allow.split(',').map(str::trim).collect();
+        // Whatever can be read can be asked for its headers alone.
+        allowed.retain(|verb| *verb != "HEAD");
+        let as_set = |list: &[&str]| list.iter().map(|v| (*v).to_owned()).collect::<std::collections::BTreeSet<_>>();
+        assert_eq!(as_set(&allowed), as_set(&verbs), "{}", route.path);
+        let (status, body) = crate::fixture::answer(response).await;
+        assert_eq!((status, slug(&body)), (405, "method-not-allowed"), "{}: {body}", route.path);
+    }
+    node.stop().await;
+}
