@@ -144,7 +144,7 @@ fn gather(input: &[u8], proofs: &[&[u8]]) -> Result<Found, VerifyError> {
     let invocation = invocation.verify().map_err(|error| because(&error, Some(cid)))?;
     let mut delegations = BTreeMap::new();
     for (cid, delegation) in &claimed {
-        let verified = delegation.clone().verify().map_err(|error| blame(*cid, &error, &invocation, &claimed))?;
+        let verified = delegation.verify().map_err(|error| blame(*cid, &error, &invocation, &claimed))?;
         delegations.insert(*cid, verified);
     }
     Ok((invocation, delegations))

@@ -39,12 +39,18 @@ impl<T: PartialEq> PartialEq for Verified<T> {
 
 /// A token that is canonical and well-formed, and whose signature nobody has looked at: what it says may be anybody's
 /// word. It serves to refuse cheaply, and to be verified.
-#[derive(Clone, Debug)]
-pub struct Unverified<T>(T);
+#[derive(Debug)]
+pub struct Unverified<T>(Arc<T>);
+
+impl<T> Clone for Unverified<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
 
 impl<T> Unverified<T> {
     /// What the token claims. Fit to refuse by, never to act on.
-    pub const fn claims(&self) -> &T {
+    pub fn claims(&self) -> &T {
         &self.0
     }
 }
@@ -153,9 +159,9 @@ macro_rules! common_getters {
 
         impl Unverified<$type> {
             /// Checks the signature.
-            pub fn verify(self) -> Result<Verified<$type>, Error> {
+            pub fn verify(&self) -> Result<Verified<$type>, Error> {
                 self.check()?;
-                Ok(Verified(Arc::new(self.0)))
+                Ok(Verified(Arc::clone(&self.0)))
             }
 
             pub(crate) fn check(&self) -> Result<(), Error> {
@@ -256,8 +262,8 @@ impl Invocation {
 pub fn parse(bytes: &[u8]) -> Result<Parsed, Error> {
     let envelope = Envelope::parse(bytes)?;
     Ok(match envelope.kind {
-        Kind::Delegation => Parsed::Delegation(Unverified(Delegation::from_envelope(bytes, envelope)?)),
-        Kind::Invocation => Parsed::Invocation(Unverified(Invocation::from_envelope(bytes, envelope)?)),
+        Kind::Delegation => Parsed::Delegation(Unverified(Arc::new(Delegation::from_envelope(bytes, envelope)?))),
+        Kind::Invocation => Parsed::Invocation(Unverified(Arc::new(Invocation::from_envelope(bytes, envelope)?))),
     })
 }
 

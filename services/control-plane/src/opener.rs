@@ -67,7 +67,7 @@ impl Given {
 
 impl Unopened {
     /// What the invocation claims.
-    pub const fn invocation(&self) -> &Invocation {
+    pub fn invocation(&self) -> &Invocation {
         self.invocation.claims()
     }
 
@@ -163,18 +163,18 @@ impl Opener {
     }
 
     /// Checks every signature that has not been checked before.
-    pub fn open(&self, unopened: Unopened) -> Result<Parcel, OpenError> {
+    pub fn open(&self, unopened: &Unopened) -> Result<Parcel, OpenError> {
         let bad = |cid: Cid, hop, error| OpenError::Token { cid, hop, error };
         let cid = unopened.invocation().cid();
         self.checked.inc();
-        let invocation = unopened.invocation.clone().verify().map_err(|error| bad(cid, None, error))?;
+        let invocation = unopened.invocation.verify().map_err(|error| bad(cid, None, error))?;
         let mut delegations = Vec::with_capacity(unopened.delegations.len());
         for given in &unopened.delegations {
             let delegation = match given {
                 Given::Known(known) => known.clone(),
                 Given::Claimed(claimed) => {
                     self.checked.inc();
-                    let verified = claimed.clone().verify().map_err(|error| {
+                    let verified = claimed.verify().map_err(|error| {
                         let suspect = Suspect { cid: claimed.claims().cid(), claims: Some(claimed.claims()) };
                         bad(suspect.cid, hop_of(&invocation, &suspect, &|cid| unopened.claims(cid)), error)
                     })?;

@@ -93,7 +93,7 @@ async fn open(plane: &Arc<Plane>, text: &str, snapshot: &Snapshot, command: &str
     let subjects = |did: &Did| is_known(plane, snapshot, did);
     refuse(plane, snapshot, &unopened, Trust::Check(&subjects), now)?;
     asks(unopened.invocation(), command, now.plus(Plane::tolerance(snapshot)))?;
-    let parcel = plane.opener.open(unopened).map_err(of_header)?;
+    let parcel = plane.opener.open(&unopened).map_err(of_header)?;
     let proofs = plane.opener.proofs(&parcel, snapshot).await?;
     Ok(Reading { invocation: parcel.invocation, proofs })
 }

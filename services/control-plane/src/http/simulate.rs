@@ -29,7 +29,7 @@ async fn signed(plane: &Arc<Plane>, body: &[u8]) -> Reply {
     // Not told apart by the memory of what is known: a proposal may be simulated after it was made.
     let unopened = plane.opener.read(body, plane.limits.proposal_bytes, Some(&snapshot))?;
     refuse_claims(plane, &unopened, &snapshot, clock::now())?;
-    let parcel = plane.opener.open(unopened)?;
+    let parcel = plane.opener.open(&unopened)?;
     let statement = plane.opener.statement(parcel, &snapshot).await?;
     if !matches!(statement.act(), Act::ProposalPayout(_)) {
         return Err(Failure::new(Type::MalformedRequest, "only a proposal can be simulated").field("cmd"));

@@ -63,7 +63,7 @@ async fn place(plane: &Arc<Plane>, kind: Kind, body: &[u8]) -> Result<(StatusCod
             None => Err(failure),
         };
     }
-    let parcel = plane.opener.open(unopened)?;
+    let parcel = plane.opener.open(&unopened)?;
     // Counted once the signature is good: nobody uses up another's turns.
     let Some(_turn) = plane.issuers.enter(parcel.invocation.issuer(), plane.limits.in_flight_per_issuer) else {
         return Err(Failure::new(Type::RateLimited, "too many statements of this issuer in work; try again"));

@@ -51,7 +51,7 @@ pub(crate) async fn issue(
     auth::refuse(&plane, &snapshot, &unopened, Trust::Only(&[did]), now)?;
     auth::lifetime(invocation, now.plus(Plane::tolerance(&snapshot)))?;
     // What follows tells about the installation, which is for whoever has its key.
-    let invocation = plane.opener.open(unopened)?.invocation;
+    let invocation = plane.opener.open(&unopened)?.invocation;
     auth::chain(&plane, &snapshot, &invocation, &[], Trust::Only(&[did]), now)?;
     let args: Args = ipld_core::serde::from_ipld(invocation.args().clone())
         .map_err(|e| Failure::new(Type::ArgsInvalid, e.to_string()).field("args"))?;
