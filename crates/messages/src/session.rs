@@ -176,7 +176,11 @@ codes! {
     Revoked = "revoked",
     /// The proposal has executed or is void.
     Settled = "settled",
-    /// Another digest is locked for this intent.
+    /// The escrow contract does not take the change now, by the signer's own RPC endpoint; it may later.
+    NotDue = "not_due",
+    /// The signer's own RPC endpoint does not say what the escrow contract takes now; it may later.
+    ChainUnavailable = "chain_unavailable",
+    /// Another digest is locked for this intent, or for this nonce of an escrow contract.
     Conflict = "conflict",
     /// The signer decided differently from the log and has halted.
     Diverged = "diverged",

@@ -2,7 +2,7 @@
 //! its intent, a change of an escrow contract by the contract's nonce.
 
 use crate::{
-    Node,
+    Node, contract,
     session::{alive, lock, on_hold, permit, refuse},
 };
 use domain::{AdministrationAuthorisation, Cid, Digest};
@@ -40,6 +40,14 @@ impl Clearance {
         match self {
             Self::Payout(permit) => escrow::payout_digest(permit.authorisation()),
             Self::Administration(permit) => escrow::administration_digest(permit.authorisation()),
+        }
+    }
+
+    /// Whether it can execute now: a change of a contract is signed when its turn has come, and not ahead.
+    pub async fn check_due(&self, node: &Node) -> Result<(), Refusal> {
+        match self {
+            Self::Payout(_) => Ok(()),
+            Self::Administration(permit) => contract::check_due(node, permit.authorisation()).await,
         }
     }
 

@@ -8,6 +8,9 @@
 //! **Invariant:** nothing is signed while this node's log is shorter than one that the log's key has signed, whoever
 //! showed the signature.
 //!
+//! **Invariant:** of an escrow contract only that change is signed that the contract takes now, as this node's own RPC
+//! endpoint shows it.
+//!
 //! **Invariant:** nonces live in memory; an intent, or a contract's nonce, is locked to its digest in the database before
 //! the first share.
 
@@ -15,6 +18,7 @@ mod anchor;
 mod attest;
 mod clearance;
 mod config;
+mod contract;
 mod dkg;
 mod follow;
 mod freeze;

@@ -139,8 +139,8 @@ pub(crate) async fn commit(node: &Arc<Node>, request: CommitRequest) -> Result<C
 async fn commit_on_chain(node: &Arc<Node>, request: &CommitRequest, asked: Asked) -> Result<CommitReply, Refusal> {
     follow_up(node, request).await?;
     let (epoch, shares) = shares(node)?;
-    // Dropped at once: a commitment says nothing about the payout, but one that cannot be signed is not worth making.
-    drop(asked.clear(node)?);
+    // Given up at once: a commitment says nothing about what is signed, but one that cannot be is not worth making.
+    asked.clear(node)?.check_due(node).await?;
     pledge(node, &node.sessions.secp256k1, &shares.secp256k1, epoch, &request.subject)
 }
 
@@ -270,8 +270,9 @@ async fn sign_on_chain(node: &Arc<Node>, request: &SignRequest, asked: Asked) ->
     let set = invited(node, shares.secp256k1.group(), request).await?;
     let clearance = asked.clear(node)?;
     let locked = clearance.message();
+    clearance.check_due(node).await?;
     clearance.lock(node, epoch).await?;
-    // Asked again after the wait for the disk: a freeze or a revocation may have come in between.
+    // Asked again after the wait for chain and disk: a freeze or a revocation may have come in between.
     let clearance = asked.clear(node)?;
     let message = clearance.message();
     if message != locked {

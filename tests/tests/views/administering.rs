@@ -1,6 +1,7 @@
-//! Changes of an escrow contract: signed by what each signer's own log says, and one digest for a nonce at a time.
+//! Changes of an escrow contract: signed by what each signer's own log and RPC endpoint say, and one digest for a nonce
+//! at a time.
 
-use crate::stage::Stage;
+use crate::{chain::Shown, stage::Stage};
 use client::Ambient;
 use countersign_tests::Person;
 use domain::{Address, Digest, Time};
@@ -118,5 +119,81 @@ async fn a_nonce_that_is_bound_to_another_digest_is_not_signed_until_that_has_en
     // Two of three hold themselves to the other digest, so that no two sign this one.
     let refused = try_to_sign(&stage, bound.id(), digest(&stage, &bound)).await.unwrap_err();
     assert!(codes(refused).contains(&RefusalCode::Conflict));
+    stage.show_chains([Some(Shown { nonce: 4, ..Shown::default() }); 3]);
     try_to_sign(&stage, free.id(), digest(&stage, &free)).await.unwrap();
+}
+
+fn subject(args: &Administer) -> SigningSubject {
+    SigningSubject::Administration { administration: args.id() }
+}
+
+/// How many locks on nonces a signer has written. It is stopped.
+async fn nonce_locks(stage: &mut Stage, at: usize) -> usize {
+    stage.stop(at).await;
+    let database = format!("sqlite:{}", stage.folders[at].path().join("log.db").display());
+    let count = move || Storage::open(&database).unwrap().nonce_locks(None, 10).unwrap().len();
+    tokio::task::spawn_blocking(count).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_contract_does_not_take_now_is_not_signed_and_not_locked() {
+    let mut stage = Stage::set().await;
+    let args = thaw(&stage);
+    approve(&mut stage, &args).await;
+    let now = Shown::default();
+    // Two commit while its turn is there, and are asked to sign when it is over.
+    let mut late = Vec::new();
+    for at in [0, 1] {
+        late.push(stage.commit(at, subject(&args)).await.unwrap().envelope);
+    }
+    let (not_due, unavailable) = (RefusalCode::NotDue, RefusalCode::ChainUnavailable);
+    for (shown, code) in [
+        (Some(Shown { nonce: 2, ..now }), not_due),
+        (Some(Shown { nonce: 4, ..now }), not_due),
+        (Some(Shown { frozen: false, ..now }), not_due),
+        (Some(Shown { epoch: 2, ..now }), not_due),
+        (Some(Shown { chain: 1, ..now }), unavailable),
+        (None, unavailable),
+    ] {
+        stage.show_chains([shown; 3]);
+        for at in 0..3 {
+            let refusal = stage.commit(at, subject(&args)).await.unwrap_err();
+            assert_eq!((refusal.code, refusal.retry_after), (code, Some(5)), "{shown:?}: {refusal}");
+        }
+        let refusal = stage.sign_for(0, subject(&args), late.clone()).await.unwrap_err();
+        assert_eq!((refusal.code, refusal.retry_after), (code, Some(5)), "{shown:?}: {refusal}");
+        let refused = try_to_sign(&stage, args.id(), digest(&stage, &args)).await.unwrap_err();
+        assert_eq!(codes(refused), [code], "{shown:?}");
+    }
+    // Payouts need no look at the chain.
+    let panel = stage.panel();
+    gather(&panel, &stage.subject(), stage.message(), 0, PATIENCE).await.unwrap();
+    for at in [2, 1, 0] {
+        assert_eq!(nonce_locks(&mut stage, at).await, 0, "a refusal binds to nothing");
+    }
+    for at in 0..3 {
+        stage.start(at).await;
+    }
+    show(&stage).await;
+    stage.show_chains([Some(now); 3]);
+    try_to_sign(&stage, args.id(), digest(&stage, &args)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_signer_asks_its_own_endpoint() {
+    let mut stage = Stage::set().await;
+    let cap = Measure::SetCap { asset: countersign_tests::asset(), cap: 5_000_000.try_into().unwrap() };
+    let args = Administer { measure: cap, ..thaw(&stage) };
+    approve(&mut stage, &args).await;
+    // A cap changes whether the contract is frozen or not.
+    let (due, past) = (Some(Shown { frozen: false, ..Shown::default() }), Some(Shown { nonce: 4, ..Shown::default() }));
+    stage.show_chains([due, past, None]);
+    let refused = try_to_sign(&stage, args.id(), digest(&stage, &args)).await.unwrap_err();
+    for (who, code) in &refused.refusals {
+        let expected = [None, Some(RefusalCode::NotDue), Some(RefusalCode::ChainUnavailable)];
+        assert_eq!(Some(*code), expected[usize::from(who.get()) - 1], "signer {who}");
+    }
+    assert!(!refused.refusals.is_empty());
+    stage.show_chains([due, past, due]);
+    try_to_sign(&stage, args.id(), digest(&stage, &args)).await.unwrap();
 }

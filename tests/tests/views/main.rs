@@ -11,6 +11,7 @@
 )]
 
 mod administering;
+mod chain;
 mod halting;
 mod hidden;
 mod judging;

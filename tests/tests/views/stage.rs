@@ -1,6 +1,7 @@
-//! Three signers of a quorum of two, each with a control plane of its own, and who asks them.
+//! Three signers of a quorum of two, each with a control plane and an RPC endpoint of its own, and who asks them.
 
 use crate::{
+    chain::{Chain, Shown},
     keys::{self, pid},
     plane::{Line, Plane},
 };
@@ -35,6 +36,7 @@ pub struct Stage {
     pub world: World,
     pub log: Vec<Line>,
     pub planes: Vec<Arc<Plane>>,
+    pub chains: Vec<Arc<Chain>>,
     pub signers: Vec<Arc<SignerClient>>,
     pub nodes: Vec<Person>,
     pub folders: Vec<TempDir>,
@@ -43,6 +45,7 @@ pub struct Stage {
     known: BTreeSet<Cid>,
     keys: Vec<Keys>,
     urls: Vec<domain::NodeUrl>,
+    rpcs: Vec<domain::NodeUrl>,
     running: Vec<(oneshot::Sender<()>, Signer)>,
 }
 
@@ -63,11 +66,13 @@ impl Stage {
             log: Vec::new(),
             known: BTreeSet::new(),
             planes: Vec::new(),
+            chains: Vec::new(),
             signers: Vec::new(),
             nodes,
             folders: Vec::new(),
             keys,
             urls: Vec::new(),
+            rpcs: Vec::new(),
             running: Vec::new(),
         };
         for signed in stage.world.setup(1_000, 100_000) {
@@ -80,10 +85,13 @@ impl Stage {
         stage.proposal = stage.propose(100);
         for at in 0..3 {
             let (plane, url) = Plane::start(&stage.world.sequencer, &stage.log).await;
+            let (chain, rpc) = Chain::start().await;
             let folder = tempfile::tempdir().unwrap();
             stage.furnish(folder.path(), at);
             stage.planes.push(plane);
             stage.urls.push(url);
+            stage.chains.push(chain);
+            stage.rpcs.push(rpc);
             stage.folders.push(folder);
             stage.start(at).await;
         }
@@ -186,8 +194,7 @@ impl Stage {
             control_plane: self.urls[at].clone(),
             coordinators: vec![relayer().did()],
             administrators: vec![self.world.operator.did],
-            // Nothing here gets as far as the chain.
-            rpc: "http://127.0.0.1:9".parse().unwrap(),
+            rpc: self.rpcs[at].clone(),
             lease: 60,
         };
         let (stop, stopped) = oneshot::channel();
@@ -246,7 +253,17 @@ impl Stage {
     }
 
     pub async fn sign(&self, at: usize, commitments: Vec<Envelope>) -> Result<SignReply, Refusal> {
-        self.sign_knowing(at, commitments, Vec::new()).await
+        self.ask_share(at, self.subject(), commitments, Vec::new()).await
+    }
+
+    /// Asks for a share of another subject.
+    pub async fn sign_for(
+        &self,
+        at: usize,
+        subject: SigningSubject,
+        commitments: Vec<Envelope>,
+    ) -> Result<SignReply, Refusal> {
+        self.ask_share(at, subject, commitments, Vec::new()).await
     }
 
     /// Asks for a share, telling of these checkpoints.
@@ -256,8 +273,25 @@ impl Stage {
         commitments: Vec<Envelope>,
         checkpoints: Vec<String>,
     ) -> Result<SignReply, Refusal> {
-        let body = SignRequest { subject: self.subject(), epoch: 1, commitments, checkpoints };
+        self.ask_share(at, self.subject(), commitments, checkpoints).await
+    }
+
+    async fn ask_share(
+        &self,
+        at: usize,
+        subject: SigningSubject,
+        commitments: Vec<Envelope>,
+        checkpoints: Vec<String>,
+    ) -> Result<SignReply, Refusal> {
+        let body = SignRequest { subject, epoch: 1, commitments, checkpoints };
         refusal(self.signers[at].ask(paths::SESSION_SIGN, &body, PATIENCE).await).map(|e| e.reply)
+    }
+
+    /// What the signers' RPC endpoints say, each its own.
+    pub fn show_chains(&self, shown: [Option<Shown>; 3]) {
+        for (chain, shown) in self.chains.iter().zip(shown) {
+            chain.show(shown);
+        }
     }
 
     /// Waits until a signer has a signed checkpoint of the whole log, with which it proves what it sees to others.
