@@ -4,9 +4,10 @@ use crate::{
     chain::{Call, Chain, ChainError, Receipt},
     gas_account::Sent,
     gather::{Gathered, Patience, gather},
+    hold_off::{self, HoldOff},
     observability::Event,
 };
-use domain::{Address, AdministrationAuthorisation, ChainId, ContractMeasure};
+use domain::{Address, AdministrationAuthorisation, ChainId, ContractMeasure, Digest};
 use messages::{AdministrationView, SigningSubject};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,12 +23,13 @@ const ADMINISTRATION_GAS: u64 = 200_000;
 
 /// Carries approved changes of escrow contracts, beside the payouts and without taking their places.
 ///
-/// Nothing is remembered or reported: a change is done when the contract's nonce is past its own, which anybody can
+/// Nothing is reported, and nothing remembered but what failed: a change is done when the contract's nonce is past its own, which anybody can
 /// read. The contract takes a nonce once, so that two relayers, or two lives of one, can do no harm but burn gas.
 #[derive(Clone)]
 pub(crate) struct Administrator {
     carrier: Arc<Carrier>,
     busy: Arc<Mutex<BTreeSet<Contract>>>,
+    hold_off: Arc<HoldOff<Digest>>,
 }
 
 type Contract = (ChainId, Address);
@@ -53,7 +55,7 @@ struct Errand<'a> {
 
 impl Administrator {
     pub(crate) fn new(carrier: Arc<Carrier>) -> Self {
-        Self { carrier, busy: Arc::default() }
+        Self { carrier, busy: Arc::default(), hold_off: Arc::new(HoldOff::new(hold_off::ADMINISTRATIONS)) }
     }
 
     /// Carries whatever is approved, until it is dropped.
@@ -70,7 +72,7 @@ impl Administrator {
             }
             tokio::select! {
                 () = tokio::time::sleep(ROUND) => {}
-                () = self.carrier.administered.notified() => {}
+                () = self.carrier.administered.notified() => self.hold_off.relent(Instant::now()),
             }
         }
     }
@@ -123,13 +125,17 @@ impl Administrator {
             return Ok(());
         }
         let receipt = match errand.earlier().await? {
+            // Never held off: payouts wait behind what was sent.
             Some((sent, call)) => self.see_through(&errand, sent, &call, None).await?,
+            None if self.hold_off.holds(&view.id, Instant::now()) => return Ok(()),
             None => self.deliver(&errand).await?,
         };
         if !receipt.success {
+            self.hold_off.failed(view.id, Instant::now());
             self.carrier.observed.count(Event::Reverted);
             return Err(ChainError::Reverted("reverted in its block".to_owned()).into());
         }
+        self.hold_off.forget(&view.id);
         self.carrier.observed.count(Event::Administered);
         tracing::info!(administration = %view.id, transaction = %receipt.transaction, "the escrow contract is changed");
         // A thaw or a higher cap may be what payouts wait for.
@@ -141,13 +147,20 @@ impl Administrator {
         self.carrier.ambient.now() < errand.authorisation.valid_until
     }
 
-    /// Gathers the signature, simulates, submits and waits for the block.
+    /// Sends it and waits for the block.
     async fn deliver(&self, errand: &Errand<'_>) -> Result<Receipt, Stumble> {
+        let sending = self.send(errand).await;
+        let (sent, call, gas) = sending.inspect_err(|_| self.hold_off.failed(errand.view.id, Instant::now()))?;
+        self.carrier.observed.count(Event::Submitted);
+        self.see_through(errand, sent, &call, Some(gas)).await
+    }
+
+    /// Gathers the signature, simulates and submits.
+    async fn send(&self, errand: &Errand<'_>) -> Result<(Sent, Call, u64), Stumble> {
         let call = errand.call(&self.sign(errand).await?)?;
         let gas = errand.chain.simulate(&call).await?;
         let sent = errand.chain.submit(&call, gas).await?;
-        self.carrier.observed.count(Event::Submitted);
-        self.see_through(errand, sent, &call, Some(gas)).await
+        Ok((sent, call, gas))
     }
 
     async fn sign(&self, errand: &Errand<'_>) -> Result<Vec<u8>, Stumble> {

@@ -5,7 +5,7 @@ use crate::{
     config::Config,
     cosigner::Cosigner,
     dispatcher::Dispatcher,
-    hold_off::HoldOff,
+    hold_off::{self, HoldOff},
     observability::{self, Observability},
     places::Places,
     reporter::Reporter,
@@ -85,7 +85,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> R
         sequencer: config.sequencer,
         horizon: OnceCell::new(),
         tenants: RwLock::new(BTreeMap::new()),
-        hold_off: HoldOff::default(),
+        hold_off: HoldOff::new(hold_off::PAYOUTS),
         places: Places::default(),
         unserved: Mutex::default(),
     });

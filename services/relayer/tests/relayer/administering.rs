@@ -2,7 +2,7 @@
 
 use crate::{restart::Scene, world::until};
 use alloy::rpc::types::BlockId;
-use domain::{AdministrationAuthorisation, ContractMeasure, Digest, Time};
+use domain::{Address, AdministrationAuthorisation, ContractMeasure, Digest, Time};
 use escrow::read;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
@@ -130,4 +130,52 @@ async fn only_what_is_approved_alive_and_due_is_signed() {
     for node in &scene.nodes {
         assert!(node.asked_for.lock().unwrap().iter().all(|asked| *asked == id));
     }
+}
+
+/// A cap that no contract can hold: signed all the same, and refused when it is simulated.
+fn impossible(scene: &Scene) -> AdministrationAuthorisation {
+    let cap = (escrow::MAX_CAP + 1).to_string().try_into().unwrap();
+    AdministrationAuthorisation {
+        measure: ContractMeasure::SetCap { asset: Address::ZERO, cap },
+        ..thaw(scene, 0, FAR)
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_the_contract_refuses_holds_up_no_payout() {
+    let Some(scene) = Scene::set().await else { return };
+    scene.plane.idle.store(true, Ordering::SeqCst);
+    approve(&scene, &impossible(&scene));
+    let relayer = scene.relayer(0, 60);
+    until("a signature of it", || async { (scene.shares_asked() > 0).then_some(()) }).await;
+    scene.plane.idle.store(false, Ordering::SeqCst);
+    relayer.abort();
+    // With a fresh look at everything, as after a wake-up.
+    let relayer = scene.relayer(0, 60);
+    scene.until_included().await;
+    relayer.abort();
+    assert_eq!(nonce(&scene).await, 0);
+    assert_eq!(scene.anvil.paid().await, crate::world::ETHER);
+}
+
+#[tokio::test]
+async fn a_change_that_the_contract_refuses_is_not_signed_again_at_every_look() {
+    let Some(scene) = Scene::set().await else { return };
+    scene.plane.idle.store(true, Ordering::SeqCst);
+    approve(&scene, &impossible(&scene));
+    let relayer = scene.relayer(0, 60);
+    let looks = |n| {
+        let scene = &scene;
+        until("another look", move || async move { (asked(scene) >= n).then_some(()) })
+    };
+    looks(2).await;
+    let signed = scene.shares_asked();
+    assert!(signed > 0);
+    looks(3).await;
+    relayer.abort();
+    assert_eq!(scene.shares_asked(), signed);
+}
+
+fn asked(scene: &Scene) -> usize {
+    scene.plane.administrations_asked.load(Ordering::SeqCst)
 }

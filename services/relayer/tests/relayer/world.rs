@@ -25,7 +25,7 @@ use std::{
     process::Stdio,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -163,6 +163,8 @@ pub struct Plane {
     quorum: Value,
     /// Changes of the escrow contract that it lists.
     pub administrations: Mutex<Vec<Value>>,
+    /// How often it was asked for them.
+    pub administrations_asked: AtomicUsize,
     execution: Mutex<Option<Value>>,
     /// Statements that it took, in order.
     pub said: Mutex<Vec<(String, BTreeMap<String, Ipld>)>>,
@@ -179,6 +181,7 @@ impl Plane {
             authorisation,
             quorum,
             administrations: Mutex::default(),
+            administrations_asked: AtomicUsize::new(0),
             execution: Mutex::default(),
             said: Mutex::default(),
             deaf: AtomicBool::new(false),
@@ -272,6 +275,7 @@ async fn tenants(State(p): State<Arc<Plane>>) -> Json<Value> {
 }
 
 async fn administrations(State(p): State<Arc<Plane>>) -> Json<Value> {
+    p.administrations_asked.fetch_add(1, Ordering::SeqCst);
     Json(json!({ "items": *p.administrations.lock().unwrap() }))
 }
 
