@@ -68,6 +68,13 @@ pub async fn look(rpc: &NodeUrl, tenant: &TenantView) -> anyhow::Result<Contract
     })
 }
 
+impl Contract {
+    /// The cap of an asset.
+    pub fn cap(&self, asset: &AssetId) -> Option<&str> {
+        self.caps.iter().find(|c| c.asset == *asset).map(|c| c.cap.as_str())
+    }
+}
+
 /// Whole minor units: what is left over cannot be paid out by an intent.
 fn minor(units: ChainAmount, scale: Scale) -> String {
     units.get().checked_div(scale.factor()).unwrap_or_default().to_string()

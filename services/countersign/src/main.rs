@@ -2,6 +2,7 @@
 
 mod cli;
 mod commands;
+mod confirm;
 mod connection;
 mod contract;
 mod demo;
@@ -11,6 +12,7 @@ mod failure;
 mod output;
 mod process;
 mod settings;
+mod utc;
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -54,7 +54,7 @@ pub(crate) struct Carrier {
     /// Known once the log's first entry has been read.
     pub horizon: OnceCell<Arc<Horizon>>,
     pub tenants: RwLock<BTreeMap<(ChainId, Address), Tenant>>,
-    pub hold_off: HoldOff<Cid>,
+    pub hold_off: HoldOff,
     pub places: Places,
     /// Chains without an endpoint that proposals asked for, each told to the operator once.
     pub unserved: Mutex<BTreeSet<ChainId>>,

@@ -1,3 +1,4 @@
+use domain::Cid;
 use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
@@ -32,7 +33,7 @@ pub(crate) const ADMINISTRATIONS: Steps =
 /// and every failure costs the gas wallet or the signers, so that each is tried less and less often. Forgotten with the
 /// process.
 #[derive(Debug)]
-pub(crate) struct HoldOff<Id> {
+pub(crate) struct HoldOff<Id = Cid> {
     steps: Steps,
     failures: Mutex<BTreeMap<Id, Failures>>,
 }
@@ -85,7 +86,6 @@ impl<Id: Copy + Ord> HoldOff<Id> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::Cid;
 
     #[test]
     fn a_payout_that_keeps_failing_is_tried_a_dozen_times_a_day() {

@@ -121,10 +121,10 @@ fn change_a_cap(system: &System) {
         serde_json::from_str(String::from_utf8_lossy(&done.stdout).lines().last().unwrap()).unwrap()
     };
     let asset = format!("{}/erc20:{}", system.record.chain.id, system.record.chain.token);
-    let cap = ["escrow", "cap", "--as", "operator-1", "--asset", &asset, "--cap", "7000000000", "--reason", "a test"];
-    let asked = run(&cap);
+    let terms = ["--asset", &asset, "--cap", "7000000000", "--reason", "a test"];
+    let asked = run(&[&["escrow", "cap", "--yes", "--as", "operator-1"], &terms[..]].concat());
     let id = asked["administration"].as_str().unwrap();
-    run(&["escrow", "approve", "--as", "operator-2", "--reason", "a test", id]);
+    run(&["escrow", "approve", "--yes", "--as", "operator-2", "--reason", "a test", id]);
 }
 
 /// How many entries and how many locks, on intents and on nonces, an anchor knows of.

@@ -1,11 +1,16 @@
+mod change;
+
 use super::show;
 use crate::{
+    confirm::ConfirmArgs,
     connection::{Connection, ConnectionArgs},
     contract::{self, Contract},
     failure::Usage,
     output::Output,
+    utc,
 };
 use anyhow::Context as _;
+use change::Change;
 use domain::{Address, AssetId, Digest, NodeUrl, Reason, Time, Total};
 use ledger::{Measure, args::Administer};
 use messages::{AdministrationView, SubmitReply, TenantView};
@@ -28,7 +33,7 @@ pub enum Command {
 /// The contract, and when the change may execute.
 #[derive(Debug, clap::Args)]
 struct Terms {
-    /// The contract's nonce at execution [default: as the contract says now, by the RPC endpoint]
+    /// The contract's nonce, which it must have now [default: as the contract says, by the RPC endpoint]
     #[arg(long)]
     nonce: Option<u64>,
     /// For how many seconds it may be executed, at most 86400
@@ -38,12 +43,14 @@ struct Terms {
     #[arg(long)]
     reason: Reason,
     #[command(flatten)]
+    confirm: ConfirmArgs,
+    #[command(flatten)]
     chain: ChainArgs,
     #[command(flatten)]
     connection: ConnectionArgs,
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 struct ChainArgs {
     /// RPC endpoint of the contract's chain [default: that of the client settings]
     #[arg(long, value_name = "URL")]
@@ -61,14 +68,24 @@ pub struct Status {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  \
-                        countersign escrow thaw --as operator-1 --reason \"the alarm was false\" && \\\n  \
+                        countersign escrow thaw --as operator-1 --keep-guardian --reason \"the alarm was false\"\n  \
                         countersign escrow approve --as operator-2 --reason \"it was\" ID")]
 pub struct Thaw {
-    /// Who may freeze the contract from then on [default: who may now, by the RPC endpoint]
-    #[arg(long, value_name = "ADDRESS")]
-    guardian: Option<Address>,
+    #[command(flatten)]
+    guardian: Guardian,
     #[command(flatten)]
     terms: Terms,
+}
+
+#[derive(Clone, Copy, Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct Guardian {
+    /// Who may freeze the contract from then on
+    #[arg(long = "guardian", value_name = "ADDRESS")]
+    address: Option<Address>,
+    /// Whoever may now, by the RPC endpoint: look at what is shown before you confirm it
+    #[arg(long = "keep-guardian")]
+    keep: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -94,6 +111,10 @@ pub struct Approve {
     /// Why, for people
     #[arg(long)]
     reason: Reason,
+    #[command(flatten)]
+    confirm: ConfirmArgs,
+    #[command(flatten)]
+    chain: ChainArgs,
     #[command(flatten)]
     connection: ConnectionArgs,
 }
@@ -125,13 +146,20 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
 }
 
 impl ChainArgs {
-    fn url(self, connection: &Connection) -> Option<NodeUrl> {
-        self.rpc.or_else(|| connection.settings().rpc.clone())
+    /// What the contract says, when there is an RPC endpoint to ask.
+    async fn look(self, connection: &Connection, tenant: &TenantView) -> anyhow::Result<Option<Contract>> {
+        match self.rpc.or_else(|| connection.settings().rpc.clone()) {
+            Some(rpc) => Ok(Some(contract::look(&rpc, tenant).await?)),
+            None => Ok(None),
+        }
     }
 }
 
 async fn tenant(connection: &Connection) -> anyhow::Result<TenantView> {
-    Ok(connection.reader("/read/tenants")?.tenant(&connection.tenant()?).await?)
+    let did = connection.tenant()?;
+    let tenant = connection.reader("/read/tenants")?.tenant(&did).await?;
+    anyhow::ensure!(tenant.tenant == did, "the control plane shows another tenant under this id");
+    Ok(tenant)
 }
 
 async fn administrations(connection: &Connection) -> anyhow::Result<Vec<AdministrationView>> {
@@ -144,10 +172,7 @@ async fn administrations(connection: &Connection) -> anyhow::Result<Vec<Administ
 async fn overview(status: Status, out: &Output) -> anyhow::Result<ExitCode> {
     let connection = status.connection.open()?;
     let tenant = tenant(&connection).await?;
-    let contract = match status.chain.url(&connection) {
-        Some(rpc) => Some(contract::look(&rpc, &tenant).await?),
-        None => None,
-    };
+    let contract = status.chain.look(&connection, &tenant).await?;
     let administrations = administrations(&connection).await?;
     let overview = Overview { tenant, contract, administrations };
     out.show(&overview, &text(&overview))?;
@@ -159,8 +184,7 @@ fn text(overview: &Overview) -> String {
     let mut text = format!("contract {} on chain {}", escrow.contract, escrow.chain.0);
     match &overview.contract {
         Some(c) => {
-            let frozen = if c.frozen { "FROZEN" } else { "not frozen" };
-            let _ = write!(text, "\n{frozen}, guardian {}, nonce {}, epoch {}", c.guardian, c.nonce, c.epoch);
+            let _ = write!(text, "\n{}", change::state(c));
             for cap in &c.caps {
                 let _ = write!(text, "\ncap of {}: {} a day, {} spent today", cap.asset, cap.cap, cap.spent);
             }
@@ -168,7 +192,7 @@ fn text(overview: &Overview) -> String {
         None => text.push_str("\n(no RPC endpoint: give --rpc URL to see its state)"),
     }
     for open in &overview.administrations {
-        let _ = write!(text, "\n{}", open_text(open));
+        let _ = write!(text, "\n{}", open_text(open, &overview.tenant));
         if overview.contract.as_ref().is_some_and(|c| c.nonce > open.nonce) {
             text.push_str("\n  the contract is past this nonce: executed, or overtaken");
         }
@@ -176,69 +200,64 @@ fn text(overview: &Overview) -> String {
     text
 }
 
-fn open_text(open: &AdministrationView) -> String {
+fn open_text(open: &AdministrationView, tenant: &TenantView) -> String {
     let (have, needed) = (open.admins.len(), open.needed);
     let state = if open.authorisation.is_some() { "approved" } else { "waits for others" };
+    let measure = serde_json::from_value(open.measure.clone()).ok().and_then(|m| change::measure(tenant, &m));
     format!(
         "{}\n  {}\n  nonce {}, until {}; {have} of {needed} admins: {state}\n  reason: {}",
         open.id,
-        open.measure,
+        measure.unwrap_or_else(|| open.measure.to_string()),
         open.nonce,
-        open.valid_until,
+        utc::text(open.valid_until),
         open.reason.as_str(),
     )
 }
 
 async fn ask_thaw(thaw: Thaw, out: &Output) -> anyhow::Result<ExitCode> {
-    let connection = thaw.terms.connection.clone().open()?;
-    let now = terms(&connection, &thaw.terms).await?;
-    if now.contract.as_ref().is_some_and(|c| !c.frozen) {
-        return Err(Usage("the contract is not frozen".to_owned()).into());
-    }
-    let guardian = thaw.guardian.or_else(|| now.contract.as_ref().map(|c| c.guardian));
-    let guardian =
-        guardian.ok_or_else(|| Usage("give --guardian ADDRESS, or --rpc URL to keep the one it has".into()))?;
-    ask(&connection, now, Measure::Thaw { guardian }, thaw.terms.reason, out).await
+    let Guardian { address, .. } = thaw.guardian;
+    let measure = |contract: Option<&Contract>| {
+        let guardian = address.or_else(|| contract.map(|c| c.guardian));
+        let unknown = || Usage("give --guardian ADDRESS, or --rpc URL to see whom --keep-guardian keeps".to_owned());
+        Ok(Measure::Thaw { guardian: guardian.ok_or_else(unknown)? })
+    };
+    ask(thaw.terms, measure, out).await
 }
 
 async fn ask_cap(cap: Cap, out: &Output) -> anyhow::Result<ExitCode> {
-    let connection = cap.terms.connection.clone().open()?;
-    let now = terms(&connection, &cap.terms).await?;
     let total = Total::try_from(cap.units).map_err(|e| Usage(format!("--cap: {e}")))?;
-    ask(&connection, now, Measure::SetCap { asset: cap.asset, cap: total }, cap.terms.reason, out).await
+    ask(cap.terms, |_| Ok(Measure::SetCap { asset: cap.asset, cap: total }), out).await
 }
 
-/// Terms with everything that the contract was asked for.
-struct Settled {
-    contract: Option<Contract>,
-    nonce: u64,
-    valid_until: Time,
-}
-
-async fn terms(connection: &Connection, terms: &Terms) -> anyhow::Result<Settled> {
-    let rpc = terms.chain.rpc.clone().or_else(|| connection.settings().rpc.clone());
-    let contract = match rpc {
-        Some(rpc) => Some(contract::look(&rpc, &tenant(connection).await?).await?),
-        None => None,
-    };
-    let nonce = terms.nonce.or_else(|| contract.as_ref().map(|c| c.nonce));
-    let nonce = nonce.ok_or_else(|| Usage("give --nonce N, or --rpc URL to read it from the contract".to_owned()))?;
-    Ok(Settled { contract, nonce, valid_until: connection.ambient().now().plus(terms.lifetime) })
-}
-
+/// Asks for a measure, which may depend on what the contract says.
 async fn ask(
-    connection: &Connection,
-    settled: Settled,
-    measure: Measure,
-    reason: Reason,
+    terms: Terms,
+    measure: impl FnOnce(Option<&Contract>) -> anyhow::Result<Measure>,
     out: &Output,
 ) -> anyhow::Result<ExitCode> {
-    let Settled { nonce, valid_until, .. } = settled;
-    let said = Administer { tenant: connection.tenant()?, measure, nonce, valid_until, reason };
-    submit(connection, &said, out).await
+    let connection = terms.connection.open()?;
+    let tenant = tenant(&connection).await?;
+    let contract = terms.chain.look(&connection, &tenant).await?;
+    let measure = measure(contract.as_ref())?;
+    let nonce = terms.nonce.or_else(|| contract.as_ref().map(|c| c.nonce));
+    let nonce = nonce.ok_or_else(|| Usage("give --nonce N, or --rpc URL to read it from the contract".to_owned()))?;
+    let valid_until = connection.ambient().now().plus(terms.lifetime);
+    let said = Administer { tenant: tenant.tenant, measure, nonce, valid_until, reason: terms.reason };
+    submit(&connection, terms.confirm, &tenant, contract.as_ref(), &said, out).await
 }
 
-async fn submit(connection: &Connection, said: &Administer, out: &Output) -> anyhow::Result<ExitCode> {
+/// Shows what is signed, asks whether it is meant, and says exactly that.
+async fn submit(
+    connection: &Connection,
+    confirm: ConfirmArgs,
+    tenant: &TenantView,
+    contract: Option<&Contract>,
+    said: &Administer,
+    out: &Output,
+) -> anyhow::Result<ExitCode> {
+    let change = Change { said, tenant, contract, now: connection.ambient().now() };
+    change.check()?;
+    confirm.confirm(&change.text()?)?;
     let reply = connection.submit("/escrow/administer", connection.operator()?, said).await?;
     let asked = Asked { administration: said.id(), nonce: said.nonce, valid_until: said.valid_until, reply };
     let text = format!("{}\nadministration: {}", show::reply("asked for", &asked.reply), asked.administration);
@@ -246,15 +265,16 @@ async fn submit(connection: &Connection, said: &Administer, out: &Output) -> any
     Ok(ExitCode::SUCCESS)
 }
 
-/// Shows what is asked for and asks for exactly that: the id is computed again from what was shown.
+/// Asks for what another has asked for: the id is computed again from what is shown.
 async fn join(approve: Approve, out: &Output) -> anyhow::Result<ExitCode> {
     let connection = approve.connection.open()?;
+    let tenant = tenant(&connection).await?;
     let open = administrations(&connection).await?.into_iter().find(|a| a.id == approve.id);
     let open = open.with_context(|| format!("nobody has asked for {}, or it has ended", approve.id))?;
-    out.note(&open_text(&open));
+    let contract = approve.chain.look(&connection, &tenant).await?;
     let measure = serde_json::from_value(open.measure).context("an unknown kind of change")?;
-    let (tenant, nonce, valid_until) = (open.tenant, open.nonce, open.valid_until);
-    let said = Administer { tenant, measure, nonce, valid_until, reason: approve.reason };
+    let (nonce, valid_until) = (open.nonce, open.valid_until);
+    let said = Administer { tenant: tenant.tenant, measure, nonce, valid_until, reason: approve.reason };
     anyhow::ensure!(said.id() == approve.id, "the control plane shows something else under this id");
-    submit(&connection, &said, out).await
+    submit(&connection, approve.confirm, &tenant, contract.as_ref(), &said, out).await
 }

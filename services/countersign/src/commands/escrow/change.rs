@@ -1,0 +1,133 @@
+//! A change of an escrow contract as people read it, before they sign it and where it is listed.
+
+use crate::{contract::Contract, failure::Usage, utc};
+use anyhow::ensure;
+use domain::{AssetId, Time, Total};
+use ledger::{Measure, args::Administer};
+use messages::{AssetView, TenantView};
+use std::fmt::{self, Write as _};
+
+/// Everything that one admin is about to sign, and what the contract says meanwhile.
+pub struct Change<'a> {
+    pub said: &'a Administer,
+    pub tenant: &'a TenantView,
+    /// `None` without an RPC endpoint.
+    pub contract: Option<&'a Contract>,
+    pub now: Time,
+}
+
+impl Change<'_> {
+    /// Refuses what the contract, as far as it can be asked, would not take now. The quorum would not sign it.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let Some(contract) = self.contract else { return Ok(()) };
+        let (now, wanted) = (contract.nonce, self.said.nonce);
+        ensure!(now == wanted, Usage(format!("nothing is signed: the contract's nonce is {now}, not {wanted}")));
+        let is_thaw = matches!(self.said.measure, Measure::Thaw { .. });
+        ensure!(!is_thaw || contract.frozen, Usage("nothing is signed: the contract is not frozen".to_owned()));
+        Ok(())
+    }
+
+    /// All of it, a line each.
+    pub fn text(&self) -> anyhow::Result<String> {
+        let escrow = self.tenant.escrow;
+        let mut lines = Lines("a change of an escrow contract, to be signed now".to_owned());
+        lines.add("tenant", format_args!("{}, {}", self.tenant.name, self.said.tenant));
+        lines.add("contract", format_args!("{} on chain {}", escrow.contract, escrow.chain.0));
+        match self.contract {
+            Some(c) => lines.add("now", state(c)),
+            None => lines.add("now", "not known: no RPC endpoint is given"),
+        }
+        match &self.said.measure {
+            Measure::Thaw { guardian } => {
+                lines.add("change", "lift the contract's freeze");
+                match self.contract.map(|c| c.guardian) {
+                    Some(old) if old == *guardian => lines.add("guardian", format_args!("stays {old}")),
+                    Some(old) => lines.add("guardian", format_args!("changes from {old} to {guardian}")),
+                    None => lines.add("guardian", format_args!("{guardian}; who it is now is not known")),
+                }
+            }
+            Measure::SetCap { asset, cap } => {
+                let view = find(self.tenant, asset)?;
+                lines.add("change", format_args!("the most that is paid out of {asset} in one UTC day"));
+                if let Some(old) = self.contract.and_then(|c| c.cap(asset)) {
+                    lines.add("cap now", format_args!("{} {}", decimal(old, view.decimals), view.symbol));
+                }
+                let (text, units) = (money(*cap, view), cap.to_chain(view.scale).get());
+                let minor = cap.get();
+                lines.add("new cap", format_args!("{text} = {minor} minor units = {units} base units on the chain"));
+                if minor == 0 {
+                    lines.add("", "nothing of it is taken or paid out any more");
+                }
+            }
+        }
+        lines.add("nonce", self.said.nonce);
+        let left = self.said.valid_until.since(self.now);
+        lines.add("end", format_args!("{}, {left} seconds from now", utc::text(self.said.valid_until)));
+        lines.add("reason", self.said.reason.as_str());
+        Ok(lines.0)
+    }
+}
+
+/// The contract's state in a line.
+pub fn state(contract: &Contract) -> String {
+    let frozen = if contract.frozen { "FROZEN" } else { "not frozen" };
+    format!("{frozen}, guardian {}, nonce {}, epoch {}", contract.guardian, contract.nonce, contract.epoch)
+}
+
+/// A measure in a line; `None` when it is of an asset that the tenant does not have.
+pub fn measure(tenant: &TenantView, measure: &Measure) -> Option<String> {
+    match measure {
+        Measure::Thaw { guardian } => Some(format!("lift the contract's freeze, guardian {guardian}")),
+        Measure::SetCap { asset, cap } => {
+            let view = find(tenant, asset).ok()?;
+            Some(format!("cap of {asset}: {} a day", money(*cap, view)))
+        }
+    }
+}
+
+fn find<'a>(tenant: &'a TenantView, asset: &AssetId) -> anyhow::Result<&'a AssetView> {
+    let found = tenant.assets.iter().find(|a| a.asset == *asset);
+    Ok(found.ok_or_else(|| Usage(format!("nothing is signed: the tenant does not deal in {asset}")))?)
+}
+
+fn money(total: Total, asset: &AssetView) -> String {
+    format!("{} {}", decimal(&total.get().to_string(), asset.decimals), asset.symbol)
+}
+
+/// Minor units with a decimal point before the last digits.
+pub fn decimal(minor: &str, decimals: u8) -> String {
+    let decimals = usize::from(decimals);
+    let padded = format!("{minor:0>width$}", width = decimals.saturating_add(1));
+    let (whole, part) = padded.split_at(padded.len().saturating_sub(decimals));
+    if part.is_empty() { whole.to_owned() } else { format!("{whole}.{part}") }
+}
+
+struct Lines(String);
+
+impl Lines {
+    fn add(&mut self, name: &str, value: impl fmt::Display) {
+        // Writing to memory cannot fail.
+        let _ = write!(self.0, "\n  {name:<9} {value}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn minor_units_are_written_with_all_their_decimals() {
+        for (minor, decimals, expected) in [
+            ("0", 6, "0.000000"),
+            ("1", 6, "0.000001"),
+            ("999999", 6, "0.999999"),
+            ("1000000", 6, "1.000000"),
+            ("5000000000", 6, "5000.000000"),
+            ("42", 0, "42"),
+            ("42", 2, "0.42"),
+            ("9007199254740991", 18, "0.009007199254740991"),
+        ] {
+            assert_eq!(decimal(minor, decimals), expected);
+        }
+    }
+}
