@@ -20,3 +20,7 @@ contracts/check.sh
 
 echo "== rust, rego, interop, end to end"
 cargo test --locked --workspace --no-fail-fast
+
+echo "== the demonstration"
+# The binary is the one that the tests have just built. The story takes about 20 s; one that hangs is a failure.
+timeout --kill-after=10 300 "${CARGO_TARGET_DIR:-target}/debug/countersign" demo
