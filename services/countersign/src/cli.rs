@@ -45,10 +45,18 @@ commands! {
     /// Tell the whole story in a fresh folder and check every step of it
     Demo(commands::demo::Command) => demo,
     /// Run the control plane: the log's sequencer and HTTP API
+    #[command(after_help = "Verifies the whole stored log before it listens. Ends on SIGINT and SIGTERM.\n\n\
+                            Examples:\n  countersign control-plane --config control-plane.toml\n  \
+                            COUNTERSIGN_LISTEN=127.0.0.1:7700 countersign control-plane --config control-plane.toml \\\n    \
+                            --log-format json")]
     ControlPlane(RoleArgs) => control_plane,
     /// Run a signer: follows the log, decides again, signs what it decided
+    #[command(after_help = "Verifies its whole copy of the log before it listens. Ends on SIGINT and SIGTERM.\n\n\
+                            Example:\n  countersign signer --config signer-1.toml")]
     Signer(RoleArgs) => signer,
     /// Run a relayer: carries signatures to the chain
+    #[command(after_help = "Keeps nothing that cannot be had again from the log and the chain; any number may run at once.\n\n\
+                            Example:\n  countersign relayer --config relayer.toml")]
     Relayer(RoleArgs) => relayer,
     /// Make an encrypted key file, or show what one holds
     Keygen(commands::keygen::Command) => keygen,
@@ -84,13 +92,13 @@ commands! {
     /// Thaw the escrow contract or change its caps, by several admins and the quorum
     #[command(subcommand)]
     Escrow(commands::escrow::Command) => escrow,
-    /// Export, verify and inspect the log
+    /// Export the log, and verify an exported one offline
     Log(commands::log::Command) => log,
     /// Fetch and verify receipts of payouts
     Receipt(commands::receipt::Command) => receipt,
     /// Inspect UCAN tokens
     Ucan(commands::ucan::Command) => ucan,
-    /// Test, replay and activate policy bundles
+    /// Test and check policy bundles, and explain a decision
     Policy(commands::policy::Command) => policy,
     /// Measure this machine
     Bench(commands::bench::Command) => bench,

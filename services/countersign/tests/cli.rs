@@ -1,4 +1,5 @@
 //! The command line by itself: help, exit codes, configuration mistakes, key files.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 #[path = "support/system.rs"]
 mod support;
@@ -37,14 +38,49 @@ const COMMANDS: [&str; 26] = [
 
 #[test]
 fn every_command_has_help() {
-    let all = String::from_utf8(run(&["--help"]).stdout).unwrap();
+    let all = help(&[]);
     for command in COMMANDS {
         assert!(all.contains(&format!("\n  {command} ")), "{command} is missing in --help");
-        let help = run(&[command, "--help"]);
-        assert!(help.status.success(), "{command}");
     }
     assert!(all.contains("Exit codes: 0 done"));
     assert!(!all.contains("leash"), "hidden commands stay hidden");
+    assert_eq!(subcommands(&all), COMMANDS, "every command is listed here");
+    let mut leaves = Vec::new();
+    collect_leaves(&[], &mut leaves);
+    for path in ["control-plane", "quorum status", "log export", "policy eval", "escrow approve"] {
+        assert!(leaves.iter().any(|leaf| leaf.join(" ") == path), "{path} is not among {leaves:?}");
+    }
+}
+
+/// Finds the commands that have none below them. Each shows an example that is about itself.
+fn collect_leaves(path: &[String], leaves: &mut Vec<Vec<String>>) {
+    let text = help(&path.iter().map(String::as_str).collect::<Vec<_>>());
+    let below = subcommands(&text);
+    for name in &below {
+        collect_leaves(&[path, &[(*name).to_owned()]].concat(), leaves);
+    }
+    if below.is_empty() {
+        let name = path.join(" ");
+        let examples = text.split_once("\nExample:\n").or_else(|| text.split_once("\nExamples:\n"));
+        let (_, examples) = examples.unwrap_or_else(|| panic!("{name}: no example in its help:\n{text}"));
+        assert!(examples.contains(&format!("countersign {name}")), "{name}: {examples}");
+        leaves.push(path.to_vec());
+    }
+}
+
+fn help(path: &[&str]) -> String {
+    let output = run(&[path, &["--help"]].concat());
+    assert!(output.status.success(), "{path:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The names under "Commands:", without "help" itself.
+fn subcommands(text: &str) -> Vec<&str> {
+    let below = text.split_once("\nCommands:\n").map_or("", |(_, rest)| rest);
+    let lines = below.lines().take_while(|line| !line.is_empty());
+    // A wrapped description is indented deeper than a name.
+    let names = lines.filter_map(|line| line.strip_prefix("  ").filter(|l| !l.starts_with(' ')));
+    names.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").collect()
 }
 
 #[test]

@@ -11,7 +11,8 @@ use std::{path::PathBuf, process::ExitCode};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Starts a chain, a control plane, three signers and a relayer in a fresh folder, and tells what they do.\n\
-                        Exit code 0 means that every step was seen to hold."
+                        Exit code 0 means that every step was seen to hold.\n\n\
+                        Examples:\n  countersign demo\n  countersign demo --folder ./story     the databases, logs and files stay there"
 )]
 pub struct Command {
     /// Keep everything in this folder, which must not hold a system yet [default: a temporary one]

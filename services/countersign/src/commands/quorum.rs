@@ -49,6 +49,8 @@ pub struct Dkg {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Exit codes: 0 enough signers can sign, 3 they cannot.\n\n\
+                        Example:\n  countersign quorum status --as operator")]
 pub struct Status {
     #[command(flatten)]
     connection: ConnectionArgs,
