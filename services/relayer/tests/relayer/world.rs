@@ -21,6 +21,7 @@ use messages::{Base64, LogEntryView, Problem, ProblemType};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
+    env,
     path::PathBuf,
     process::Stdio,
     sync::{
@@ -63,10 +64,14 @@ pub struct Anvil {
 }
 
 impl Anvil {
-    /// A chain that mines at once; `None` when the node is not installed.
+    /// A chain that mines at once; `None`, with a message, when the node is not installed and nobody insists on it.
     pub async fn start() -> Option<Self> {
         let contracts = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../contracts");
         if !contracts.join("node_modules/@foundry-rs").is_dir() {
+            let insisted = env::var("CI").is_ok_and(|v| !v.is_empty() && v != "false")
+                || env::var("COUNTERSIGN_TESTS").is_ok_and(|v| v == "all");
+            assert!(!insisted, "anvil is not installed; run npm ci in contracts");
+            eprintln!("not run: anvil is not installed; run npm ci in contracts");
             return None;
         }
         let mut child = Command::new(contracts.join("tool.sh"))
