@@ -101,7 +101,7 @@ impl State {
     }
 
     /// Whether a delegation or key behind a statement in a tenant's realm has been revoked since.
-    pub(crate) fn is_revoked(&self, tenant: Did, authority: &Authority) -> bool {
+    pub fn is_revoked(&self, tenant: Did, authority: &Authority) -> bool {
         self.revocations().touches([self.operator(), tenant], authority)
     }
 

@@ -131,6 +131,8 @@ pub struct Attestation {
     pub epoch: u64,
     /// The statement that said so.
     pub statement: Cid,
+    /// By what right; when any of it is revoked, the word does not count.
+    pub authority: Authority,
 }
 
 impl Proposal {

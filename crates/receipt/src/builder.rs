@@ -1,9 +1,12 @@
+mod counted;
+
 use crate::{
     Bytes, ProvenEntry, Receipt, ReceiptError, Roots, VERSION,
     verify::{Cast, Group, Opened, authorisation, check, note_keys, outcome::Decided},
 };
+use counted::{Execution, approvals, execution};
 use domain::{Cid, Did, Digest};
-use ledger::{Act, Quorum, Verdict, args};
+use ledger::{Act, Quorum, args};
 use log::{Entry, Hash, Note};
 use std::collections::BTreeMap;
 use ucan::{Chain, Context, Trust};
@@ -55,6 +58,14 @@ pub enum BuildError {
         /// How many attest one transaction.
         attested: usize,
         /// How many must.
+        threshold: u16,
+    },
+    /// It is final, but by the word of a later quorum; nobody attests it any more.
+    #[error("{attested} signers of the quorum that signed it attest the execution, {threshold} would have to")]
+    Replaced {
+        /// How many of them attest it.
+        attested: usize,
+        /// How many would have to.
         threshold: u16,
     },
     /// No submission carries a signature of a quorum over this payout.
@@ -111,7 +122,7 @@ impl Builder {
 
     fn matters(&self, act: &Act, statement: Cid) -> bool {
         match act {
-            Act::Genesis(_) | Act::QuorumSet(_) | Act::TenantCreate(_) => true,
+            Act::Genesis(_) | Act::QuorumSet(_) | Act::TenantCreate(_) | Act::Revoke(_) => true,
             Act::ProposalPayout(_) => statement == self.proposal,
             Act::ApprovalGive(args) => args.proposal == self.proposal,
             Act::ApprovalWithdraw(args) => args.proposal == self.proposal,
@@ -129,30 +140,30 @@ impl Builder {
         let tenant =
             self.only("entry of its tenant", |act| matches!(act, Act::TenantCreate(c) if c.tenant == subject))?;
         let needed = Decided::read(&proposal.opened).map_err(BuildError::Damaged)?.decision.approvals;
-        let approvals = self.approvals(usize::from(needed));
-        let mut nearest = BuildError::Missing("quorum");
+        let realms = [genesis.opened.statement.invocation().subject(), subject];
+        let approvals = approvals(&self.kept, realms, usize::from(needed))?;
+        let Execution { transaction, attestations } = execution(&self.kept, realms)?;
         // The signature says which quorum made it; usually the newest.
         for (set, quorum) in self.quorums() {
-            let (transaction, attestations) = match self.attestations(quorum) {
-                Ok(found) => found,
-                Err(e) => {
-                    nearest = e;
-                    continue;
-                }
-            };
-            nearest = BuildError::NotSigned;
+            let own = |k: &&Kept| quorum.participant(&k.opened.statement.invocation().issuer()).is_some();
+            let threshold = usize::from(quorum.threshold);
+            let attesters: Vec<&Kept> = attestations.iter().copied().filter(own).take(threshold).collect();
             for (submitted, args) in self.submissions(transaction) {
                 let mut entries = vec![genesis, set, tenant, proposal, submitted];
-                entries.extend(approvals.iter().copied().chain(attestations.iter().copied()));
+                entries.extend(approvals.iter().copied().chain(attesters.iter().copied()));
                 entries.sort_by_key(|e| e.opened.seq());
-                if carries(&entries, args) {
-                    let entries = entries.into_iter().cloned().collect();
-                    let signature = args.signature.clone();
-                    return Ok(Plan { entries, proposal: self.proposal, signature, transaction });
+                if !carries(&entries, args) {
+                    continue;
                 }
+                if attesters.len() < threshold {
+                    return Err(BuildError::Replaced { attested: attesters.len(), threshold: quorum.threshold });
+                }
+                let entries = entries.into_iter().cloned().collect();
+                let signature = args.signature.clone();
+                return Ok(Plan { entries, proposal: self.proposal, signature, transaction });
             }
         }
-        Err(nearest)
+        Err(BuildError::NotSigned)
     }
 
     fn only(&self, what: &'static str, part: impl Fn(&Act) -> bool) -> Result<&Kept, BuildError> {
@@ -172,49 +183,6 @@ impl Builder {
             Act::ExecutionSubmitted(args) if args.transaction == transaction => Some((k, args)),
             _ => None,
         })
-    }
-
-    /// The approvals that counted: of each person the last one that was not withdrawn, and of those the last `needed`,
-    /// because the ledger stops counting people whose right is revoked and waits for others.
-    fn approvals(&self, needed: usize) -> Vec<&Kept> {
-        let mut standing: BTreeMap<Did, &Kept> = BTreeMap::new();
-        for kept in &self.kept {
-            match kept.opened.statement.act() {
-                Act::ApprovalGive(_) => {
-                    standing.insert(principal(&kept.opened), kept);
-                }
-                Act::ApprovalWithdraw(_) => {
-                    standing.remove(&principal(&kept.opened));
-                }
-                _ => {}
-            }
-        }
-        let mut counted: Vec<&Kept> = standing.into_values().collect();
-        counted.sort_by_key(|k| std::cmp::Reverse(k.opened.seq()));
-        counted.truncate(needed);
-        counted
-    }
-
-    /// The attestations of this quorum's first t signers that agree on one execution. A signer's last word counts.
-    fn attestations(&self, quorum: &Quorum) -> Result<(Digest, Vec<&Kept>), BuildError> {
-        let mut standing: BTreeMap<Did, (Digest, u64, &Kept)> = BTreeMap::new();
-        let mut attested = 0;
-        for kept in &self.kept {
-            let Act::ExecutionAttest(args) = kept.opened.statement.act() else { continue };
-            let node = kept.opened.statement.invocation().issuer();
-            let (Verdict::Final, Some(transaction)) = (args.verdict, args.transaction) else { continue };
-            if quorum.participant(&node).is_none() {
-                continue;
-            }
-            standing.insert(node, (transaction, args.block, kept));
-            let same = standing.values().filter(|(t, block, _)| *t == transaction && *block == args.block);
-            let agreeing: Vec<&Kept> = same.map(|(_, _, kept)| *kept).collect();
-            attested = attested.max(agreeing.len());
-            if agreeing.len() >= usize::from(quorum.threshold) {
-                return Ok((transaction, agreeing));
-            }
-        }
-        Err(BuildError::NotFinal { attested, threshold: quorum.threshold })
     }
 }
 

@@ -15,11 +15,12 @@
 //! What one file cannot prove is that policy was asked about the right facts: that the budget, the order and the
 //! recipients' verification were what the decision's input digest says. That takes the whole log. The quorum's signature
 //! under the checkpoint stands for it: t of n replicas decided every entry below that root again and agreed. For the same
-//! reason a receipt does not show that no later entry revoked a key or withdrew an approval ([`Summary::approvers`] may name
-//! somebody who withdrew before the payout was executed), and does not look at the chain: that the transaction
-//! exists is the word of t signers.
+//! reason a receipt does not show that no other entry revoked a key, withdrew an approval or corrected an attestation
+//! ([`Summary::approvers`] may name somebody who withdrew before the payout was executed), and does not look at the chain:
+//! that the transaction exists is the word of t signers.
 //!
-//! [`Builder`] makes receipts from entries and proofs that it is given.
+//! [`Builder`] makes receipts from entries and proofs that it is given, of approvals and attestations that the ledger
+//! counted.
 
 mod builder;
 mod error;

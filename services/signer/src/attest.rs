@@ -142,7 +142,7 @@ struct Rounds {
 }
 
 impl Rounds {
-    /// The next payouts that a relayer has reported on or whose time is over, and that this node has said nothing about.
+    /// The next payouts that a relayer has reported on or whose time is over, and about which no word of this node counts.
     fn next(&mut self, node: &Node) -> Vec<Watched> {
         let replica = node.view.replica();
         let state = replica.state();
@@ -153,7 +153,8 @@ impl Rounds {
         }
         let relevant = |(id, p): &(&Cid, &ledger::Proposal)| {
             let open = p.execution().is_some_and(|e| {
-                !e.attestations.contains_key(&node.did) && (e.progress.is_some() || p.payout.valid_until < now)
+                let word = e.attestations.get(&node.did).filter(|a| !state.is_revoked(p.tenant, &a.authority));
+                word.is_none() && (e.progress.is_some() || p.payout.valid_until < now)
             });
             open && !self.later.contains_key(id)
         };

@@ -147,7 +147,9 @@ impl Rule for Attest {
         }
         let said =
             |a: &Attestation| a.verdict == self.verdict && a.transaction == self.transaction && a.epoch == quorum.epoch;
-        if execution.attestations.get(&node).is_some_and(said) {
+        // Whoever has lost the right to attest since has lost their word with it, and may say it again by another.
+        let counts = |a: &Attestation| !state.is_revoked(cx.subject, &a.authority);
+        if execution.attestations.get(&node).is_some_and(|a| said(a) && counts(a)) {
             return Err(Refusal::conflict("proposal", "you have attested it already"));
         }
         if self.verdict == Verdict::Void && cx.at <= proposal.payout.valid_until {
@@ -160,15 +162,14 @@ impl Rule for Attest {
             transaction: self.transaction,
             epoch: quorum.epoch,
             statement: cx.cid,
+            authority: cx.authority.clone(),
         };
         attestations.insert(node, attestation);
-        // Whoever has lost their key since has lost their word with it.
-        let standing = quorum.participants.iter().filter(|p| !state.is_key_revoked(cx.subject, &p.node));
-        let agreeing = standing.filter_map(|p| attestations.get(&p.node));
+        let standing = quorum.participants.iter().filter_map(|p| attestations.get(&p.node)).filter(|a| counts(a));
         // One signer's false block must not settle what the others saw elsewhere; a void one has no block of its own.
         let place = |block: u64| self.verdict == Verdict::Void || block == self.block;
         let equal =
-            agreeing.filter(|a| a.verdict == self.verdict && a.transaction == self.transaction && place(a.block));
+            standing.filter(|a| a.verdict == self.verdict && a.transaction == self.transaction && place(a.block));
         let settled = equal.count() >= usize::from(quorum.threshold);
         changes.push(Change::Mention(self.proposal));
         state.with_proposal(self.proposal, |p| {

@@ -44,6 +44,12 @@ impl Revoke {
         !self.path.is_empty()
     }
 
+    /// The realm in which this ends something: that of the path's root, or else that of the invocation's subject.
+    pub fn realm(&self, subject: Did) -> Result<Did, ParseError> {
+        let path = self.path()?;
+        Ok(path.first().map_or(subject, |root| root.issuer()))
+    }
+
     fn path(&self) -> Result<Vec<Verified<Delegation>>, ParseError> {
         let open = |(i, token): (usize, &Ipld)| {
             let Ipld::Bytes(bytes) = token else {

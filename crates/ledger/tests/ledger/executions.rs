@@ -83,21 +83,60 @@ fn attestations_of_those_who_left_do_not_count() {
 }
 
 #[test]
-fn an_attestation_whose_key_is_revoked_since_does_not_count() {
-    for verdict in [Verdict::Final, Verdict::Void] {
-        let mut stage = Stage::ready();
-        let id = stage.approved();
-        let [one, two, three] = nodes().try_into().expect("three nodes");
-        stage.wait(1_801);
-        stage.say(&stage.attestation(&one, id, verdict));
-        let revoke =
-            args::Revoke { revoke: args::Revocation::Key(one.did), path: Vec::new(), reason: crate::stage::reason() };
-        stage.say(&stage.admin("/ucan/revoke", &revoke));
-        stage.say(&stage.attestation(&two, id, verdict));
-        assert_eq!((stage.status(), stage.budgets()), (None, [(SMALL, 0), (SMALL, 0)]), "{verdict:?}");
-        stage.say(&stage.attestation(&three, id, verdict));
-        assert!(stage.state.proposal(&id).is_none(), "{verdict:?}");
+fn an_attestation_that_anything_of_is_revoked_since_does_not_count() {
+    let revocations: [fn(&Signed) -> args::Revocation; 2] = [
+        |said| args::Revocation::Key(said.invocation.issuer()),
+        |said| args::Revocation::Delegation(said.proofs[0].cid()),
+    ];
+    for (revoked, by_operator) in revocations.into_iter().flat_map(|r| [(r, false), (r, true)]) {
+        for verdict in [Verdict::Final, Verdict::Void] {
+            let mut stage = Stage::ready();
+            let id = stage.approved();
+            let [one, two, three] = nodes().try_into().expect("three nodes");
+            stage.wait(1_801);
+            let said = stage.attestation(&one, id, verdict);
+            stage.say(&said);
+            let revoke = args::Revoke { revoke: revoked(&said), path: Vec::new(), reason: crate::stage::reason() };
+            let by = if by_operator { Stage::operator } else { Stage::admin };
+            stage.say(&by(&stage, "/ucan/revoke", &revoke));
+            stage.say(&stage.attestation(&two, id, verdict));
+            assert_eq!((stage.status(), stage.budgets()), (None, [(SMALL, 0), (SMALL, 0)]), "{verdict:?} {revoke:?}");
+            stage.say(&stage.attestation(&three, id, verdict));
+            assert!(stage.state.proposal(&id).is_none(), "{verdict:?} {revoke:?}");
+        }
     }
+}
+
+#[test]
+fn who_attested_by_a_revoked_delegation_says_it_again_by_another() {
+    let mut stage = Stage::ready();
+    let id = stage.approved();
+    let [one, two, _] = nodes().try_into().expect("three nodes");
+    let said = stage.attestation(&one, id, Verdict::Final);
+    stage.say(&said);
+    let revoke = args::Revocation::Delegation(said.proofs[0].cid());
+    let revoke = args::Revoke { revoke, path: Vec::new(), reason: crate::stage::reason() };
+    stage.say(&stage.admin("/ucan/revoke", &revoke));
+    stage.say(&stage.attestation(&two, id, Verdict::Final));
+    assert_eq!(stage.status(), None);
+    assert_eq!(stage.why_not(&stage.attestation(&two, id, Verdict::Final)), "proposal: you have attested it already");
+    stage.say(&stage.attestation(&one, id, Verdict::Final));
+    assert_eq!((stage.status(), stage.budgets()), (Some(Status::Final), [(0, SMALL), (0, SMALL)]));
+}
+
+/// It is a word about what happened: that a delegation ends does not take it back as a revocation does.
+#[test]
+fn an_attestation_outlives_the_delegation_that_it_was_given_by() {
+    let mut stage = Stage::ready();
+    let id = stage.approved();
+    let [one, two, _] = nodes().try_into().expect("three nodes");
+    let (tenant, until) = (stage.world.tenant.clone(), stage.at.plus(60));
+    let short = stage.world.delegate_until(&tenant, one.did, tenant.did, "/execution", Some(until));
+    let args = stage.attestation(&one, id, Verdict::Final).invocation.args().clone();
+    stage.say(&stage.world.invoke(&one, tenant.did, "/execution/attest", &args, vec![short]));
+    stage.wait(61);
+    stage.say(&stage.attestation(&two, id, Verdict::Final));
+    assert_eq!((stage.status(), stage.budgets()), (Some(Status::Final), [(0, SMALL), (0, SMALL)]));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use ledger::{Outcome, args};
 use log::{Hash, Tree, leaf_hash};
 use receipt::{BuildError, Builder, verify};
 
-fn fed(market: &Market, proposal: Cid, entries: usize) -> Builder {
+pub fn fed(market: &Market, proposal: Cid, entries: usize) -> Builder {
     let mut builder = Builder::new(proposal);
     for (entry, tokens) in market.log.iter().take(entries) {
         builder.take(entry, tokens).unwrap();
@@ -12,7 +12,7 @@ fn fed(market: &Market, proposal: Cid, entries: usize) -> Builder {
     builder
 }
 
-fn leaves(market: &Market, entries: usize) -> Vec<Hash> {
+pub fn leaves(market: &Market, entries: usize) -> Vec<Hash> {
     market.log.iter().take(entries).map(|(entry, _)| leaf_hash(entry)).collect()
 }
 

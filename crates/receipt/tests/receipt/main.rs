@@ -12,6 +12,7 @@
 
 mod builder;
 mod bytes;
+mod counted;
 mod forged;
 mod honest;
 mod market;

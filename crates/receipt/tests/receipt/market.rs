@@ -138,6 +138,22 @@ impl Market {
         self.world.by(node, "/execution/attest", &args)
     }
 
+    /// An admin of the tenant revokes.
+    pub fn revoke(&self, revoke: args::Revocation) -> Signed {
+        let args = args::Revoke { revoke, path: Vec::new(), reason: "lost".parse().unwrap() };
+        self.world.by(&self.world.admin, "/ucan/revoke", &args)
+    }
+
+    /// Has what is approved signed and submitted.
+    pub fn submit(&mut self, proposal: Cid) -> (Frame, PayoutAuthorisation) {
+        let authorisation = self.replica.state().authorisation(&proposal).expect("approved");
+        let signature = hex(&self.signers.sign_secp256k1(&escrow::payout_digest(&authorisation)));
+        let frame = Frame { proposal, signature, transaction: transaction() };
+        let submitted = self.submitted(&frame);
+        self.admit(&submitted);
+        (frame, authorisation)
+    }
+
     /// Proposes, has it approved as policy asks, signed, submitted and attested.
     pub fn pay(&mut self, total: u64) -> Paid {
         let proposed = self.world.propose(total);
@@ -148,11 +164,7 @@ impl Market {
             let given = self.approve(person, proposal, review);
             self.admit(&given);
         }
-        let authorisation = self.replica.state().authorisation(&proposal).expect("approved");
-        let signature = hex(&self.signers.sign_secp256k1(&escrow::payout_digest(&authorisation)));
-        let frame = Frame { proposal, signature, transaction: transaction() };
-        let submitted = self.submitted(&frame);
-        self.admit(&submitted);
+        let (frame, authorisation) = self.submit(proposal);
         for node in [0, 2] {
             let attested = self.attest(&self.signers.nodes[node], &frame);
             self.admit(&attested);
