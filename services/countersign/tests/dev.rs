@@ -5,7 +5,7 @@
 mod support;
 
 use serde_json::Value;
-use std::path::Path;
+use std::{path::Path, process::Command};
 use support::{System, json};
 
 fn is_running(folder: &Path) -> bool {
@@ -21,7 +21,8 @@ fn a_system_survives_restarts_and_crashes() {
     let system = System::start(folder.path());
     let status = system.run(&["quorum", "status", "--as", "operator"]);
     assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
-    assert_eq!(json(&status)["signers"].as_array().unwrap().len(), 3);
+    let status = json(&status);
+    assert_eq!(status["signers"].as_array().unwrap().len(), 3);
     let (record, alice, carol) = (system.record.clone(), "alice", "carol");
     let account = |name: &str| record["recipients"][name].as_str().unwrap().to_owned();
     let asset = format!("eip155:31337/erc20:{}", record["chain"]["token"].as_str().unwrap());
@@ -39,6 +40,7 @@ fn a_system_survives_restarts_and_crashes() {
     plugins_take_back_what_they_proposed(&system, &propose(&system));
     what_was_signed_is_simulated(&system, folder.path(), &asset, [&first, &second]);
     keys_are_not_made_for_an_epoch_that_the_log_does_not_take(&system);
+    openssl_verifies_what_the_quorum_says_of_the_log(&system, folder.path(), &status);
     system.stop();
     assert!(!is_running(folder.path()), "everything has ended");
 
@@ -88,4 +90,19 @@ fn keys_are_not_made_for_an_epoch_that_the_log_does_not_take(system: &System) {
     assert_eq!(refused.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("next epoch is 2"));
     assert!(refused.stdout.is_empty(), "no step of a key generation was taken");
+}
+
+/// OpenSSL knows nothing of FROST, nor of this code.
+fn openssl_verifies_what_the_quorum_says_of_the_log(system: &System, folder: &Path, status: &Value) {
+    let file = folder.join("cosigned.jsonl");
+    let file = file.to_str().unwrap();
+    // The quorum signs a checkpoint every few seconds, and an export takes a good part of one.
+    let is_cosigned =
+        |_| !json(&system.run(&["log", "export", "--as", "operator", "--out", file]))["cosigned_size"].is_null();
+    assert!((0..300).any(is_cosigned), "the quorum signs no checkpoint");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/cosigned.mjs");
+    let key = status["keys"]["ed25519"].as_str().unwrap();
+    let out = Command::new("node").args([script, file, key]).output().unwrap();
+    let said = String::from_utf8_lossy(&out.stdout);
+    assert_eq!(said.trim(), "true true false", "{}", String::from_utf8_lossy(&out.stderr));
 }

@@ -67,24 +67,6 @@ fn ed25519_dalek_accepts_the_group_signature() {
     key.verify_strict(MESSAGE, &ed25519_dalek::Signature::from_slice(&signature).unwrap()).unwrap();
 }
 
-/// OpenSSL, through Node, knows nothing of FROST. Where Node is not installed only the test above speaks.
-#[test]
-fn openssl_accepts_the_group_signature() {
-    let hex = crate::cluster::hex;
-    let (group, signature) = signature::<Ed25519>(3, 2, MESSAGE);
-    let script = "const [k, m, s] = process.argv.slice(1).map((h) => Buffer.from(h, 'hex'));
-        const der = Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), k]);
-        const key = require('crypto').createPublicKey({ key: der, format: 'der', type: 'spki' });
-        const verify = (m) => require('crypto').verify(null, m, key, s);
-        console.log(verify(m), verify(Buffer.concat([m, m])));";
-    let args = [group.verifying_key().unwrap(), MESSAGE.to_vec(), signature].map(|b| hex(&b));
-    let Ok(out) = std::process::Command::new("node").args(["-e", script]).args(args).output() else {
-        eprintln!("node is not installed");
-        return;
-    };
-    assert_eq!(String::from_utf8_lossy(&out.stdout).trim(), "true false", "{}", String::from_utf8_lossy(&out.stderr));
-}
-
 #[test]
 fn a_pair_of_nonces_signs_one_package() {
     let (group, mut all) = signers::<Secp256k1>(3, 2);

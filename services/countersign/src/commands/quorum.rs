@@ -6,7 +6,7 @@ use crate::{
     output::Output,
 };
 use anyhow::Context as _;
-use client::SignerClient;
+use client::{QuorumKeys, SignerClient};
 use domain::{Did, NodeUrl};
 use futures_util::future::join_all;
 use ledger::{Participant, args::SetQuorum};
@@ -156,6 +156,8 @@ pub struct Statuses {
     pub epoch: u64,
     /// How many sign together.
     pub threshold: usize,
+    /// The group's public keys: who has them verifies the quorum's signatures without asking anybody.
+    pub keys: QuorumKeys,
     /// What each said, by identifier.
     pub signers: Vec<SignerStatus>,
 }
@@ -225,5 +227,5 @@ pub async fn statuses(connection: &Connection) -> anyhow::Result<Statuses> {
         SignerStatus { id: p.id, url: p.url.to_string(), status: answer.await.map_err(|e| format!("{e:#}")) }
     });
     let signers = join_all(asked).await;
-    Ok(Statuses { epoch: quorum.epoch, threshold: usize::from(quorum.threshold), signers })
+    Ok(Statuses { epoch: quorum.epoch, threshold: usize::from(quorum.threshold), keys: quorum.keys, signers })
 }
