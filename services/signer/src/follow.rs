@@ -269,16 +269,21 @@ impl Follower {
                 Err(error) => tracing::error!(%error, "the anchor cannot be written; the view grows old"),
             },
             Place::Beyond => {}
-            Place::Past => match heard::past_root(&self.storage, &self.replica, size) {
+            Place::Past => match heard::past_root(&self.storage, &self.replica, &signed) {
                 Ok(stored) => node.view.judge(&signed, stored)?,
-                Err(error) => tracing::error!(%error, "an old checkpoint cannot be held against the stored log"),
+                Err(error) => {
+                    tracing::error!(
+                        error = describe(&error),
+                        "an old checkpoint cannot be held against the stored log"
+                    );
+                }
             },
         }
         Ok(())
     }
 }
 
-fn describe(error: &dyn std::error::Error) -> String {
+pub(crate) fn describe(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -2,10 +2,12 @@
 //! fresh checkpoints of it; a note of another size that reaches the signer past it proves the lie.
 
 use crate::{
-    Node, halt,
+    Node,
+    follow::describe,
+    halt,
     view::{Fork, Place},
 };
-use log::{Hash, Note, NoteKey, SignedCheckpoint, SourceError, TileRef};
+use log::{Hash, Note, NoteKey, ProofError, SignedCheckpoint, SourceError, TileRef};
 use messages::{MAX_CHECKPOINT, Refusal, RefusalCode};
 use replica::Replica;
 use std::{sync::Arc, time::Duration};
@@ -15,6 +17,17 @@ use storage::Storage;
 const PATIENCE: Duration = Duration::from_secs(3);
 /// After this many seconds the missing entries should have come.
 const AGAIN: u64 = 1;
+
+/// This node's database does not say what an old root was: no word about the log, and nothing to halt for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PastError {
+    /// A tile is not there.
+    #[error("the stored log cannot be read")]
+    Tiles(#[from] SourceError),
+    /// A tile is not what this node has written.
+    #[error("the stored tiles are not those of the log that this node has verified")]
+    Damaged(#[from] ProofError),
+}
 
 /// The checkpoint of a note that the key of this node's log has signed.
 ///
@@ -42,8 +55,12 @@ pub(crate) async fn hear(node: &Arc<Node>, note: &str) -> Result<bool, Refusal> 
 async fn look_back(node: &Arc<Node>, signed: SignedCheckpoint) -> Result<(), Refusal> {
     let own = node.clone();
     let looking = tokio::task::spawn_blocking(move || {
-        let stored = past_root(&own.storage, &own.view.replica(), signed.checkpoint().size);
-        stored.map(|root| own.view.judge(&signed, root)).map_err(|e| e.to_string())
+        let stored = past_root(&own.storage, &own.view.replica(), &signed);
+        stored.map(|root| own.view.judge(&signed, root)).map_err(|error| {
+            let error = describe(&error);
+            tracing::error!(error, "an old checkpoint cannot be held against the stored log");
+            error
+        })
     });
     let unavailable = |e: String| Refusal::new(RefusalCode::StorageUnavailable, e);
     match looking.await.map_err(|e| unavailable(e.to_string()))?.map_err(unavailable)? {
@@ -52,14 +69,23 @@ async fn look_back(node: &Arc<Node>, signed: SignedCheckpoint) -> Result<(), Ref
     }
 }
 
-/// The root of a replica's stored log when it had `size` entries: from full tiles, and its tree's right edge.
-pub(crate) fn past_root(storage: &Storage, replica: &Replica, size: u64) -> Result<Hash, SourceError> {
+/// The root that a replica's stored log had at the size of a checkpoint: from full tiles, and its tree's right edge.
+///
+/// Another root than the signed one is worth as much as the rows that it comes from. It is given only with a proof that
+/// the replica's tree, which is not read from the database, goes on from it.
+pub(crate) fn past_root(storage: &Storage, replica: &Replica, signed: &SignedCheckpoint) -> Result<Hash, PastError> {
+    let (size, tree) = (signed.checkpoint().size, replica.tree());
     let tile = |wanted: TileRef| {
-        let edge = || replica.tree().partial_tile(wanted.level).filter(|tile| tile.index == wanted.index);
+        let edge = || tree.partial_tile(wanted.level).filter(|tile| tile.index == wanted.index);
         let partial = if wanted.is_full() { None } else { edge() };
         partial.map(|tile| tile.hashes).or_else(|| storage.tile(wanted.level, wanted.index).ok().flatten())
     };
-    log::root_at(size, &tile)
+    let stored = log::root_at(size, &tile)?;
+    if stored != signed.checkpoint().root {
+        let proof = log::consistency_proof(size, tree.size(), &tile)?;
+        log::verify_consistency(size, tree.size(), &stored, &tree.root(), &proof)?;
+    }
+    Ok(stored)
 }
 
 /// The log's key has signed two logs. The node has halted already; what shows it is kept.
