@@ -120,7 +120,7 @@ struct Session<'a, C: Ciphersuite> {
     answers: BTreeMap<(ParticipantId, Vec<u8>), Envelope>,
     /// What the signers of each attempt were told of the log, and so have held against their own before they sign.
     told: BTreeMap<SessionNumber, Notes>,
-    /// The attempt that a share came for last.
+    /// The attempt that a share came for last before there was an outcome: the one that has made the signature.
     last: SessionNumber,
 }
 
@@ -341,7 +341,9 @@ impl<C: Ciphersuite> Session<'_, C> {
             return self.coordinator.failed(from);
         }
         let known = self.coordinator.culprits().len();
-        self.last = session;
+        if self.coordinator.outcome().is_none() {
+            self.last = session;
+        }
         let requests = self.coordinator.share(from, session, &reply.share.0);
         if self.coordinator.culprits().len() > known {
             let reason = "signature share does not verify";
