@@ -71,10 +71,11 @@ struct Watched {
     block: Option<u64>,
 }
 
-fn provider(node: &Node) -> Option<DynProvider> {
+/// This node's own view of the chain.
+pub(crate) fn provider(node: &Node) -> Option<DynProvider> {
     let url = node.config.rpc.as_str().parse().ok();
     if url.is_none() {
-        tracing::error!("the RPC endpoint is not a URL; nothing is attested");
+        tracing::error!("the RPC endpoint is not a URL; the chain cannot be asked");
     }
     Some(ProviderBuilder::new().connect_http(url?).erased())
 }

@@ -1,10 +1,10 @@
 //! What an escrow contract says, by this node's own RPC endpoint, before the quorum changes it. What is signed for a
 //! nonce that is yet to come could be held back: a thaw, until a later freeze brings its nonce up, to undo that freeze.
 
-use crate::Node;
+use crate::{Node, attest};
 use alloy::{
     primitives::{Address, Bytes},
-    providers::{DynProvider, Provider, ProviderBuilder},
+    providers::{DynProvider, Provider},
     rpc::types::TransactionRequest,
 };
 use domain::{AdministrationAuthorisation, ContractMeasure, EscrowDomain};
@@ -51,8 +51,7 @@ impl Contract {
 /// The errors go to whoever asks for the signature, so they do not repeat what the endpoint's client says: its URL may
 /// hold an access key.
 async fn look(node: &Node, domain: EscrowDomain) -> Result<Contract, &'static str> {
-    let url = node.config.rpc.as_str().parse().map_err(|_| "the RPC endpoint is not a URL")?;
-    let provider = ProviderBuilder::new().connect_http(url).erased();
+    let provider = attest::provider(node).ok_or("the RPC endpoint is not a URL")?;
     let chain = async { provider.get_chain_id().await.map_err(|_| SILENT) };
     let (chain, nonce, frozen, epoch) = tokio::try_join!(
         chain,
