@@ -100,6 +100,7 @@ impl Sqlite {
 
     fn write<T, E: From<Error>>(&self, write: impl FnOnce(&Transaction<'_>) -> Result<T, E>) -> Result<T, E> {
         let mut writer = lock(&self.writer);
+        let _change = self.backfill.begin();
         // Immediate: a transaction that reads first and writes later could otherwise fail half-way as busy.
         let transaction =
             writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|e| error("database", e))?;

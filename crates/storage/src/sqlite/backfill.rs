@@ -13,19 +13,26 @@ const LIMIT: usize = if cfg!(test) { 4 << 20 } else { 64 << 20 };
 /// When no more than this is left of a log that should start over, commits wait for it: some milliseconds.
 const REST: usize = if cfg!(test) { 1 << 18 } else { 2 << 20 };
 /// At this length commits wait for whatever is left: rounds do not keep up.
-const FULL: usize = LIMIT.saturating_mul(2);
+pub(super) const FULL: usize = LIMIT.saturating_mul(2);
 /// A commit writes each page that it changes whole, however little it changes: some twenty for a single entry.
 const COMMIT: usize = 80 << 10;
 /// A further entry of the same commit changes this many bytes of index pages beside its own.
 const INDEXES: usize = 6 << 10;
 
+/// A page in the log, with its header.
+const FRAME: usize = 4096 + 24;
+
 #[derive(Default)]
 struct Progress {
     /// Bytes written since what the last finished round carried.
     waiting: usize,
-    /// Bytes written since everything had been carried: the length of the log.
+    /// The log's length in bytes: 0 when all of it has been carried, because the next change then starts it over.
     logged: usize,
-    /// A commit waits until nothing is left to carry.
+    /// Changes that began and did not end yet.
+    open: usize,
+    /// Changes that ever began.
+    begun: u64,
+    /// A batch waits until nothing is left to carry.
     is_full: bool,
     is_closed: bool,
 }
@@ -61,6 +68,14 @@ impl Backfill {
         }
     }
 
+    /// Begins a change of the database, which ends with the value.
+    pub fn begin(&self) -> Change<'_> {
+        let mut progress = lock(&self.shared.0);
+        progress.open = progress.open.saturating_add(1);
+        progress.begun = progress.begun.wrapping_add(1);
+        Change(&self.shared)
+    }
+
     /// Takes note of a batch that was committed.
     pub fn note(&self, batch: &Batch) {
         let tokens = batch.entries.iter().flat_map(|e| &e.tokens).map(|t| t.bytes.len());
@@ -88,6 +103,19 @@ impl Drop for Backfill {
     }
 }
 
+/// A change that is being made: while there is one, nobody knows whether a round sees it.
+pub(super) struct Change<'a>(&'a Shared);
+
+impl Drop for Change<'_> {
+    fn drop(&mut self) {
+        let mut progress = lock(&self.0.0);
+        progress.open = progress.open.saturating_sub(1);
+        if progress.is_full {
+            self.0.1.notify_all();
+        }
+    }
+}
+
 fn lock(progress: &Mutex<Progress>) -> MutexGuard<'_, Progress> {
     progress.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -95,20 +123,21 @@ fn lock(progress: &Mutex<Progress>) -> MutexGuard<'_, Progress> {
 fn run(connection: &Connection, (progress, changed): &Shared) {
     let mut state = lock(progress);
     while !state.is_closed {
-        if state.logged >= LIMIT && state.waiting <= REST {
-            state.is_full = true;
-        } else if state.logged < LIMIT && state.waiting < ROUND && !state.is_full {
+        state.is_full |= state.logged >= LIMIT && state.waiting <= REST;
+        let is_early = state.logged < LIMIT && state.waiting < ROUND && !state.is_full;
+        if is_early || (state.is_full && state.open > 0) {
             state = changed.wait(state).unwrap_or_else(PoisonError::into_inner);
             continue;
         }
-        let carried = state.waiting;
+        let (carried, begun, is_quiet) = (state.waiting, state.begun, state.open == 0);
         drop(state);
         // A round that fails is made up for by the next, or by a commit when the log has grown too long.
-        let _ = connection.query_row("pragma wal_checkpoint(passive)", [], |_| Ok(()));
+        let length = carry(connection).unwrap_or_default();
         state = lock(progress);
         state.waiting = state.waiting.saturating_sub(carried);
-        // Nothing was written meanwhile, so this round has carried all.
-        if state.waiting == 0 {
+        state.logged = length.saturating_add(state.waiting);
+        // Nothing was changed meanwhile, so this round has carried all that nobody was still reading around.
+        if is_quiet && state.begun == begun {
             state.logged = 0;
             state.is_full = false;
             changed.notify_all();
@@ -116,4 +145,10 @@ fn run(connection: &Connection, (progress, changed): &Shared) {
     }
     state.is_full = false;
     changed.notify_all();
+}
+
+/// Carries what it can without waiting for anybody, and gives the log's length in bytes.
+fn carry(connection: &Connection) -> rusqlite::Result<usize> {
+    let frames: i64 = connection.query_row("pragma wal_checkpoint(passive)", [], |row| row.get("log"))?;
+    Ok(usize::try_from(frames).unwrap_or_default().saturating_mul(FRAME))
 }
