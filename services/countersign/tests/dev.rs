@@ -6,7 +6,7 @@ mod support;
 
 use serde_json::Value;
 use std::{path::Path, process::Command};
-use support::{System, json};
+use support::{System, json, until};
 
 fn is_running(folder: &Path) -> bool {
     let pids = std::fs::read(folder.join("pids.json")).unwrap_or_default();
@@ -96,10 +96,9 @@ fn keys_are_not_made_for_an_epoch_that_the_log_does_not_take(system: &System) {
 fn openssl_verifies_what_the_quorum_says_of_the_log(system: &System, folder: &Path, status: &Value) {
     let file = folder.join("cosigned.jsonl");
     let file = file.to_str().unwrap();
-    // The quorum signs a checkpoint every few seconds, and an export takes a good part of one.
-    let is_cosigned =
-        |_| !json(&system.run(&["log", "export", "--as", "operator", "--out", file]))["cosigned_size"].is_null();
-    assert!((0..300).any(is_cosigned), "the quorum signs no checkpoint");
+    until("a checkpoint with the quorum's signature", || {
+        !json(&system.run(&["log", "export", "--as", "operator", "--out", file]))["cosigned_size"].is_null()
+    });
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/cosigned.mjs");
     let key = status["keys"]["ed25519"].as_str().unwrap();
     let out = Command::new("node").args([script, file, key]).output().unwrap();

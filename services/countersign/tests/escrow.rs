@@ -16,9 +16,6 @@ use serde_json::Value;
 use std::{fs, future::Future, path::PathBuf, time::Duration};
 use support::{System, json};
 
-/// Each look runs a process, so that these take minutes; nothing waits so long unless it fails.
-const LOOKS: usize = 2_000;
-
 struct Market {
     folder: PathBuf,
     system: System,
@@ -131,7 +128,7 @@ impl Market {
     }
 
     fn until(&self, what: &str, check: impl Fn(&Self) -> bool) {
-        assert!((0..LOOKS).any(|_| check(self)), "waited in vain: {what}");
+        support::until(what, || check(self));
     }
 
     fn until_final(&self, proposal: &str) {

@@ -1,12 +1,22 @@
 //! Runs the binary, alone or as a whole system on free ports.
-#![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "each test uses its part and ends where it fails")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "each test uses its part, ends where it fails and waits for real processes"
+)]
 
 use serde_json::Value;
 use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
 };
+
+/// Far longer than anything takes that does happen, on any machine.
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// The binary under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_countersign");
@@ -34,6 +44,14 @@ pub fn json(output: &Output) -> Value {
     serde_json::from_str(text.lines().last().unwrap_or_default()).unwrap_or_else(|e| {
         panic!("no JSON ({e}): {text}{}", String::from_utf8_lossy(&output.stderr));
     })
+}
+
+/// Looks until `check` holds, each time by a process that takes its own time.
+pub fn until(what: &str, check: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !check() {
+        assert!(begin.elapsed() < PATIENCE, "waited in vain: {what}");
+    }
 }
 
 /// A whole system in one folder: `countersign dev` on free ports. Ends when dropped.
