@@ -352,3 +352,6 @@ impl<C: Ciphersuite> Session<'_, C> {
         requests
     }
 }
+
+#[cfg(test)]
+mod tests;

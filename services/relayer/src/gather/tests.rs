@@ -1,0 +1,139 @@
+//! What comes in an order that no network can be made to keep.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "tests")]
+
+#[path = "../../tests/relayer/keys.rs"]
+mod keys;
+
+use super::*;
+use client::Ambient;
+use domain::{Cid, Did, Time};
+use ed25519_dalek::SigningKey;
+use keyfile::Identity;
+use keys::pid;
+use log::{Checkpoint, NoteKey, Tree, leaf_hash};
+use messages::{Hex, Nonce, Seal};
+use rand::{SeedableRng as _, rngs::StdRng};
+use serde::Serialize;
+use threshold::{CommitmentSet, KeyShare, NoncePool, Secp256k1};
+
+const MESSAGE: &[u8; 32] = b"thirty-two bytes of one message.";
+const ORIGIN: &str = "log.example.com/test";
+
+fn key(seed: u8) -> SigningKey {
+    SigningKey::from_bytes(&[seed; 32])
+}
+
+fn did(seed: u8) -> Did {
+    Identity::from_key(key(seed)).did()
+}
+
+fn subject() -> SigningSubject {
+    SigningSubject::Intent { proposal: Cid::from_digest(Digest::sha256(b"proposal")) }
+}
+
+/// A signer's answer. Who has sealed it is checked before it comes here.
+fn exchange<T: Serialize>(reply: T) -> Exchange<T> {
+    let now = Time::from_unix(9);
+    let seal = Seal { path: "/", to: did(200), at: now, nonce: Nonce([0; 16]), in_reply_to: None };
+    let envelope = Envelope::seal(&key(1), &seal, &reply).unwrap();
+    Exchange { reply, envelope, request: Digest::sha256(b"request") }
+}
+
+struct Signer {
+    share: KeyShare<Secp256k1>,
+    pool: NoncePool<Secp256k1>,
+}
+
+impl Signer {
+    fn commit(&mut self) -> Answer {
+        let id = self.share.id();
+        let made = self.pool.commit(&self.share, None, &mut rand::rngs::OsRng).unwrap();
+        let reply = CommitReply {
+            participant: id.get(),
+            epoch: 1,
+            suite: subject().suite(),
+            commitment_id: made.id,
+            commitment: Hex(made.bytes),
+            subject: subject().digest(),
+            checkpoint: None,
+        };
+        Answer::Commitment(id, Ok(exchange(reply)))
+    }
+
+    fn sign(&mut self, attempt: SessionNumber, commitments: &[(ParticipantId, Vec<u8>)]) -> Answer {
+        let id = self.share.id();
+        let set = CommitmentSet::new(self.share.group(), commitments.iter().map(|(p, b)| (*p, b))).unwrap();
+        let share = self.pool.sign(&self.share, Digest::sha256(b"session"), &set, MESSAGE).unwrap();
+        let reply = SignReply { participant: id.get(), share: Hex(share), message: Digest::sha256(MESSAGE) };
+        Answer::Share(id, attempt, Ok(exchange(reply)))
+    }
+}
+
+/// Two of four sign, and one of them is to object.
+fn panel(group: GroupKey<Secp256k1>, objecting: ParticipantId) -> Panel<Secp256k1> {
+    let client = SignerClient::new(
+        "http://127.0.0.1:9".parse().unwrap(),
+        did(1),
+        Identity::from_key(key(200)),
+        Ambient::system(),
+    );
+    let log = NoteKey::new(ORIGIN.parse().unwrap(), &did(201)).unwrap();
+    let signers = BTreeMap::from([(objecting, Arc::new(client.unwrap()))]);
+    Panel { epoch: 1, group, signers, horizon: Some(Arc::new(Horizon::new(log))) }
+}
+
+fn refusal() -> Refusal {
+    let tree = Tree::from_leaves([leaf_hash(b"entry")]);
+    let note = Checkpoint::of(ORIGIN.parse().unwrap(), &tree, Time::from_unix(9)).sign(&key(201)).to_string();
+    Refusal { checkpoints: vec![note], ..Refusal::new(RefusalCode::Frozen, "frozen") }
+}
+
+#[test]
+fn a_share_that_comes_after_the_signature_is_not_what_made_it() {
+    let keys = keys::generate(4, 2, &mut StdRng::seed_from_u64(4));
+    let signer = |k: threshold::dkg::Keys| Signer { share: k.secp256k1, pool: NoncePool::new(64.try_into().unwrap()) };
+    let mut signers: Vec<Signer> = keys.into_iter().map(signer).collect();
+    let panel = panel(signers[0].share.group().clone(), pid(4));
+    let (subject, patience) = (subject(), Patience::default());
+    let task = Task { panel: &panel, subject: &subject, min_seq: 0, patience, message: MESSAGE.to_vec() };
+    let (coordinator, _) = Coordinator::new(panel.group.clone(), task.message.clone());
+    let (answers, told, digest) = (BTreeMap::new(), BTreeMap::new(), Digest::sha256(MESSAGE));
+    let mut found = Findings::default();
+    let mut session = Session { task: &task, digest, coordinator, found: &mut found, answers, told, last: 0 };
+    // Asks what is wanted, without waiting for it, and gives what the attempt's signers are to sign.
+    let ask = |session: &mut Session<'_, Secp256k1>, requests: Vec<Request>| {
+        let commitments = requests.iter().find_map(|r| match r {
+            Request::Sign { commitments, .. } => Some(commitments.clone()),
+            Request::Commit { .. } => None,
+        });
+        for request in requests {
+            drop(session.ask(request));
+        }
+        commitments
+    };
+
+    // The first attempt is of the first two.
+    let requests = session.take(signers[0].commit());
+    assert_eq!(ask(&mut session, requests), None);
+    let requests = session.take(signers[1].commit());
+    let first = ask(&mut session, requests).unwrap();
+    session.take(signers[1].sign(0, &first));
+    // The fourth objects after they were asked, and what it shows is told to the second attempt: of the second and third.
+    session.take(Answer::Commitment(pid(4), Err(ClientError::Refused(Box::new(refusal())))));
+    session.take(signers[2].commit());
+    let requests = session.coordinator.hurry();
+    assert_eq!(ask(&mut session, requests), None);
+    let requests = session.take(signers[1].commit());
+    let second = ask(&mut session, requests).unwrap();
+    assert_eq!(second.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [pid(2), pid(3)]);
+    for at in [1, 2] {
+        session.take(signers[at].sign(1, &second));
+    }
+    let signature = session.coordinator.outcome().unwrap().clone().unwrap();
+    panel.group.verify(MESSAGE, &signature).unwrap();
+    // The first has been slow.
+    session.take(signers[0].sign(0, &first));
+    assert!(!session.told[&0].cover(&session.found.objections) && session.told[&1].cover(&session.found.objections));
+    assert_eq!(session.last, 1, "those who signed have been told");
+}
