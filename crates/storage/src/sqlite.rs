@@ -36,14 +36,17 @@ const READERS: usize = 4;
 /// More than a large batch adds to the files: 512 entries with their tokens, in pages.
 const ROOM: u64 = 4 * 1024 * 1024;
 
+/// Processes that may find a new file at the same moment; each has another go when one of them was faster.
+const OPENERS: usize = 16;
+
 /// How long a statement waits for another process's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Durability and safety of every connection.
 ///
 /// `synchronous = full` syncs the write-ahead log at each commit. A thread of its own carries pages from there to the
-/// database; commits wait when it cannot keep up. Should that thread fail, a commit carries 16,000 pages (64 MiB). Below
-/// `journal_size_limit` the log's file is overwritten in place, which needs no change of metadata and so syncs faster
+/// database; commits wait when it cannot keep up. Should that thread fail, a commit carries 34,000 pages (133 MiB), more
+/// than it leaves. Below `journal_size_limit` the log's file is overwritten in place, which needs no change of metadata and so syncs faster
 /// than a file that grows.
 /// `recursive_triggers` makes `insert or replace` fire the triggers that refuse deletion.
 const PRAGMAS: &str = "
@@ -51,8 +54,8 @@ pragma synchronous = full;
 pragma foreign_keys = on;
 pragma recursive_triggers = on;
 pragma trusted_schema = off;
-pragma wal_autocheckpoint = 16000;
-pragma journal_size_limit = 134217728;
+pragma wal_autocheckpoint = 34000;
+pragma journal_size_limit = 150994944;
 pragma cache_size = -16384;
 pragma temp_store = memory;
 ";
@@ -70,9 +73,7 @@ impl Sqlite {
     /// Opens or creates the file and brings its schema up to date.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let mut writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
-        let mode: String =
-            writer.query_row("pragma journal_mode = wal", [], |row| row.get(0)).map_err(|e| error("database", e))?;
-        if mode != "wal" {
+        if write_ahead(&mut writer).map_err(|e| error("database", e))? != "wal" {
             return Err(corrupt("database", "this file system has no write-ahead mode").into());
         }
         schema::migrate(&mut writer)?;
@@ -99,6 +100,7 @@ impl Sqlite {
     }
 
     fn write<T, E: From<Error>>(&self, write: impl FnOnce(&Transaction<'_>) -> Result<T, E>) -> Result<T, E> {
+        self.backfill.make_room();
         let mut writer = lock(&self.writer);
         let _change = self.backfill.begin();
         // Immediate: a transaction that reads first and writes later could otherwise fail half-way as busy.
@@ -108,6 +110,23 @@ impl Sqlite {
         transaction.commit().map_err(commit_error)?;
         Ok(value)
     }
+}
+
+/// Puts the file into write-ahead mode and gives the mode that it is in.
+///
+/// Of several processes that do so to a new file at once SQLite refuses all but one without waiting. Taking the lock for
+/// writing does wait, until that one is done.
+fn write_ahead(writer: &mut Connection) -> rusqlite::Result<String> {
+    let set = |writer: &Connection| writer.query_row("pragma journal_mode = wal", [], |row| row.get(0));
+    for _ in 0..OPENERS {
+        match set(writer) {
+            Err(rusqlite::Error::SqliteFailure(failure, _)) if failure.code == ErrorCode::DatabaseBusy => {
+                drop(writer.transaction_with_behavior(TransactionBehavior::Immediate)?);
+            }
+            done => return done,
+        }
+    }
+    set(writer)
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
@@ -186,7 +205,6 @@ impl Backend for Sqlite {
         self.read(lease::newest)
     }
     fn append(&self, batch: &Batch) -> Result<(), AppendError> {
-        self.backfill.make_room();
         self.write(|t| log::append(t, batch))?;
         self.backfill.note(batch);
         Ok(())

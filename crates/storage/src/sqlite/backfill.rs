@@ -10,9 +10,9 @@ const ROUND: usize = if cfg!(test) { 1 << 20 } else { 16 << 20 };
 /// At this length of the write-ahead log it should start over, which it does when all of it has been carried. Rounds beside
 /// a busy writer never see that: they follow each other at once, each over what came during the last.
 const LIMIT: usize = if cfg!(test) { 4 << 20 } else { 64 << 20 };
-/// When no more than this is left of a log that should start over, commits wait for it: some milliseconds.
+/// When no more than this is left of a log that should start over, changes wait for it: some milliseconds.
 const REST: usize = if cfg!(test) { 1 << 18 } else { 2 << 20 };
-/// At this length commits wait for whatever is left: rounds do not keep up.
+/// At this length changes wait for whatever is left: rounds do not keep up.
 pub(super) const FULL: usize = LIMIT.saturating_mul(2);
 /// A commit writes each page that it changes whole, however little it changes: some twenty for a single entry.
 const COMMIT: usize = 80 << 10;
@@ -32,7 +32,7 @@ struct Progress {
     open: usize,
     /// Changes that ever began.
     begun: u64,
-    /// A batch waits until nothing is left to carry.
+    /// Changes wait until nothing is left to carry.
     is_full: bool,
     is_closed: bool,
 }
