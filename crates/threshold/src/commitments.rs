@@ -85,10 +85,20 @@ impl<C: Ciphersuite> CommitmentSet<C> {
             }
             parsed.insert(identifier, commitments);
         }
-        if bytes.len() < usize::from(group.threshold()) {
-            return Err(SetError::TooFew { got: bytes.len(), needed: group.threshold() });
+        let set = Self { bytes, parsed };
+        set.check_members(group)?;
+        Ok(set)
+    }
+
+    /// Whether these are at least t participants of a group. The set may have been parsed for another.
+    pub(crate) fn check_members(&self, group: &GroupKey<C>) -> Result<(), SetError> {
+        if let Some(id) = self.bytes.keys().find(|id| !group.participants().contains(id)) {
+            return Err(SetError::Stranger(*id));
         }
-        Ok(Self { bytes, parsed })
+        if self.bytes.len() < usize::from(group.threshold()) {
+            return Err(SetError::TooFew { got: self.bytes.len(), needed: group.threshold() });
+        }
+        Ok(())
     }
 
     /// Who signs, in order, with the bytes of each commitment.

@@ -16,6 +16,8 @@ pub struct GroupKey<C: Ciphersuite> {
     pub(crate) package: PublicKeyPackage<C>,
     participants: Vec<ParticipantId>,
     threshold: u16,
+    /// Kept: making it takes an inversion for each participant, and every step of a session asks for it.
+    digest: Digest,
 }
 
 /// One participant's secret share, with the group key that it belongs to. Erased when dropped, absent from `Debug`.
@@ -56,7 +58,8 @@ impl<C: Ciphersuite> GroupKey<C> {
         if !lies_on_one_polynomial(&package, threshold) {
             return Err(KeyError::Inconsistent);
         }
-        Ok(Self { package, participants, threshold })
+        let digest = digest(&package)?;
+        Ok(Self { package, participants, threshold, digest })
     }
 
     /// How many must sign together (t).
@@ -87,8 +90,7 @@ impl<C: Ciphersuite> GroupKey<C> {
 
     /// The stored form: version byte 1, then frost-core's serialisation, which names the suite in its header.
     pub fn to_bytes(&self) -> Result<Vec<u8>, KeyError> {
-        let package = self.package.serialize().map_err(|_| KeyError::Malformed(C::ID))?;
-        Ok(encoding::pack(VERSION, &[&package]).to_vec())
+        to_bytes(&self.package)
     }
 
     /// Parses [`Self::to_bytes`]; refuses another suite, another version and every second spelling.
@@ -100,14 +102,23 @@ impl<C: Ciphersuite> GroupKey<C> {
     }
 
     /// SHA-256 that names this key: of the suite and the stored form.
-    pub fn digest(&self) -> Result<Digest, KeyError> {
-        Ok(encoding::digest("countersign group key v1", &[C::ID.as_bytes(), &self.to_bytes()?]))
+    pub const fn digest(&self) -> Digest {
+        self.digest
     }
 
     /// Verifies a group signature: 65 bytes (compressed R ‖ z) for secp256k1, 64 bytes of RFC 8032 for Ed25519.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), KeyError> {
         verify(self.package.verifying_key(), message, signature)
     }
+}
+
+fn to_bytes<C: Ciphersuite>(package: &PublicKeyPackage<C>) -> Result<Vec<u8>, KeyError> {
+    let package = package.serialize().map_err(|_| KeyError::Malformed(C::ID))?;
+    Ok(encoding::pack(VERSION, &[&package]).to_vec())
+}
+
+fn digest<C: Ciphersuite>(package: &PublicKeyPackage<C>) -> Result<Digest, KeyError> {
+    Ok(encoding::digest("countersign group key v1", &[C::ID.as_bytes(), &to_bytes(package)?]))
 }
 
 /// Whether verifying shares and key are values of one polynomial of degree t − 1, at the identifiers and at zero. Any

@@ -85,7 +85,7 @@ impl<C: Ciphersuite> Nonces<C> {
     pub fn generate<R: RngCore + CryptoRng>(share: &KeyShare<C>, rng: &mut R) -> Result<Self, SignError> {
         let (pair, commitments) = round1::commit(share.package.signing_share(), rng);
         let commitment = commitments.serialize().map_err(|e| SignError::Frost(e.to_string()))?;
-        Ok(Self { pair, commitment, owner: (share.id(), share.group().digest()?) })
+        Ok(Self { pair, commitment, owner: (share.id(), share.group().digest()) })
     }
 
     /// The commitment to this pair.
@@ -102,7 +102,7 @@ impl<C: Ciphersuite> Nonces<C> {
     }
 
     fn check(&self, share: &KeyShare<C>, set: &CommitmentSet<C>) -> Result<(), SignError> {
-        if self.owner != (share.id(), share.group().digest()?) {
+        if self.owner != (share.id(), share.group().digest()) {
             return Err(SignError::OtherKey);
         }
         match set.get(share.id()) {
@@ -111,7 +111,7 @@ impl<C: Ciphersuite> Nonces<C> {
             Some(_) => {}
         }
         // The set may have been parsed for another group; membership and size are of this one.
-        CommitmentSet::new(share.group(), set.entries())?;
+        set.check_members(share.group())?;
         Ok(())
     }
 }
@@ -225,7 +225,7 @@ fn package_digest<C: Ciphersuite>(
     set: &CommitmentSet<C>,
     message: &[u8],
 ) -> Result<Digest, SignError> {
-    let key = share.group().digest()?;
+    let key = share.group().digest();
     let package = set.package(message).serialize().map_err(|e| SignError::Frost(e.to_string()))?;
     Ok(encoding::digest("countersign signing package v1", &[key.as_bytes(), &package]))
 }
