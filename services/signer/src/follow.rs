@@ -5,6 +5,7 @@ mod verifying;
 use crate::{
     Node, StartError,
     anchor::{Anchored, Seal},
+    freeze::{self, DirectFreezes},
     heard,
     start::{self, Tally},
     view::{Fork, Place},
@@ -48,6 +49,8 @@ pub(crate) struct Follower {
     epoch: u64,
     known: BTreeMap<Cid, Verified<Delegation>>,
     order: VecDeque<Cid>,
+    /// Freezes of entries that the rest of the node does not see yet, with their positions.
+    frozen: Vec<(freeze::Place, u64)>,
 }
 
 /// Why a line is not taken.
@@ -79,6 +82,7 @@ impl Follower {
         now: Time,
         seal: &Seal,
         seen: &Anchored,
+        freezes: &DirectFreezes,
     ) -> Result<(Self, Anchored), StartError> {
         let acquired = storage.acquire(&format!("signer-{}", std::process::id()), now, LEASE);
         let lease = acquired
@@ -97,6 +101,7 @@ impl Follower {
             epoch: lease.epoch,
             known: BTreeMap::new(),
             order: VecDeque::new(),
+            frozen: Vec::new(),
         };
         let mut tally = Tally::default();
         loop {
@@ -117,6 +122,7 @@ impl Follower {
                     return Err(start::bad("entries", next, "this node has verified another root here"));
                 }
             }
+            freezes.release(follower.frozen.drain(..));
         }
         let held = tally.finish(storage, &follower.replica, seal, seen)?;
         Ok((follower, held))
@@ -148,6 +154,7 @@ impl Follower {
             }
         }
         let admitted = self.replica.follow(entry, &statement)?;
+        self.frozen.extend(freeze::place(&statement).map(|place| (place, admitted.seq)));
         let invocation = statement.invocation();
         let own = NewToken { cid: invocation.cid(), bytes: invocation.bytes().to_vec() };
         let rest = introduced.iter().map(|d| NewToken { cid: d.cid(), bytes: d.bytes().to_vec() });
@@ -206,21 +213,22 @@ impl Follower {
         if !batch.entries.is_empty() {
             if let Err(error) = self.storage.append(&batch) {
                 self.replica = before;
+                self.frozen.clear();
                 // Only a cache, and some of it was introduced by entries that are not stored.
                 self.known.clear();
                 self.order.clear();
                 return Err(Stop::Storage(describe(&error)));
             }
-            self.show(node, roots, batch.entries.iter().map(|e| e.statement))?;
+            self.show(node, roots)?;
         }
         stop.map_or(Ok(()), Err)
     }
 
     /// Shows what is stored to the rest of the node, with the roots of every size on the way.
-    fn show(&self, node: &Node, roots: Vec<(u64, Hash)>, statements: impl Iterator<Item = Cid>) -> Result<(), Fork> {
+    fn show(&mut self, node: &Node, roots: Vec<(u64, Hash)>) -> Result<(), Fork> {
         // Published first: a freeze is held by the view or by the node itself at every moment.
         let published = node.view.publish(self.replica.clone(), roots);
-        node.freezes.forget_logged(statements);
+        node.freezes.release(self.frozen.drain(..));
         published
     }
 
@@ -399,16 +407,15 @@ impl Follower {
     /// if the commit had succeeded.
     fn recover(&mut self, node: &Node) -> Result<(), Fork> {
         let Ok(stored) = self.storage.entries(self.replica.next_seq(), PAGE) else { return Ok(()) };
-        let (mut roots, mut statements) = (Vec::new(), Vec::new());
+        let mut roots = Vec::new();
         for entry in stored {
             let tokens: Vec<Vec<u8>> = entry.tokens.into_iter().map(|t| t.bytes).collect();
             if self.take(&entry.bytes, &tokens).is_err() {
                 break;
             }
             roots.push((self.replica.tree().size(), self.replica.tree().root()));
-            statements.push(entry.statement);
         }
-        if roots.is_empty() { Ok(()) } else { self.show(node, roots, statements.into_iter()) }
+        if roots.is_empty() { Ok(()) } else { self.show(node, roots) }
     }
 }
 

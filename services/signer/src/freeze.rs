@@ -1,9 +1,13 @@
-//! Freezes that reach this node directly, before or without the log. Until the log has the statement, the node signs
-//! nothing in its realm; afterwards the log's own state says what is frozen.
+//! Freezes that reach this node directly, before or without the log. Until the log has taken one of the same scope, the
+//! node signs nothing in its realm; afterwards the log's own state says what is frozen.
+//!
+//! One that the log never takes, because the statement expired while the control plane was away, holds across restarts
+//! until a guardian sets the same freeze again and the log takes that. It is lifted as every freeze is then.
 
 use crate::Node;
+use axum::body::Bytes;
 use domain::{Cid, Did};
-use ledger::{Act, Scope, Statement};
+use ledger::{Act, Scope, State, Statement};
 use messages::FreezeScope;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -11,28 +15,47 @@ use std::{
     fs,
     io::Write,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+use tokio::sync::Semaphore;
 use ucan::{Limits, Token, container};
 
-/// One is enough to hold a whole realm; a few more let the log take over one without releasing the realm.
-const PER_REALM: usize = 4;
+/// Freezes of different scopes that are held for one realm. One holds the whole realm; the others go on when the log has
+/// taken it over. A realm has few plugins to stop at once, and everything in it always can be.
+const PER_REALM: usize = 64;
+/// Freezes that are passed on at a time: each takes a connection and a copy, for as long as it is valid.
+const FORWARDED: usize = 32;
 
 /// Tries to pass a freeze on while its statement is valid: fifteen minutes.
 const FORWARDS: u32 = 60;
 const FORWARD_PAUSE: Duration = Duration::from_secs(15);
+
+/// What is frozen: a scope, and the realm that it is meant in.
+pub(crate) type Place = (Did, Scope);
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Direct {
     statement: Cid,
     realm: Did,
     scope: Scope,
+    /// How many entries the log had here: an older one does not take this freeze over.
+    since: u64,
 }
 
 pub(crate) struct DirectFreezes {
     file: PathBuf,
-    held: Mutex<BTreeMap<Cid, Direct>>,
+    held: Mutex<Held>,
+    /// Fair, so that who sends many keeps nobody's freeze out, and on one thread, so that the rest of the node goes on.
+    turn: Semaphore,
+    forwarded: Arc<Semaphore>,
+}
+
+#[derive(Default)]
+struct Held {
+    places: BTreeMap<Place, Direct>,
+    /// Whether the file does not say all of this.
+    is_unsaved: bool,
 }
 
 /// Why a direct freeze is not taken.
@@ -44,6 +67,10 @@ pub(crate) enum FreezeError {
     Command,
     #[error("{0}")]
     Refused(String),
+    #[error(
+        "{PER_REALM} freezes of this realm are held here that the log has not taken; freeze everything in it instead"
+    )]
+    Full,
     #[error("cannot be kept: {0}")]
     Keep(#[source] std::io::Error),
 }
@@ -58,59 +85,118 @@ impl DirectFreezes {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error),
         };
-        Ok(Self { file, held: Mutex::new(held.into_iter().map(|d| (d.statement, d)).collect()) })
+        let places = held.into_iter().map(|d| ((d.realm, d.scope.clone()), d)).collect();
+        let held = Mutex::new(Held { places, is_unsaved: false });
+        Ok(Self { file, held, turn: Semaphore::new(1), forwarded: Arc::new(Semaphore::new(FORWARDED)) })
     }
 
     /// Whether something of this tenant, or everything, is frozen here directly. The scope within the realm is not
     /// looked at: until the log knows better, too much is frozen rather than too little.
     pub fn holds(&self, operator: Did, tenant: Did) -> bool {
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.values().any(|d| d.realm == operator || d.realm == tenant)
+        self.lock().places.keys().any(|(realm, _)| *realm == operator || *realm == tenant)
     }
 
     pub fn scopes(&self) -> Vec<FreezeScope> {
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.values().map(|d| scope(&d.scope)).collect()
+        self.lock().places.keys().map(|(_, of)| scope(of)).collect()
     }
 
-    /// Lets go of what the log has by now.
-    pub fn forget_logged(&self, statements: impl Iterator<Item = Cid>) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.is_empty() {
-            return;
+    /// Lets go of what the log has taken over, by freezes that it has accepted and their positions.
+    pub fn release(&self, logged: impl IntoIterator<Item = (Place, u64)>) {
+        let mut held = self.lock();
+        for (place, seq) in logged {
+            if held.places.get(&place).is_some_and(|direct| direct.since <= seq) {
+                held.places.remove(&place);
+                held.is_unsaved = true;
+            }
         }
-        let before = held.len();
-        for statement in statements {
-            held.remove(&statement);
-        }
-        if held.len() != before
-            && let Err(error) = save(&self.file, &held)
-        {
+        // What the file says too much is found again when the log is taken from its start.
+        if let Err(error) = held.save(&self.file) {
             tracing::warn!(%error, "direct freezes cannot be written");
         }
     }
 
-    fn hold(&self, direct: Direct) -> Result<(), FreezeError> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.values().filter(|d| d.realm == direct.realm).count() >= PER_REALM {
-            return Ok(());
+    /// Holds a freeze that the log would take, as it is here at this moment. Says whether it is new.
+    fn hold(&self, node: &Node, statement: &Statement, place: Place) -> Result<bool, FreezeError> {
+        let mut held = self.lock();
+        // Loaded under the lock: what the log takes after this is released after this.
+        let replica = node.view.replica();
+        if replica.state().seen(&statement.cid()).is_some() {
+            return Ok(false);
         }
-        held.insert(direct.statement, direct);
-        save(&self.file, &held).map_err(FreezeError::Keep)
+        check(node, replica.state(), statement, replica.next_seq())?;
+        held.put(statement.cid(), place, replica.next_seq())
+    }
+
+    /// Writes down what is held, if that has not been done.
+    fn keep(&self) -> std::io::Result<()> {
+        self.lock().save(&self.file)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn save(file: &Path, held: &BTreeMap<Cid, Direct>) -> std::io::Result<()> {
-    let draft = file.with_extension("draft");
-    let all: Vec<&Direct> = held.values().collect();
-    let mut out = fs::File::create(&draft)?;
-    out.write_all(&serde_json::to_vec(&all)?)?;
-    out.sync_all()?;
-    fs::rename(&draft, file)
+impl Held {
+    fn put(&mut self, statement: Cid, (realm, scope): Place, since: u64) -> Result<bool, FreezeError> {
+        let before = self.places.get(&(realm, scope.clone()));
+        if before.is_some_and(|direct| direct.statement == statement) {
+            return Ok(false);
+        }
+        let is_one_more = before.is_none() && scope != Scope::All;
+        if is_one_more && self.places.keys().filter(|(of, _)| *of == realm).count() >= PER_REALM {
+            return Err(FreezeError::Full);
+        }
+        let since = before.map_or(since, |direct| direct.since);
+        self.places.insert((realm, scope.clone()), Direct { statement, realm, scope, since });
+        self.is_unsaved = true;
+        Ok(true)
+    }
+
+    fn save(&mut self, file: &Path) -> std::io::Result<()> {
+        if !self.is_unsaved {
+            return Ok(());
+        }
+        let draft = file.with_extension("draft");
+        let all: Vec<&Direct> = self.places.values().collect();
+        let mut out = fs::File::create(&draft)?;
+        out.write_all(&serde_json::to_vec(&all)?)?;
+        out.sync_all()?;
+        fs::rename(&draft, file)?;
+        self.is_unsaved = false;
+        Ok(())
+    }
 }
 
-/// Takes a `/freeze/set` container: its own chain entitles it, as in the log.
-pub(crate) fn take(node: &Node, body: &[u8]) -> Result<Vec<FreezeScope>, FreezeError> {
+/// Whether the log would take it now.
+fn check(node: &Node, state: &State, statement: &Statement, seq: u64) -> Result<(), FreezeError> {
+    let step = state.step(statement, seq, node.ambient.now().max(state.at()));
+    step.map(drop).map_err(|e| FreezeError::Refused(e.to_string()))
+}
+
+/// Takes a `/freeze/set` container: its own chain entitles it, as in the log. It is passed on to the log, which then
+/// governs it: whoever sent it may have reached this node alone.
+pub(crate) async fn take(node: &Arc<Node>, body: Bytes) -> Result<Vec<FreezeScope>, FreezeError> {
+    let ended = |e: &dyn std::fmt::Display| FreezeError::Refused(format!("the node is shutting down: {e}"));
+    let _turn = node.freezes.turn.acquire().await.map_err(|e| ended(&e))?;
+    let (own, container) = (node.clone(), body.clone());
+    let taking = tokio::task::spawn_blocking(move || {
+        let is_new = hold(&own, &container)?;
+        Ok::<_, FreezeError>((is_new, own.freezes.keep()))
+    });
+    let (is_new, kept) = taking.await.map_err(|e| ended(&e))??;
+    if is_new && let Ok(permit) = node.freezes.forwarded.clone().try_acquire_owned() {
+        let node = node.clone();
+        tokio::spawn(async move {
+            forward(&node, &body).await;
+            drop(permit);
+        });
+    }
+    kept.map(|()| node.freezes.scopes()).map_err(FreezeError::Keep)
+}
+
+/// Says whether it was not held before, nor in the log.
+fn hold(node: &Node, body: &[u8]) -> Result<bool, FreezeError> {
     let malformed = |e: ucan::Error| FreezeError::Container(e.to_string());
     let (mut invocation, mut proofs) = (None, Vec::new());
     for token in container::decode(body, &Limits::default()).map_err(malformed)? {
@@ -122,26 +208,23 @@ pub(crate) fn take(node: &Node, body: &[u8]) -> Result<Vec<FreezeScope>, FreezeE
     }
     let invocation = invocation.ok_or_else(|| FreezeError::Container("no invocation".to_owned()))?;
     let statement = Statement::parse(invocation, proofs).map_err(|e| FreezeError::Refused(e.to_string()))?;
-    let Act::FreezeSet(set) = statement.act() else { return Err(FreezeError::Command) };
-    let replica = node.view.replica();
-    if replica.state().seen(&statement.cid()).is_none() {
-        let step = replica.state().step(&statement, replica.next_seq(), node.ambient.now().max(replica.state().at()));
-        step.map_err(|e| FreezeError::Refused(e.to_string()))?;
-        let realm = statement.invocation().subject();
-        node.freezes.hold(Direct { statement: statement.cid(), realm, scope: set.scope.clone() })?;
-    }
-    Ok(node.freezes.scopes())
+    node.freezes.hold(node, &statement, place(&statement).ok_or(FreezeError::Command)?)
 }
 
-/// Passes a direct freeze on to the log, which then governs it. Whoever sent it may have reached this node alone.
-pub(crate) async fn forward(node: Arc<Node>, body: Vec<u8>) {
+async fn forward(node: &Node, body: &[u8]) {
     for _ in 0..FORWARDS {
-        match node.control_plane.submit_statement(&body).await {
+        match node.control_plane.submit_statement(body).await {
             Ok(_) => return,
             Err(error) if !error.is_retryable() => return,
             Err(_) => tokio::time::sleep(FORWARD_PAUSE).await,
         }
     }
+}
+
+/// What a statement freezes, if that is what it does.
+pub(crate) fn place(statement: &Statement) -> Option<Place> {
+    let Act::FreezeSet(set) = statement.act() else { return None };
+    Some((statement.invocation().subject(), set.scope.clone()))
 }
 
 fn scope(scope: &Scope) -> FreezeScope {
@@ -153,3 +236,6 @@ fn scope(scope: &Scope) -> FreezeScope {
         Scope::Action(action) => FreezeScope::Action { action: action.clone() },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -167,15 +167,13 @@ exchange!(dkg_accept, paths::DKG_ACCEPT, Administrators, |node, request| node.ce
 
 /// A freeze needs no envelope: the statement in the body has its own chain of authority.
 async fn freeze_now(State(node): State<Shared>, body: Bytes) -> Response {
-    match freeze::take(&node, &body) {
-        Ok(frozen) => {
-            tokio::spawn(freeze::forward(node, body.to_vec()));
-            Json(FreezeReply { frozen }).into_response()
-        }
+    match freeze::take(&node, body).await {
+        Ok(frozen) => Json(FreezeReply { frozen }).into_response(),
         Err(freeze::FreezeError::Keep(error)) => {
             tracing::error!(%error, "a direct freeze is in force but cannot be kept across a restart");
             problem(ProblemType::Unavailable, "frozen, but not kept across a restart: the disk refused")
         }
+        Err(error @ freeze::FreezeError::Full) => problem(ProblemType::Unavailable, error.to_string()),
         Err(error @ freeze::FreezeError::Refused(_)) => problem(ProblemType::Forbidden, error.to_string()),
         Err(error) => problem(ProblemType::MalformedRequest, error.to_string()),
     }

@@ -179,12 +179,16 @@ async fn open(config: Config, ambient: Ambient) -> Result<(Arc<Node>, follow::Fo
         ControlPlane::new(config.control_plane.clone(), Some(access)).map_err(|e| StartError::Client(e.to_string()))?;
     let (operator, now) = (config.operator, ambient.now());
     let (seen, seal) = (anchor::read(&config.data).map_err(StartError::Anchor)?, anchor::Seal::of(&config.identity));
+    let freezes = freeze::DirectFreezes::load(&config.data).map_err(StartError::Freezes)?;
     let replayed = {
         let storage = storage.clone();
-        let replay = move || follow::Follower::replay(&storage, operator, now, &seal, &seen).map(|found| (found, seal));
+        let replay = move || {
+            let found = follow::Follower::replay(&storage, operator, now, &seal, &seen, &freezes)?;
+            Ok::<_, StartError>((found, seal, freezes))
+        };
         tokio::task::spawn_blocking(replay).await
     };
-    let ((follower, held), seal) = replayed.map_err(|e| StartError::Client(e.to_string()))??;
+    let ((follower, held), seal, freezes) = replayed.map_err(|e| StartError::Client(e.to_string()))??;
     let keys = keys::Keys::load(&config)?;
     let anchor = anchor::Anchor::new(&config.data, held.clone());
     if let Some(Err(error)) = held.halted.as_deref().map(|reason| anchor.halt(reason)) {
@@ -193,7 +197,7 @@ async fn open(config: Config, ambient: Ambient) -> Result<(Arc<Node>, follow::Fo
     let node = Node {
         halt: halt::Halt::of(held.halted.clone().filter(|_| held.evidence > 0)),
         view: view::View::new(follower.replica().clone(), held.halted),
-        freezes: freeze::DirectFreezes::load(&config.data).map_err(StartError::Freezes)?,
+        freezes,
         anchor,
         seal,
         sessions: session::Sessions::new(),

@@ -12,6 +12,7 @@
 
 mod administering;
 mod chain;
+mod freezing;
 mod halting;
 mod hidden;
 mod judging;

@@ -139,7 +139,7 @@ async fn stored(
     }
     follower.storage.append(&batch).unwrap();
     let root = (follower.replica.tree().size(), follower.replica.tree().root());
-    follower.show(&node, vec![root], std::iter::empty()).unwrap();
+    follower.show(&node, vec![root]).unwrap();
     (node, follower)
 }
 

@@ -1,0 +1,106 @@
+//! A freeze that reaches a signer directly stops it, whatever the log says, and no longer than until the log governs it.
+
+use crate::stage::Stage;
+use countersign_tests::Signed;
+use futures_util::future::join_all;
+use ledger::{Scope, args};
+use messages::{RefusalCode, paths};
+use std::fs;
+
+impl Stage {
+    fn to_freeze(&self) -> Signed {
+        let set = args::Set { scope: Scope::All, reason: "stop".parse().unwrap() };
+        self.world.by(&self.world.admin, "/freeze/set", &set)
+    }
+
+    fn lift(&mut self) {
+        let lift = self.world.by(&self.world.admin, "/freeze/lift", &args::Lift { scope: Scope::All });
+        self.append(&lift);
+    }
+
+    /// Hands a freeze to one signer and gives the status of its answer.
+    async fn hand(&self, at: usize, freeze: &Signed) -> u16 {
+        let url = format!("{}{}", self.address(at), paths::FREEZE);
+        let answer = reqwest::Client::new().post(url).body(freeze.container()).send().await.unwrap();
+        answer.status().as_u16()
+    }
+
+    /// Shows one signer the whole log and waits until it has it.
+    async fn show_all(&self, at: usize) {
+        self.planes[at].show(&self.log);
+        self.until(at, |status| status.head == Some(self.last()) && status.fresh).await;
+    }
+
+    async fn is_frozen(&self, at: usize) -> bool {
+        match self.commit(at, self.subject()).await {
+            Ok(_) => false,
+            Err(refusal) => refusal.code == RefusalCode::Frozen,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_freeze_that_the_log_never_takes_holds_until_it_takes_one_like_it() {
+    let mut stage = Stage::set().await;
+    assert_eq!(stage.hand(0, &stage.to_freeze()).await, 200);
+    assert!(stage.is_frozen(0).await);
+    stage.stop(0).await;
+    stage.start(0).await;
+    stage.grow();
+    stage.show_all(0).await;
+    assert!(stage.is_frozen(0).await, "a restart and other entries change nothing");
+
+    stage.freeze();
+    stage.show_all(0).await;
+    assert_eq!(stage.status(0).await.frozen, [], "the log governs it");
+    assert!(stage.is_frozen(0).await);
+    stage.lift();
+    stage.show_all(0).await;
+    assert!(!stage.is_frozen(0).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_earlier_freeze_in_the_log_releases_no_later_one() {
+    let mut stage = Stage::set().await;
+    stage.freeze();
+    stage.lift();
+    stage.show_all(0).await;
+    assert_eq!(stage.hand(0, &stage.to_freeze()).await, 200);
+    stage.stop(0).await;
+    stage.start(0).await;
+    stage.until(0, |status| status.fresh).await;
+    assert!(stage.is_frozen(0).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_log_took_over_is_not_held_again_after_a_crash() {
+    let mut stage = Stage::set().await;
+    let freeze = stage.to_freeze();
+    assert_eq!(stage.hand(0, &freeze).await, 200);
+    let file = stage.folders[0].path().join("freezes.json");
+    let held = fs::read(&file).unwrap();
+    stage.append(&freeze);
+    stage.lift();
+    stage.show_all(0).await;
+    stage.stop(0).await;
+    // As if it had been killed between the two files that it writes.
+    fs::write(&file, held).unwrap();
+    stage.start(0).await;
+    assert_eq!(stage.status(0).await.frozen, []);
+    stage.until(0, |status| status.fresh).await;
+    assert!(!stage.is_frozen(0).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_one_freeze_does_not_outlast_its_lift() {
+    let mut stage = Stage::set().await;
+    let freeze = stage.to_freeze();
+    assert_eq!(stage.hand(0, &freeze).await, 200);
+    stage.append(&freeze);
+    stage.lift();
+    let flood = join_all((0..64).map(|_| stage.hand(0, &freeze)));
+    let (statuses, ()) = tokio::join!(flood, stage.show_all(0));
+    assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
+    assert_eq!(stage.status(0).await.frozen, []);
+    assert!(!stage.is_frozen(0).await);
+}
