@@ -18,9 +18,9 @@ demo: build contracts-tools ## Tell the whole story on this machine: a payout, e
 test: build contracts-tools interop-tools ## Run every test: Rust, Rego, PostgreSQL, contracts, interop, end to end
 	@tests/run.sh
 
-bench: contracts-tools ## Measure this machine (release build)
+bench: contracts-tools ## Measure this machine (release build), with SQLite and with PostgreSQL
 	@cargo build --release --locked -p countersign
-	@target/release/countersign bench
+	@tests/bench.sh
 
 build:
 	@cargo build --locked -p countersign
