@@ -1,9 +1,10 @@
 //! A file beside the database that says how far this node has verified the log, how many locks and how much evidence it
-//! has written, and whether it has halted; and the seal under which it writes them. Whoever can change the database alone
+//! has written, whether it has halted, and the newest checkpoint of its log; and the seal under which it writes them. Whoever can change the database alone
 //! cannot make the node forget, or remember what never was, unseen.
 
 use domain::Digest;
 use keyfile::Identity;
+use log::{Note, SignedCheckpoint};
 use std::{
     fs::{self, File},
     io::{self, Write},
@@ -17,7 +18,7 @@ const LOCK: &[u8] = b"countersign lock v1";
 const NONCE_LOCK: &[u8] = b"countersign nonce lock v1";
 const EVIDENCE: &[u8] = b"countersign evidence v1";
 
-/// The last line of the file begins so, when there is a reason.
+/// The third line of the file begins so, when there is a reason. No note does: a log's name has no spaces.
 const HALTED: &str = "halted ";
 
 /// What the file says.
@@ -35,6 +36,8 @@ pub(crate) struct Anchored {
     pub evidence: u64,
     /// Why this node signs nothing any more.
     pub halted: Option<String>,
+    /// The longest checkpoint of the control plane that agreed with this node's own tree.
+    pub newest: Option<Note>,
 }
 
 /// The file.
@@ -52,24 +55,29 @@ struct Kept {
 
 impl Anchored {
     fn text(&self) -> String {
-        let Self { size, root, locks, nonce_locks, evidence, halted } = self;
+        let Self { size, root, locks, nonce_locks, evidence, halted, newest } = self;
         let root = Digest::from_bytes(*root);
         // One line, whatever the reason quotes.
         let line = |reason: &String| format!("{HALTED}{}\n", reason.replace(char::is_control, " "));
         let halted = halted.as_ref().map(line).unwrap_or_default();
-        format!("countersign signer v1\n{size} {root} {locks} {nonce_locks} {evidence}\n{halted}")
+        let newest = newest.as_ref().map(Note::to_string).unwrap_or_default();
+        format!("countersign signer v1\n{size} {root} {locks} {nonce_locks} {evidence}\n{halted}{newest}")
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let mut lines = text.lines().skip(1);
-        let mut words = lines.next()?.split(' ');
+        let (counts, rest) = text.split_once('\n')?.1.split_once('\n')?;
+        let mut words = counts.split(' ');
         let size = words.next()?.parse().ok()?;
         let root: Digest = words.next()?.parse().ok()?;
         let [locks, nonce_locks, evidence] = [words.next()?, words.next()?, words.next()?];
         let (locks, nonce_locks) = (locks.parse().ok()?, nonce_locks.parse().ok()?);
-        let halted = lines.next().and_then(|line| line.strip_prefix(HALTED)).map(str::to_owned);
         let evidence = evidence.parse().ok()?;
-        let parsed = Self { size, root: *root.as_bytes(), locks, nonce_locks, evidence, halted };
+        let (halted, note) = match rest.strip_prefix(HALTED) {
+            Some(rest) => rest.split_once('\n').map(|(reason, note)| (Some(reason.to_owned()), note))?,
+            None => (None, rest),
+        };
+        let newest = if note.is_empty() { None } else { Some(Note::parse(note).ok()?) };
+        let parsed = Self { size, root: *root.as_bytes(), locks, nonce_locks, evidence, halted, newest };
         // One way to write it: whatever else is there has not been written here.
         (parsed.text() == text).then_some(parsed)
     }
@@ -118,10 +126,14 @@ impl Anchor {
     }
 
     /// Notes that a checkpoint agrees with this node's own tree.
-    pub fn confirm(&self, size: u64, root: [u8; 32]) -> io::Result<()> {
+    pub fn confirm(&self, signed: &SignedCheckpoint) -> io::Result<()> {
+        let (size, root) = (signed.checkpoint().size, *signed.checkpoint().root.as_bytes());
         self.change(|now| {
             if size > now.size {
                 (now.size, now.root) = (size, root);
+            }
+            if now.newest.as_ref().is_none_or(|known| known.unverified().size < size) {
+                now.newest = Note::parse(signed.note()).ok();
             }
         })
     }
@@ -178,6 +190,14 @@ impl Seal {
 mod tests {
     use super::*;
     use domain::Time;
+    use log::{Checkpoint, Hash, NoteKey};
+
+    fn signed(size: u64, root: u8) -> SignedCheckpoint {
+        let (origin, key) = ("log.example.com/test".parse().unwrap(), Identity::generate(&mut rand_core::OsRng));
+        let own = NoteKey::new("log.example.com/test".parse().unwrap(), &key.did()).unwrap();
+        let (root, time) = (Hash::from_bytes([root; 32]), Time::from_unix(9));
+        Checkpoint { origin, size, root, time }.sign(key.key()).signed_by_log(&own).unwrap()
+    }
 
     #[test]
     fn what_was_counted_is_read_again_and_nothing_else() {
@@ -187,18 +207,25 @@ mod tests {
         let anchor = Anchor::new(&folder, Anchored::default());
         anchor.count_lock();
         assert_eq!(read(&folder).unwrap(), Anchored::default(), "not before the next checkpoint");
-        anchor.confirm(7, [1; 32]).unwrap();
-        anchor.confirm(5, [2; 32]).unwrap();
+        let newest = signed(7, 1);
+        anchor.confirm(&newest).unwrap();
+        anchor.confirm(&signed(5, 2)).unwrap();
+        assert_eq!(read(&folder).unwrap().halted, None);
         anchor.count_nonce_lock().unwrap();
         assert_eq!(read(&folder).unwrap().nonce_locks, 1, "at once");
         anchor.count_nonce_lock().unwrap();
         anchor.count_evidence();
         anchor.halt("two roots\nof size 7").unwrap();
         let halted = Some("two roots of size 7".to_owned());
-        let all = Anchored { size: 7, root: [1; 32], locks: 1, nonce_locks: 2, evidence: 1, halted };
+        let newest = Some(Note::parse(newest.note()).unwrap());
+        let all = Anchored { size: 7, root: [1; 32], locks: 1, nonce_locks: 2, evidence: 1, halted, newest };
         assert_eq!(read(&folder).unwrap(), all);
         let text = fs::read_to_string(path(&folder)).unwrap();
-        for bad in [String::new(), text.replace("7 ", "07 "), text.clone() + "x", text[..text.len() - 1].to_owned()] {
+        let cut = text.find("\nlog.example.com").unwrap();
+        fs::write(path(&folder), &text[..=cut]).unwrap();
+        assert_eq!(read(&folder).unwrap(), Anchored { newest: None, ..all }, "as it is before the first checkpoint");
+        let torn = [&text[..cut], &text[..text.len() - 1], &text[..text.len() - 80], &(text.clone() + "x")];
+        for bad in [String::new(), text.replace("7 ", "07 ")].iter().map(String::as_str).chain(torn) {
             fs::write(path(&folder), bad).unwrap();
             assert!(read(&folder).is_err());
         }

@@ -7,7 +7,7 @@ use crate::{
     anchor::{Anchored, Seal},
     freeze::{self, DirectFreezes},
     heard,
-    start::{self, Tally},
+    start::{self, Held, Tally},
     view::{Fork, Place},
 };
 use client::FollowEvent;
@@ -83,7 +83,7 @@ impl Follower {
         seal: &Seal,
         seen: &Anchored,
         freezes: &DirectFreezes,
-    ) -> Result<(Self, Anchored), StartError> {
+    ) -> Result<(Self, Held), StartError> {
         let acquired = storage.acquire(&format!("signer-{}", std::process::id()), now, LEASE);
         let lease = acquired
             .map_err(|error| match error {
@@ -272,7 +272,7 @@ impl Follower {
         }
         match node.view.hear(&signed)? {
             // What this node has seen must be on its own disk before it signs by it.
-            Place::Agreed => match node.anchor.confirm(size, *root.as_bytes()) {
+            Place::Agreed => match node.anchor.confirm(&signed) {
                 Ok(()) => node.view.confirm(&signed, node.ambient.now()),
                 Err(error) => tracing::error!(%error, "the anchor cannot be written; the view grows old"),
             },

@@ -1,7 +1,10 @@
 //! Makes a halt outlast a restart: its reason goes to the anchor file and to the database, and what shows it to the
 //! database. A disk that is full is tried again until it is not.
 
-use crate::{Node, start::HALT};
+use crate::{
+    Node,
+    start::{HALT, Halted, LINE},
+};
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
@@ -21,6 +24,8 @@ pub(crate) enum Kept {
     Nothing,
     /// That this node has halted and why, and not yet what shows it.
     Reason,
+    /// That this node has halted and why. What has shown it went with a process that could not write it.
+    Unproven,
     /// Everything.
     Whole,
 }
@@ -35,6 +40,8 @@ pub(crate) struct Halt {
 
 struct State {
     reason: Option<String>,
+    /// Whether what shows it is stored, or waits to be.
+    is_shown: bool,
     /// What is not stored yet; the first piece is the reason.
     waiting: VecDeque<Evidence>,
     /// Whether the first piece may be stored already.
@@ -51,10 +58,13 @@ enum KeepError {
 }
 
 impl Halt {
-    /// Goes on from a start that has found evidence of a halt, or none.
-    pub const fn of(found: Option<String>) -> Self {
-        let state = State { reason: found, waiting: VecDeque::new(), is_unsure: false };
-        Self { state: Mutex::new(state), kept: Mutex::new(Kept::Whole), begun: Notify::const_new() }
+    /// Goes on from a start that has found a halt, or none.
+    pub fn of(found: Option<&Halted>) -> Self {
+        let is_shown = found.is_some_and(|halted| halted.shown.is_some());
+        let kept = if found.is_some() && !is_shown { Kept::Unproven } else { Kept::Whole };
+        let reason = found.map(|halted| halted.reason.clone());
+        let state = State { reason, is_shown, waiting: VecDeque::new(), is_unsure: false };
+        Self { state: Mutex::new(state), kept: Mutex::new(kept), begun: Notify::const_new() }
     }
 
     /// How much of the halt is on disk.
@@ -68,11 +78,11 @@ impl Halt {
 }
 
 /// Signs nothing any more, now and after a restart, and keeps what shows why. The first reason is the one that counts:
-/// what is shown to a node that has halted is not kept.
+/// what is shown to a node that has halted is kept only if nothing is that shows why.
 pub(crate) fn halt(node: &Node, reason: &str, line: &str) {
     node.view.halt(reason.to_owned());
     let mut state = node.halt.state.lock().unwrap_or_else(PoisonError::into_inner);
-    if state.reason.is_some() {
+    if state.is_shown {
         return;
     }
     tracing::error!(reason, "this node and the log have parted; it signs nothing any more");
@@ -81,9 +91,12 @@ pub(crate) fn halt(node: &Node, reason: &str, line: &str) {
         let seal = node.seal.evidence(seq, kind, body.as_bytes());
         Evidence { seq, kind: kind.to_owned(), body: body.as_bytes().to_vec(), seal }
     };
-    state.waiting.extend([(HALT, reason), ("line", line)].map(piece));
-    state.reason = Some(reason.to_owned());
-    node.halt.set(Kept::Nothing);
+    state.waiting.extend([(HALT, reason), (LINE, line)].map(piece));
+    state.is_shown = true;
+    if state.reason.is_none() {
+        state.reason = Some(reason.to_owned());
+        node.halt.set(Kept::Nothing);
+    }
     if let Err(error) = state.write(node) {
         tracing::error!(%error, "the halt is not wholly on disk; it is tried again");
         node.halt.begun.notify_one();

@@ -206,6 +206,7 @@ async fn ready(State(node): State<Shared>) -> Response {
         let rest = match node.halt.kept() {
             Kept::Whole => "",
             Kept::Reason => "; not all of it can be written to disk yet",
+            Kept::Unproven => "; what shows it was never written to disk, and is kept when it is shown here again",
             Kept::Nothing => "; this cannot be written to disk yet, and a restart would forget it",
         };
         return problem(ProblemType::Unavailable, format!("halted: {reason}{rest}"));

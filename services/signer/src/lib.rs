@@ -190,13 +190,15 @@ async fn open(config: Config, ambient: Ambient) -> Result<(Arc<Node>, follow::Fo
     };
     let ((follower, held), seal, freezes) = replayed.map_err(|e| StartError::Client(e.to_string()))??;
     let keys = keys::Keys::load(&config)?;
-    let anchor = anchor::Anchor::new(&config.data, held.clone());
-    if let Some(Err(error)) = held.halted.as_deref().map(|reason| anchor.halt(reason)) {
+    let start::Held { anchored, halted } = held;
+    let newest = anchored.newest.as_ref().map(log::Note::to_string);
+    let anchor = anchor::Anchor::new(&config.data, anchored);
+    if let Some(Err(error)) = halted.as_ref().map(|halted| anchor.halt(&halted.reason)) {
         tracing::error!(%error, "the anchor cannot be written; that this node has halted is in its database");
     }
     let node = Node {
-        halt: halt::Halt::of(held.halted.clone().filter(|_| held.evidence > 0)),
-        view: view::View::new(follower.replica().clone(), held.halted),
+        halt: halt::Halt::of(halted.as_ref()),
+        view: view::View::new(follower.replica().clone(), halted.as_ref().map(|halted| halted.reason.clone())),
         freezes,
         anchor,
         seal,
@@ -212,5 +214,24 @@ async fn open(config: Config, ambient: Ambient) -> Result<(Arc<Node>, follow::Fo
         keys,
         storage,
     };
-    Ok((Arc::new(node), follower))
+    let node = Arc::new(node);
+    recall(&node, newest, halted.and_then(|halted| halted.shown)).await?;
+    Ok((node, follower))
+}
+
+/// Hears again of what this node has kept of what the log's key has signed, so that it shows others what it showed them
+/// before it was stopped: the newest checkpoint, and the fork that it has halted on.
+async fn recall(node: &Arc<Node>, newest: Option<String>, shown: Option<String>) -> Result<(), StartError> {
+    if let Some(note) = newest
+        && matches!(heard::hear(node, &note).await, Ok(false))
+    {
+        return Err(StartError::Anchor(std::io::ErrorKind::InvalidData.into()));
+    }
+    for note in shown.iter().flat_map(|shown| view::Fork::notes_in(shown)) {
+        // Refused when it shows a fork, of which the view then knows.
+        if let Ok(false) = heard::hear(node, &note).await {
+            tracing::debug!("what this node has halted on is no note of the log's key");
+        }
+    }
+    Ok(())
 }

@@ -13,6 +13,31 @@ const PAGE: u32 = 500;
 
 /// The kind of evidence that says why this node halted.
 pub(crate) const HALT: &str = "halt";
+/// The kind of evidence that shows it: what the log's key has signed, with the entry that contradicts it, if any.
+pub(crate) const LINE: &str = "line";
+
+/// What is found in the database and the anchor.
+pub(crate) struct Held {
+    /// What the anchor is to say from now on.
+    pub anchored: Anchored,
+    /// The halt of a process before this one.
+    pub halted: Option<Halted>,
+}
+
+/// This node has halted before, for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Halted {
+    pub reason: String,
+    /// What shows it, unless the disk never took that.
+    pub shown: Option<String>,
+}
+
+/// What the evidence says of a halt. It is written piece by piece, and the disk may have been full.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Found {
+    reason: Option<String>,
+    shown: Option<String>,
+}
 
 /// Counts the rows that the entries account for.
 #[derive(Default)]
@@ -76,7 +101,7 @@ impl Tally {
         replica: &Replica,
         seal: &Seal,
         seen: &Anchored,
-    ) -> Result<Anchored, StartError> {
+    ) -> Result<Held, StartError> {
         let size = replica.next_seq();
         let own = replica.head().map(|h| (h.seq, Digest::from_bytes(*h.leaf.as_bytes())));
         let head = storage.head()?;
@@ -104,7 +129,7 @@ impl Tally {
             return Err(bad(table, size, format_args!("{stored} rows, the entries account for {met}")));
         }
         let (locks, nonce_locks) = (locks(storage, seal, size)?, nonce_locks(storage, seal, size)?);
-        let (evidence, halted) = evidence(storage, seal, PAGE)?;
+        let (evidence, found) = evidence(storage, seal, PAGE)?;
         let kept = [
             ("locks", locks, seen.locks),
             ("nonce_locks", nonce_locks, seen.nonce_locks),
@@ -114,7 +139,10 @@ impl Tally {
             return Err(bad(table, size, format_args!("{found} rows, and this node has written {before}")));
         }
         let root = *replica.tree().root().as_bytes();
-        Ok(Anchored { size, root, locks, nonce_locks, evidence, halted: seen.halted.clone().or(halted) })
+        let reason = seen.halted.clone().or(found.reason);
+        let (halted, newest) = (reason.clone(), seen.newest.clone());
+        let anchored = Anchored { size, root, locks, nonce_locks, evidence, halted, newest };
+        Ok(Held { anchored, halted: reason.map(|reason| Halted { reason, shown: found.shown }) })
     }
 }
 
@@ -159,20 +187,25 @@ fn nonce_locks(storage: &Storage, seal: &Seal, size: u64) -> Result<u64, StartEr
     }
 }
 
-/// How many pieces there are, and why this node has halted, if one of them says so.
-fn evidence(storage: &Storage, seal: &Seal, page: u32) -> Result<(u64, Option<String>), StartError> {
-    let (mut last, mut count, mut halted) = (None::<Evidence>, 0_u64, None);
+/// How many pieces there are, and what the first of them say of a halt.
+fn evidence(storage: &Storage, seal: &Seal, page: u32) -> Result<(u64, Found), StartError> {
+    let (mut last, mut count, mut found) = (None::<Evidence>, 0_u64, Found::default());
     loop {
         let page = storage.evidence(last.as_ref(), page)?;
         if page.is_empty() {
-            return Ok((count, halted));
+            return Ok((count, found));
         }
         for piece in page {
             if piece.seal != seal.evidence(piece.seq, &piece.kind, &piece.body) {
                 return Err(bad("evidence", piece.seq, "it is not this node's"));
             }
-            if halted.is_none() && piece.kind == HALT {
-                halted = Some(String::from_utf8_lossy(&piece.body).into_owned());
+            let place = match piece.kind.as_str() {
+                HALT => Some(&mut found.reason),
+                LINE => Some(&mut found.shown),
+                _ => None,
+            };
+            if let Some(place) = place.filter(|place| place.is_none()) {
+                *place = Some(String::from_utf8_lossy(&piece.body).into_owned());
             }
             (last, count) = (Some(piece), count.saturating_add(1));
         }
@@ -194,11 +227,12 @@ mod tests {
             let body = body.as_bytes().to_vec();
             storage.put_evidence(&Evidence { seq: 7, kind: kind.to_owned(), body, seal: made }).unwrap();
         };
-        for (kind, body) in [("fork", "a"), ("fork", "b"), ("fork", "c"), (HALT, "why"), ("line", "d")] {
+        for (kind, body) in [("fork", "a"), ("fork", "b"), ("fork", "c"), (HALT, "why"), (LINE, "d")] {
             put(kind, body, &seal);
         }
         for page in [1, 2, 3, 9] {
-            assert_eq!(evidence(&storage, &seal, page).unwrap(), (5, Some("why".to_owned())), "{page}");
+            let [reason, shown] = ["why", "d"].map(|text| Some(text.to_owned()));
+            assert_eq!(evidence(&storage, &seal, page).unwrap(), (5, Found { reason, shown }), "{page}");
         }
         put("other", "x", &Seal::of(&Identity::generate(&mut rand_core::OsRng)));
         assert!(evidence(&storage, &seal, 2).is_err());

@@ -270,6 +270,22 @@ impl Fork {
     pub fn evidence(&self) -> String {
         self.notes.join("\n")
     }
+
+    /// What [`Fork::evidence`] was made of. Each note ends with its one signature line.
+    pub fn notes_in(evidence: &str) -> Vec<String> {
+        let (mut notes, mut note) = (Vec::new(), String::new());
+        for line in evidence.lines() {
+            if note.is_empty() && line.is_empty() {
+                continue;
+            }
+            note.push_str(line);
+            note.push('\n');
+            if line.starts_with("— ") {
+                notes.push(std::mem::take(&mut note));
+            }
+        }
+        notes
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A freeze that the control plane hides from some.
 
 use crate::{keys::pid, stage::Stage};
-use messages::RefusalCode::{self, Behind, Diverged, Frozen};
+use messages::RefusalCode::{self, Behind, Diverged, Frozen, StaleView};
 use relayer::{Panel, Patience, Unsigned, gather};
 use std::time::Duration;
 use threshold::Secp256k1;
@@ -85,6 +85,35 @@ async fn what_one_signer_has_seen_is_not_forgotten_for_a_new_checkpoint_of_less(
     let panel = stage.panel();
     try_to_sign(&stage, &panel).await.unwrap_err();
     check(&try_to_sign(&stage, &panel).await.unwrap_err(), [Frozen, Behind, Behind]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_signer_has_seen_is_shown_after_a_restart() {
+    let mut stage = Stage::set().await;
+    let before = stage.log.clone();
+    stage.freeze();
+    stage.planes[0].show(&stage.log);
+    stage.proven(0).await;
+    // What it shows is on its own disk soon after.
+    let (anchor, size) = (stage.folders[0].path().join("anchor"), format!("\n{}\n", stage.log.len()));
+    let kept = async {
+        while !std::fs::read_to_string(&anchor).unwrap().contains(&size) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), kept).await.unwrap();
+    // From now on it gets checkpoints of the log without the freeze, like the others.
+    stage.planes[0].show(&before);
+    stage.stop(0).await;
+    stage.start(0).await;
+    let status = stage.status(0).await;
+    assert!(status.checkpoints.iter().any(|note| note.contains(&size)), "{status:?}");
+    stage.planes[0].heartbeats(30).await;
+    assert!(!stage.status(0).await.fresh, "what it has kept makes no view fresh, nor do checkpoints of less");
+    let panel = stage.panel();
+    panel.survey(Duration::from_secs(20)).await;
+    try_to_sign(&stage, &panel).await.unwrap_err();
+    check(&try_to_sign(&stage, &panel).await.unwrap_err(), [StaleView, Behind, Behind]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

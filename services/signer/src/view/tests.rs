@@ -76,7 +76,7 @@ fn a_signed_root_that_this_tree_never_had_halts() {
     view.confirm(&of(&replicas[2]), NOW);
     let forged = signed(2, OTHER);
     let fork = view.hear(&forged).unwrap_err();
-    assert_eq!(fork.evidence(), forged.note());
+    assert_eq!((fork.evidence().as_str(), Fork::notes_in(&fork.evidence())), (forged.note(), fork.notes));
     assert_eq!(view.halted(), Some("the log signed another root of size 2 than its entries have"));
     assert_eq!(view.shown(), [of(&replicas[2]).note(), forged.note()], "others see both");
 }
@@ -102,6 +102,7 @@ fn two_signed_roots_of_one_size_halt_whichever_is_true() {
     view.hear(&at(NOW.plus(1), 4, one.checkpoint().root)).unwrap();
     let fork = view.hear(&other).unwrap_err();
     assert_eq!(fork.evidence(), format!("{}\n{}", one.note(), other.note()));
+    assert_eq!(Fork::notes_in(&fork.evidence()), [one.note(), other.note()]);
     assert_eq!(view.shown(), [one.note(), other.note()]);
     assert_eq!(view.halted(), Some("the log signed two roots of size 4"));
 }
