@@ -130,6 +130,11 @@ impl Note {
         &self.checkpoint
     }
 
+    /// How many signature lines it has, of whomever.
+    pub const fn lines(&self) -> usize {
+        self.signatures.len()
+    }
+
     /// Adds a plain Ed25519 signature made elsewhere over [`Checkpoint::signed_text`], such as a quorum's. It is
     /// checked first, because a line that does not verify spoils the note for everyone who knows the key.
     pub fn with_signature(mut self, key: &NoteKey, signature: &[u8; 64]) -> Result<Self, NoteError> {

@@ -48,15 +48,24 @@ pub(crate) struct Register {
     storage: Arc<Storage>,
     anchor: Arc<Anchor>,
     sequencer: Did,
+    /// The keys of all quorums so far, by which notes may have a second line.
+    quorums: Mutex<Vec<NoteKey>>,
     chain: Mutex<Chain>,
     /// How many notes `chain` is over, for those who cannot wait while one is stored.
     known: AtomicU64,
 }
 
 impl Register {
-    /// Goes on after `chain`.
-    pub const fn new(storage: Arc<Storage>, anchor: Arc<Anchor>, sequencer: Did, chain: Chain) -> Self {
-        Self { storage, anchor, sequencer, known: AtomicU64::new(chain.count), chain: Mutex::new(chain) }
+    /// Goes on after `chain`, of a log that has named these quorums.
+    pub const fn new(
+        storage: Arc<Storage>,
+        anchor: Arc<Anchor>,
+        sequencer: Did,
+        quorums: Vec<NoteKey>,
+        chain: Chain,
+    ) -> Self {
+        let known = AtomicU64::new(chain.count);
+        Self { storage, anchor, sequencer, quorums: Mutex::new(quorums), chain: Mutex::new(chain), known }
     }
 
     /// Stores a note for the log's first `size` entries. A size keeps the text it has first: later notes may only add
@@ -103,13 +112,23 @@ impl Register {
         self.chain.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn quorums(&self) -> MutexGuard<'_, Vec<NoteKey>> {
+        self.quorums.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn set(&self, chain: &mut Chain, next: Chain) {
         *chain = next;
         self.known.store(next.count, Ordering::Release);
     }
 
-    /// As [`Register::put`], for a size that has a note; `None` if it has none.
-    pub fn extend(&self, size: u64, note: &str) -> Result<Option<Put>, Error> {
+    /// As [`Register::put`], for a size that has a note, to which `quorum` has added a line; `None` if it has none.
+    pub fn extend(&self, size: u64, note: &str, quorum: &NoteKey) -> Result<Option<Put>, Error> {
+        {
+            let mut quorums = self.quorums();
+            if !quorums.contains(quorum) {
+                quorums.push(quorum.clone());
+            }
+        }
         match self.stored(size)? {
             Some(_) => self.put(size, note).map(Some),
             None => Ok(None),
@@ -135,11 +154,14 @@ impl Register {
         Err(others_keep_storing())
     }
 
-    /// The sequencer's key has signed it.
+    /// The sequencer's key has signed it, and every other line is a quorum's.
     fn is_own(&self, row: &StoredCheckpoint) -> bool {
-        let Some(origin) = origin(row) else { return false };
-        let Ok(key) = NoteKey::new(origin.clone(), &self.sequencer) else { return false };
-        Note::parse(&row.note).is_ok_and(|n| n.verify(&origin, &[key]).is_ok_and(|c| c.size == row.size))
+        let Ok(note) = Note::parse(&row.note) else { return false };
+        let origin = &note.unverified().origin;
+        let Ok(own) = NoteKey::new(origin.clone(), &self.sequencer) else { return false };
+        let keys: Vec<NoteKey> = std::iter::once(own.clone()).chain(self.quorums().iter().cloned()).collect();
+        let verified = note.verify(origin, &keys);
+        verified.is_ok_and(|v| v.size == row.size && v.signed_by(&own) && v.signers().len() == note.lines())
     }
 
     /// It is of the same log as the note before it, and takes nothing from what is stored of its size: whoever can
@@ -168,7 +190,7 @@ mod tests {
     use super::*;
     use crate::anchor::{self, Record};
     use domain::Time;
-    use ed25519_dalek::SigningKey;
+    use ed25519_dalek::{Signer as _, SigningKey};
     use log::{Checkpoint, Tree, leaf_hash};
     use tempfile::TempDir;
 
@@ -190,7 +212,20 @@ mod tests {
             let anchor = Arc::new(Anchor::new(self.folder.path().join("anchor"), record));
             anchor.put_note(&Self::note(1, &self.key)).unwrap();
             let sequencer = Did::from_key(self.key.verifying_key().to_bytes());
-            Register::new(Arc::clone(&self.storage), anchor, sequencer, Chain::EMPTY)
+            Register::new(Arc::clone(&self.storage), anchor, sequencer, vec![Self::quorum(9)], Chain::EMPTY)
+        }
+
+        /// The key of a quorum.
+        fn quorum(key: u8) -> NoteKey {
+            let did = Did::from_key(SigningKey::from_bytes(&[key; 32]).verifying_key().to_bytes());
+            NoteKey::new("example.com/log/quorum".parse().unwrap(), &did).unwrap()
+        }
+
+        /// A note with the line of a quorum, too.
+        fn cosigned(note: &str, key: u8) -> String {
+            let note = Note::parse(note).unwrap();
+            let signature = SigningKey::from_bytes(&[key; 32]).sign(&note.unverified().signed_text()).to_bytes();
+            note.with_signature(&Self::quorum(key), &signature).unwrap().to_string()
         }
 
         fn note(size: u64, key: &SigningKey) -> String {
@@ -215,9 +250,9 @@ mod tests {
             chain = chain.with(size, &note);
             assert_eq!(scene.anchored(), chain);
         }
-        let longer = Scene::note(3, &scene.key) + "— example.com/quorum AAAAAAAA\n";
-        assert_eq!(register.extend(4, &longer).unwrap(), None);
-        assert_eq!(register.extend(3, &longer).unwrap(), Some(Put::Stored));
+        let (longer, quorum) = (Scene::cosigned(&Scene::note(3, &scene.key), 9), Scene::quorum(9));
+        assert_eq!(register.extend(4, &longer, &quorum).unwrap(), None);
+        assert_eq!(register.extend(3, &longer, &quorum).unwrap(), Some(Put::Stored));
         assert_eq!(scene.anchored(), chain.with(3, &longer));
         assert!(matches!(register.put(3, "other\n").unwrap(), Put::Conflict(stored) if stored == longer));
     }
@@ -227,17 +262,19 @@ mod tests {
         let scene = Scene::new();
         let (late, register) = (scene.register(), scene.register());
         let (first, second) = (Scene::note(3, &scene.key), Scene::note(5, &scene.key));
+        let cosigned = Scene::cosigned(&first, 9);
         late.put(3, &first).unwrap();
+        late.extend(3, &cosigned, &Scene::quorum(9)).unwrap();
         late.put(5, &second).unwrap();
         // This one knows of neither.
         assert_eq!(register.put(5, &second).unwrap(), Put::Kept);
         let third = Scene::note(6, &scene.key);
         assert_eq!(register.put(6, &third).unwrap(), Put::Stored);
-        let chain = Chain::EMPTY.with(3, &first).with(5, &second).with(6, &third);
+        let chain = Chain::EMPTY.with(3, &first).with(3, &cosigned).with(5, &second).with(6, &third);
         assert_eq!(scene.anchored(), chain);
 
         let forged = Scene::note(7, &SigningKey::from_bytes(&[8; 32]));
-        let row = StoredCheckpoint { number: 3, size: 7, chain: chain.with(7, &forged).digest, note: forged };
+        let row = StoredCheckpoint { number: 4, size: 7, chain: chain.with(7, &forged).digest, note: forged };
         scene.storage.put_checkpoint(&row).unwrap();
         let put = register.put(8, &Scene::note(8, &scene.key));
         assert!(matches!(put, Err(Error::Corrupt { table: "checkpoints", .. })), "{put:?}");
@@ -256,13 +293,23 @@ mod tests {
     #[test]
     fn a_row_that_was_appended_by_hand_is_neither_followed_nor_shown() {
         let bare = |scene: &Scene| Scene::note(3, &scene.key);
-        let cosigned = |scene: &Scene| bare(scene) + "— example.com/quorum AAAAAAAA\n";
+        let cosigned = |scene: &Scene| Scene::cosigned(&bare(scene), 9);
+        // The quorum's line of another note.
+        let transplanted =
+            |scene: &Scene| Scene::note(4, &scene.key) + cosigned(scene).strip_prefix(&bare(scene)).unwrap();
         let foreign = |scene: &Scene| {
             let tree = Tree::from_leaves((0..3).map(|n: u64| leaf_hash(&n.to_be_bytes())));
             let origin = "example.com/another".parse().unwrap();
             Checkpoint::of(origin, &tree, Time::from_unix(9)).sign(&scene.key).to_string()
         };
-        let cases: [Appended<'_>; 4] = [
+        let cases: [Appended<'_>; 7] = [
+            ("with a false line of the quorum", 2, &transplanted),
+            ("with a line of another quorum", 2, &|scene| Scene::cosigned(&Scene::note(4, &scene.key), 10)),
+            ("without the log's line", 2, &|scene| {
+                let note = Scene::cosigned(&Scene::note(4, &scene.key), 9);
+                note.replace(note.lines().find(|l| l.starts_with("— example.com/log ")).unwrap(), "")
+                    .replace("\n\n\n", "\n\n")
+            }),
             ("without the quorum's signature", 2, &bare),
             ("of another log of the same key", 2, &foreign),
             ("after a gap", 7, &|scene| Scene::note(4, &scene.key)),
@@ -272,7 +319,7 @@ mod tests {
             let scene = Scene::new();
             let register = scene.register();
             register.put(3, &bare(&scene)).unwrap();
-            register.extend(3, &cosigned(&scene)).unwrap();
+            register.extend(3, &cosigned(&scene), &Scene::quorum(9)).unwrap();
             let stored = register.at_or_before(9).unwrap().unwrap();
             assert_eq!((stored.number, &stored.note), (1, &cosigned(&scene)));
             let chain = Chain::EMPTY.with(3, &bare(&scene)).with(3, &cosigned(&scene));
@@ -287,5 +334,12 @@ mod tests {
         let register = scene.register();
         append(&scene, Chain::EMPTY, 0, &bare(&scene));
         assert_eq!(register.at_or_before(9).unwrap().unwrap().note, bare(&scene));
+        append(&scene, Chain::EMPTY.with(3, &bare(&scene)), 1, &cosigned(&scene));
+        assert_eq!(register.at_or_before(9).unwrap().unwrap().note, cosigned(&scene));
+        // So is what a quorum has signed that this process has met since.
+        let later = Scene::cosigned(&Scene::note(4, &scene.key), 10);
+        assert_eq!(register.extend(4, &later, &Scene::quorum(10)).unwrap(), None);
+        append(&scene, Chain::EMPTY.with(3, &bare(&scene)).with(3, &cosigned(&scene)), 2, &later);
+        assert_eq!(register.at_or_before(9).unwrap().unwrap().note, later);
     }
 }

@@ -130,8 +130,8 @@ impl Server {
             batch: limits.batch,
         })?;
         let anchor = Arc::new(Anchor::new(config.anchor.clone(), Record { chain: verified.chain, epoch }));
-        let register =
-            Arc::new(Register::new(Arc::clone(&storage), Arc::clone(&anchor), config.sequencer_did(), verified.chain));
+        let (own, kept) = (config.sequencer_did(), Arc::clone(&anchor));
+        let register = Arc::new(Register::new(Arc::clone(&storage), kept, own, verified.quorums, verified.chain));
         let checkpointing = checkpoint::start(checkpoint::Parts {
             key: config.sequencer.clone(),
             anchor,

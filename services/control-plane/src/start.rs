@@ -12,6 +12,7 @@ use crate::{
     snapshot::Snapshot,
 };
 use domain::{Digest, Time};
+use log::NoteKey;
 use replica::Divergence;
 use storage::{Error, Storage};
 
@@ -84,6 +85,8 @@ pub(crate) struct Verified {
     pub checkpoint: u64,
     /// All checkpoints in the database.
     pub chain: Chain,
+    /// The keys of all quorums so far, as notes name them.
+    pub quorums: Vec<NoteKey>,
 }
 
 /// Seconds by which the clocks of two leaders may differ.
@@ -154,11 +157,11 @@ pub(crate) fn verify(storage: &Storage, config: &Config, epoch: u64) -> Result<V
             return Err(VerifyError::Key("issuer key"));
         }
     }
-    let (checkpoint, chain) = notes.finish(&snapshot, config.accept_missing_anchor)?;
+    let notes::Stored { newest, chain, quorums } = notes.finish(&snapshot, config.accept_missing_anchor)?;
     // Each acquisition begins an epoch of its own, so this one is newer than the anchor's.
     if let Some(led) = led.filter(|led| *led >= epoch) {
         let what = format!("epoch {epoch} was free, and the anchor has seen {led}");
         return Err(VerifyError::row("leases", size.saturating_sub(1), what));
     }
-    Ok(Verified { snapshot, checkpoint, chain })
+    Ok(Verified { snapshot, checkpoint: newest, chain, quorums })
 }

@@ -290,6 +290,16 @@ fn checkpoints(built: &Built, cases: &mut Cases) {
     );
     let what = "checkpoints: one without its cosignature appended, chained as it must be";
     cases.add(what, Bad("checkpoints", quorum), SeesTheSame, sql);
+    let line = "— log.example.com/other AAAAAAA=\n";
+    let of = |column: &str| format!("select {column} from checkpoints where number = {newest}");
+    let (size, note) = (built.database.number(&of("size")), built.database.blob(&of(text)));
+    let chain = Digest::sha256(&[&end, &size.to_be_bytes()[..], &note, line.as_bytes()].concat());
+    let sql = format!(
+        "insert into checkpoints (number, size, note, chain) {}",
+        of(&format!("{}, size, note || '{line}', {}", newest + 1, built.database.literal(chain.as_bytes())))
+    );
+    let what = "checkpoints: one with a line of nobody's appended, chained as it must be";
+    cases.add(what, Bad("checkpoints", size), SeesTheSame, sql);
     let drop = |number: u64| format!("delete from checkpoints where number = {number};");
     let second = built.database.number("select size from checkpoints where number = 1");
     cases.add("checkpoints: the first dropped", Bad("checkpoints", second), SeesTheSame, drop(0));

@@ -238,8 +238,7 @@ pub(crate) async fn cosign(State(plane): State<Arc<Plane>>, Raw(body): Raw) -> R
         .verify(own.name(), &[own.clone(), quorum.clone()])
         .map_err(|e| Failure::new(Type::SignatureInvalid, e.to_string()).field("note"))?;
     // Lines of unknown keys would stay in the note for ever.
-    let lines = text.lines().filter(|l| l.starts_with("— ")).count();
-    if !verified.signed_by(&own) || !verified.signed_by(&quorum) || lines != 2 {
+    if !verified.signed_by(&own) || !verified.signed_by(&quorum) || note.lines() != 2 {
         let detail = "send the stored checkpoint with exactly two lines: the log's and the active quorum's";
         return Err(Failure::new(Type::SignatureInvalid, detail).field("note"));
     }
@@ -247,7 +246,7 @@ pub(crate) async fn cosign(State(plane): State<Arc<Plane>>, Raw(body): Raw) -> R
     let stored = Arc::clone(&text);
     let register = Arc::clone(&plane.register);
     // Only what this process has stored itself, root and all, is extended.
-    let outcome = plane.gate.read(move |_| register.extend(size, &stored)).await?;
+    let outcome = plane.gate.read(move |_| register.extend(size, &stored, &quorum)).await?;
     match outcome {
         Some(Put::Conflict(_)) | None => {
             let detail = "not the stored checkpoint of this size: cosign the note of /v1/log/checkpoints/{size}";

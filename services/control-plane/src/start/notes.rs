@@ -30,6 +30,18 @@ pub(super) struct Notes<'a> {
     sequencer: Did,
     /// Keys whose lines must be good: the sequencer's and every quorum's so far.
     keys: Vec<NoteKey>,
+    /// Notes with lines of keys that the log has not named up to there: a quorum may have signed what was before it.
+    ahead: Vec<Note>,
+}
+
+/// The checkpoints that are stored.
+pub(super) struct Stored {
+    /// The size of the newest.
+    pub newest: u64,
+    /// All of them.
+    pub chain: Chain,
+    /// Whose lines they may have beside the sequencer's.
+    pub quorums: Vec<NoteKey>,
 }
 
 fn bad(size: u64, what: impl Into<String>) -> VerifyError {
@@ -51,6 +63,7 @@ impl<'a> Notes<'a> {
             text: String::new(),
             sequencer,
             keys: Vec::new(),
+            ahead: Vec::new(),
         }
     }
 
@@ -72,7 +85,9 @@ impl<'a> Notes<'a> {
             if claimed != size || note.unverified().size != size || note.unverified().root != tree.root() {
                 return Err(bad(claimed, "another size or root than the entries have"));
             }
-            self.signed(&note, snapshot).map_err(|what| bad(size, what))?;
+            if self.signed(&note, snapshot).map_err(|what| bad(size, what))? < note.lines() {
+                self.ahead.push(note);
+            }
             if self.newest == size && !text.starts_with(&self.text) {
                 return Err(bad(size, "a signature that was stored before is missing"));
             }
@@ -90,12 +105,12 @@ impl<'a> Notes<'a> {
         self.keys.extend(quorum.filter(|key| !self.keys.contains(key)));
     }
 
-    /// The sequencer has signed the note, and no line of a known key is false.
-    fn signed(&self, note: &Note, snapshot: &Snapshot) -> Result<(), String> {
+    /// The sequencer has signed the note, and no line of a known key is false. Gives how many lines are of known keys.
+    fn signed(&self, note: &Note, snapshot: &Snapshot) -> Result<usize, String> {
         let origin = checkpoint::origin(snapshot).ok_or("the log has no name that notes can carry")?;
         let verified = note.verify(&origin, &self.keys).map_err(|e| e.to_string())?;
         match self.keys.first() {
-            Some(own) if verified.signed_by(own) => Ok(()),
+            Some(own) if verified.signed_by(own) => Ok(verified.signers().len()),
             _ => Err("not signed by the sequencer".to_owned()),
         }
     }
@@ -113,11 +128,17 @@ impl<'a> Notes<'a> {
     }
 
     /// Checks what needs the whole log: checkpoints beyond its end, that its end is not cut off, and that no note has
-    /// been dropped or changed. Gives the size of the newest checkpoint and the chain of all.
-    pub fn finish(mut self, snapshot: &Snapshot, accept_missing_anchor: bool) -> Result<(u64, Chain), VerifyError> {
+    /// been dropped or changed.
+    pub fn finish(mut self, snapshot: &Snapshot, accept_missing_anchor: bool) -> Result<Stored, VerifyError> {
         let size = snapshot.replica.next_seq();
         if let Some(beyond) = self.peek()?.map(|c| c.size) {
             return Err(bad(beyond, format!("beyond the log's {size} entries")));
+        }
+        for note in &self.ahead {
+            let size = note.unverified().size;
+            if self.signed(note, snapshot).map_err(|what| bad(size, what))? < note.lines() {
+                return Err(bad(size, "a signature of a key that the log does not name"));
+            }
         }
         match self.anchor.take() {
             Some(_) if !self.anchor_met && size == 0 => {
@@ -138,7 +159,8 @@ impl<'a> Notes<'a> {
             None if self.newest > 0 && !accept_missing_anchor => return Err(VerifyError::AnchorMissing),
             None => {}
         }
-        Ok((self.newest, self.chain(size)?))
+        let (newest, chain) = (self.newest, self.chain(size)?);
+        Ok(Stored { newest, chain, quorums: self.keys.into_iter().skip(1).collect() })
     }
 
     /// Walks the notes in the order in which they were stored. Those that were stored after the anchor was last
