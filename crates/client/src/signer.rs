@@ -1,13 +1,11 @@
 use crate::{Ambient, ClientError, SpeakError, http};
-use domain::{Did, Digest, NodeUrl};
+use domain::{Did, Digest, NodeUrl, Time};
 use keyfile::Identity;
-use messages::{Envelope, Expected, Nonce, Refusal, Seal};
+use messages::{CLOCK_TOLERANCE, Envelope, EnvelopeError, Expected, Nonce, Seal};
 use reqwest::Client;
 use serde::{Serialize, de::DeserializeOwned};
 use std::time::Duration;
 
-/// Seconds by which two nodes' clocks may differ; what is older was recorded and is played back.
-const CLOCK_TOLERANCE: u64 = 60;
 /// A body of 1 MiB in base64 with its envelope.
 const MAX_ENVELOPE: usize = 2 * 1024 * 1024;
 
@@ -43,6 +41,11 @@ impl SignerClient {
         self.node
     }
 
+    /// The time by this side's clock.
+    pub fn now(&self) -> Time {
+        self.ambient.now()
+    }
+
     /// Sends `body` to the endpoint `path` and waits at most `timeout` for the answer.
     pub async fn ask<Q: Serialize + Sync, T: DeserializeOwned>(
         &self,
@@ -74,11 +77,11 @@ impl SignerClient {
             tolerance: CLOCK_TOLERANCE,
             is_pinned: &|did| *did == self.node,
         };
-        let opened = envelope.open::<serde_json::Value>(&expected).map_err(ClientError::Unauthentic)?.into_body();
-        if let Ok(refusal) = serde_json::from_value::<Refusal>(opened.clone()) {
-            return Err(ClientError::Refused(Box::new(refusal)));
-        }
-        let reply = serde_json::from_value(opened).map_err(|e| ClientError::Malformed(e.to_string()))?;
+        let opened = envelope.open_answer(&expected).map_err(|error| match error {
+            EnvelopeError::MalformedBody(source) => ClientError::Malformed(source.to_string()),
+            error => ClientError::Unauthentic(error),
+        })?;
+        let reply = opened.into_body().map_err(|refusal| ClientError::Refused(Box::new(refusal)))?;
         Ok(Exchange { reply, envelope, request })
     }
 }

@@ -1,10 +1,17 @@
-use crate::Base64;
+use crate::{Base64, Refusal};
 use domain::{Did, Digest, Time};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// The largest body: a key generation's round of 32 participants is well below, and a node never buffers more.
 pub const MAX_BODY: usize = 1024 * 1024;
+/// Seconds by which the clocks of two nodes that speak may differ: what is older was recorded and is played back.
+pub const CLOCK_TOLERANCE: u64 = 60;
+/// Seconds by which an answer that a coordinator forwards may be away from the clock of whom it is forwarded to. It was
+/// within [`CLOCK_TOLERANCE`] of the coordinator's clock when that took it, and the coordinator's request is within as much
+/// of this one: three minutes are left for the session or the step of a ceremony in between, which takes seconds. So no
+/// clock makes an honest node refuse what a coordinator has taken.
+pub const FORWARDED_TOLERANCE: u64 = CLOCK_TOLERANCE.saturating_mul(5);
 /// Separates these signatures from every other that a node key makes.
 const CONTEXT: &[u8] = b"countersign node envelope v1";
 
@@ -204,6 +211,21 @@ impl Envelope {
     pub fn open<T: DeserializeOwned>(&self, expected: &Expected<'_>) -> Result<Opened<T>, EnvelopeError> {
         let digest = self.verify(expected)?;
         let body = serde_json::from_slice(&self.body.0).map_err(EnvelopeError::MalformedBody)?;
+        Ok(Opened { body, from: self.from, at: self.at, nonce: self.nonce, digest })
+    }
+
+    /// As [`Self::open`], for an answer that is a `T` or a refusal.
+    pub fn open_answer<T: DeserializeOwned>(
+        &self,
+        expected: &Expected<'_>,
+    ) -> Result<Opened<Result<T, Refusal>>, EnvelopeError> {
+        let digest = self.verify(expected)?;
+        // Each is parsed from the signed text, as by whoever the answer is forwarded to: on the way through a tree of
+        // values, what is said twice would be forgotten.
+        let body = match serde_json::from_slice::<Refusal>(&self.body.0) {
+            Ok(refusal) => Err(refusal),
+            Err(_) => Ok(serde_json::from_slice(&self.body.0).map_err(EnvelopeError::MalformedBody)?),
+        };
         Ok(Opened { body, from: self.from, at: self.at, nonce: self.nonce, digest })
     }
 

@@ -10,6 +10,7 @@ mod problem;
 mod replay;
 mod schema;
 mod session;
+mod terms;
 mod views;
 
 pub use api::{
@@ -17,7 +18,9 @@ pub use api::{
     ProposalStatus, ProposalView, Stage, SubmitReply, Violation,
 };
 pub use bytes::{Base64, Hex};
-pub use envelope::{Direction, Envelope, EnvelopeError, Expected, MAX_BODY, Nonce, Opened, Seal};
+pub use envelope::{
+    CLOCK_TOLERANCE, Direction, Envelope, EnvelopeError, Expected, FORWARDED_TOLERANCE, MAX_BODY, Nonce, Opened, Seal,
+};
 pub use keygen::{
     DkgAccept, DkgAccepted, DkgBegin, DkgConfirm, DkgConfirmed, DkgEcho, DkgFinish, DkgGroupKeys, DkgParticipant,
     DkgRound1, DkgRound1Reply, DkgRound2, DkgRound2Reply, DkgSealed,
@@ -29,6 +32,7 @@ pub use session::{
     CommitReply, CommitRequest, Freeze, FreezeReply, FreezeScope, MAX_CHECKPOINT, MAX_CHECKPOINTS, MAX_SHOWN,
     NodeStatus, Refusal, RefusalCode, SignReply, SignRequest, SigningSubject, Suite,
 };
+pub use terms::{CommitTerms, TermsError};
 pub use views::{
     AdministrationView, AssetView, BudgetView, EntriesView, FollowLine, FreezeView, InstallationView, LimitView,
     OrderView, PluginVersionView, PluginView, ProofView, ProposalSummary, PublisherView, RoyaltyView, SimulationDraft,

@@ -3,14 +3,17 @@ use client::{ClientError, Exchange, SignerClient};
 use domain::Digest;
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use messages::{
-    CommitReply, CommitRequest, Envelope, Refusal, RefusalCode, SignReply, SignRequest, SigningSubject, paths,
+    CLOCK_TOLERANCE, CommitReply, CommitRequest, CommitTerms, Envelope, Refusal, RefusalCode, SignReply, SignRequest,
+    SigningSubject, TermsError, paths,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
 };
-use threshold::{Ciphersuite, Coordinator, Failure, GroupKey, ParticipantId, Request, SessionNumber};
+use threshold::{
+    Ciphersuite, CommitmentSet, Coordinator, Failure, GroupKey, ParticipantId, Request, SessionNumber, SetError,
+};
 
 /// The signers of one epoch and one suite.
 #[derive(Clone, Debug)]
@@ -290,37 +293,73 @@ impl<C: Ciphersuite> Session<'_, C> {
             Answer::Commitment(from, Ok(exchange)) => self.commitment(from, exchange),
             Answer::Share(from, session, Ok(exchange)) => self.share(from, session, exchange),
             Answer::Commitment(from, Err(error)) | Answer::Share(from, _, Err(error)) => {
-                tracing::debug!(participant = from.get(), %error, "signer gave no answer");
-                if let ClientError::Refused(refusal) = &error {
-                    self.refused(from, refusal);
+                match &error {
+                    ClientError::Refused(refusal) => self.refused(from, refusal),
+                    // It has signed this, and it is of no use. It may be of another version, so that it proves no lie.
+                    ClientError::Malformed(_) => {
+                        tracing::warn!(participant = from.get(), %error, "a signer's answer is malformed");
+                    }
+                    _ => tracing::debug!(participant = from.get(), %error, "signer gave no answer"),
                 }
                 self.coordinator.failed(from)
             }
         }
     }
 
+    /// Everyone who signs is shown this answer as it is, and refuses to sign beside one that is not good. So nothing is
+    /// taken here that an honest signer refuses: terms and text are checked by the signers' own function, the checkpoint
+    /// against the same key, the commitment against the same group, and the clocks that differ leave room for each other
+    /// ([`messages::FORWARDED_TOLERANCE`]).
+    ///
+    /// A refusal to make a share is therefore never due to what is wrong with somebody else's answer, and it costs only who
+    /// refuses, whomever it names: with each attempt a participant is gone that is faulty, or that would not have signed in
+    /// any other. Were the named ones put aside instead, each liar could take an honest signer with it, and with n - t
+    /// liars t honest ones would not remain.
     fn commitment(&mut self, from: ParticipantId, exchange: Exchange<CommitReply>) -> Vec<Request> {
-        let Exchange { reply, envelope, .. } = exchange;
+        let envelope = exchange.envelope;
         let Task { panel, subject, .. } = self.task;
-        let says = (reply.participant, reply.epoch, reply.suite, reply.subject);
-        if says != (from.get(), panel.epoch, subject.suite(), subject.digest()) || envelope.body.0.len() > MAX_ANSWER {
-            return self.coordinator.failed(from);
-        }
+        let Some(signer) = panel.signers.get(&from).cloned() else { return self.coordinator.failed(from) };
+        let (node, suite) = (signer.node(), subject.suite());
+        let terms =
+            CommitTerms { participant: from.get(), node: &node, epoch: panel.epoch, suite, subject: subject.digest() };
+        // Again, since it may have been asked for early and have waited.
+        let reply = match terms.open(&envelope, signer.now(), CLOCK_TOLERANCE) {
+            Ok(reply) if envelope.body.0.len() <= MAX_ANSWER => reply,
+            Err(TermsError::Checkpoint) => {
+                return self.convict(from, "sees a checkpoint that is too long to be shown", envelope);
+            }
+            Ok(_) | Err(_) => return self.coordinator.failed(from),
+        };
         if let Some(note) = reply.checkpoint
             && let Some(seen) = self.hear(from, &[note])
             && seen.is_empty()
         {
-            let reason = "sees a checkpoint that the log's key has not signed";
-            self.found.culprits.push(Culprit { participant: from, reason, envelope });
-            return self.coordinator.convict(from);
+            return self.convict(from, "sees a checkpoint that the log's key has not signed", envelope);
         }
-        self.answers.insert((from, reply.commitment.0.clone()), envelope);
-        self.coordinator.commitment(from, &reply.commitment.0)
+        let commitment = reply.commitment.0;
+        let alone = CommitmentSet::new(&panel.group, [(from, &commitment)]);
+        if matches!(alone, Err(SetError::MalformedCommitment(_))) {
+            return self.convict(from, "commits to what is no commitment", envelope);
+        }
+        self.answers.insert((from, commitment.clone()), envelope);
+        self.coordinator.commitment(from, &commitment)
+    }
+
+    /// What a participant has signed proves it wrong.
+    fn convict(&mut self, participant: ParticipantId, reason: &'static str, envelope: Envelope) -> Vec<Request> {
+        self.found.culprits.push(Culprit { participant, reason, envelope });
+        self.coordinator.convict(participant)
     }
 
     /// Whatever the reason, a signer that refuses and sees what others do not may be right: one that is frozen says so
     /// only while its view is fresh, and one that has halted knows of two logs.
     fn refused(&mut self, from: ParticipantId, refusal: &Refusal) {
+        if refusal.culprits.is_empty() {
+            tracing::debug!(participant = from.get(), %refusal, "a signer refuses");
+        } else {
+            // One of them is faulty; which, an operator may see from how often either is named.
+            tracing::warn!(participant = from.get(), named = ?refusal.culprits, %refusal, "a signer accuses another");
+        }
         self.found.refusals.push((from, refusal.code));
         if let Some(seen) = self.hear(from, &refusal.checkpoints) {
             self.found.objections = std::mem::take(&mut self.found.objections).and(&seen);

@@ -2,15 +2,15 @@
 //! so it can stop a ceremony and not change it.
 
 use crate::{
-    FORWARDED_TOLERANCE, Node,
+    Node,
     sealing::{self, Route},
     session,
 };
 use domain::{Digest, Time};
 use messages::{
     CommitReply, DkgAccept, DkgAccepted, DkgBegin, DkgConfirm, DkgConfirmed, DkgEcho, DkgFinish, DkgGroupKeys,
-    DkgRound1, DkgRound1Reply, DkgRound2, DkgRound2Reply, DkgSealed, Envelope, Hex, Refusal, RefusalCode, SignReply,
-    SignRequest, SigningSubject, Suite, paths,
+    DkgRound1, DkgRound1Reply, DkgRound2, DkgRound2Reply, DkgSealed, Envelope, FORWARDED_TOLERANCE, Hex, Refusal,
+    RefusalCode, SignReply, SignRequest, SigningSubject, Suite, paths,
 };
 use rand_core::OsRng;
 use serde::de::DeserializeOwned;

@@ -47,10 +47,7 @@ use storage::Storage;
 use tokio::{net::TcpListener, task::JoinHandle};
 
 /// Envelopes older or newer than this are refused.
-pub(crate) const ENVELOPE_TOLERANCE: u64 = 60;
-/// Answers that a coordinator forwards may differ more: each was within the tolerance of the coordinator's clock, which
-/// is within that of this node's, and a session or the step of a ceremony lies in between.
-pub(crate) const FORWARDED_TOLERANCE: u64 = ENVELOPE_TOLERANCE.saturating_mul(5);
+pub(crate) const ENVELOPE_TOLERANCE: u64 = messages::CLOCK_TOLERANCE;
 /// Requests of one coordinator within the tolerance: hundreds of sessions a second.
 const ENVELOPES_PER_SENDER: NonZeroUsize = NonZeroUsize::MIN.saturating_add(65_535);
 

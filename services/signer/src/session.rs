@@ -1,7 +1,7 @@
 //! Signing sessions: a commitment first, then a share of a message that this node computes from its own state.
 
 use crate::{
-    FORWARDED_TOLERANCE, Node,
+    Node,
     clearance::{Asked, Clearance},
     heard::{self, behind, catch_up, hear},
     keys::Shares,
@@ -10,8 +10,8 @@ use domain::{Cid, Digest};
 use ledger::{Hold, Permit};
 use log::Checkpoint;
 use messages::{
-    CommitReply, CommitRequest, Hex, MAX_CHECKPOINTS, Refusal, RefusalCode, SignReply, SignRequest, SigningSubject,
-    paths,
+    CommitReply, CommitRequest, CommitTerms, FORWARDED_TOLERANCE, Hex, MAX_CHECKPOINTS, Refusal, RefusalCode,
+    SignReply, SignRequest, SigningSubject, TermsError,
 };
 use rand_core::OsRng;
 use std::{
@@ -224,20 +224,26 @@ async fn invited<C: Ciphersuite>(
         let bad = |detail: String| Refusal::new(RefusalCode::BadCommitments, detail);
         let who =
             quorum.and_then(|q| q.participant(&envelope.from)).ok_or_else(|| bad("a stranger's answer".into()))?;
-        let opened = envelope
-            .open_forwarded::<CommitReply>(&who.node, paths::SESSION_COMMIT, node.ambient.now(), FORWARDED_TOLERANCE)
-            .map_err(|e| bad(format!("participant {}: {e}", who.id)))?;
-        let reply = opened.into_body();
-        let says = (reply.participant, reply.epoch, reply.suite, reply.subject);
-        if says != (who.id, request.epoch, request.subject.suite(), subject) {
-            return Err(bad(format!("participant {}: an answer of another session", who.id)));
-        }
+        let terms = CommitTerms {
+            participant: who.id,
+            node: &who.node,
+            epoch: request.epoch,
+            suite: request.subject.suite(),
+            subject,
+        };
+        let unproven = || {
+            let detail = format!("participant {}: the log's key has not signed what it sees", who.id);
+            Refusal { culprits: vec![who.id], ..Refusal::new(RefusalCode::BadView, detail) }
+        };
+        let reply = terms.open(envelope, node.ambient.now(), FORWARDED_TOLERANCE).map_err(|error| match error {
+            TermsError::Checkpoint => unproven(),
+            error => bad(format!("participant {}: {error}", who.id)),
+        })?;
         if let Some(note) = reply.checkpoint
             && !notes.contains(&note)
         {
             if !hear(node, &note).await? {
-                let detail = format!("participant {}: the log's key has not signed what it sees", who.id);
-                return Err(Refusal { culprits: vec![who.id], ..Refusal::new(RefusalCode::BadView, detail) });
+                return Err(unproven());
             }
             notes.insert(note);
         }

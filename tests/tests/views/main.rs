@@ -19,4 +19,5 @@ mod judging;
 #[path = "../../../services/relayer/tests/relayer/keys.rs"]
 mod keys;
 mod plane;
+mod poisoning;
 mod stage;

@@ -32,12 +32,17 @@ fn subject() -> SigningSubject {
     SigningSubject::Intent { proposal: Cid::from_digest(Digest::sha256(b"proposal")) }
 }
 
-/// A signer's answer. Who has sealed it is checked before it comes here.
-fn exchange<T: Serialize>(reply: T) -> Exchange<T> {
-    let now = Time::from_unix(9);
-    let seal = Seal { path: "/", to: did(200), at: now, nonce: Nonce([0; 16]), in_reply_to: None };
-    let envelope = Envelope::seal(&key(1), &seal, &reply).unwrap();
-    Exchange { reply, envelope, request: Digest::sha256(b"request") }
+/// The key of a participant's node.
+fn node(id: ParticipantId) -> SigningKey {
+    key(id.get().try_into().unwrap())
+}
+
+/// A signer's answer.
+fn exchange<T: Serialize>(from: ParticipantId, path: &str, reply: T) -> Exchange<T> {
+    let (at, request) = (Ambient::system().now(), Digest::sha256(b"request"));
+    let seal = Seal { path, to: did(200), at, nonce: Nonce([0; 16]), in_reply_to: Some(request) };
+    let envelope = Envelope::seal(&node(from), &seal, &reply).unwrap();
+    Exchange { reply, envelope, request }
 }
 
 struct Signer {
@@ -46,6 +51,10 @@ struct Signer {
 }
 
 impl Signer {
+    fn of(keys: threshold::dkg::Keys) -> Self {
+        Self { share: keys.secp256k1, pool: NoncePool::new(64.try_into().unwrap()) }
+    }
+
     fn commit(&mut self) -> Answer {
         let id = self.share.id();
         let made = self.pool.commit(&self.share, None, &mut rand::rngs::OsRng).unwrap();
@@ -58,7 +67,7 @@ impl Signer {
             subject: subject().digest(),
             checkpoint: None,
         };
-        Answer::Commitment(id, Ok(exchange(reply)))
+        Answer::Commitment(id, Ok(exchange(id, paths::SESSION_COMMIT, reply)))
     }
 
     fn sign(&mut self, attempt: SessionNumber, commitments: &[(ParticipantId, Vec<u8>)]) -> Answer {
@@ -66,20 +75,18 @@ impl Signer {
         let set = CommitmentSet::new(self.share.group(), commitments.iter().map(|(p, b)| (*p, b))).unwrap();
         let share = self.pool.sign(&self.share, Digest::sha256(b"session"), &set, MESSAGE).unwrap();
         let reply = SignReply { participant: id.get(), share: Hex(share), message: Digest::sha256(MESSAGE) };
-        Answer::Share(id, attempt, Ok(exchange(reply)))
+        Answer::Share(id, attempt, Ok(exchange(id, paths::SESSION_SIGN, reply)))
     }
 }
 
-/// Two of four sign, and one of them is to object.
-fn panel(group: GroupKey<Secp256k1>, objecting: ParticipantId) -> Panel<Secp256k1> {
-    let client = SignerClient::new(
-        "http://127.0.0.1:9".parse().unwrap(),
-        did(1),
-        Identity::from_key(key(200)),
-        Ambient::system(),
-    );
+fn panel(group: GroupKey<Secp256k1>) -> Panel<Secp256k1> {
+    let client = |id: &ParticipantId| {
+        let (base, did) = ("http://127.0.0.1:9".parse().unwrap(), Identity::from_key(node(*id)).did());
+        let client = SignerClient::new(base, did, Identity::from_key(key(200)), Ambient::system());
+        (*id, Arc::new(client.unwrap()))
+    };
+    let signers = group.participants().iter().map(client).collect();
     let log = NoteKey::new(ORIGIN.parse().unwrap(), &did(201)).unwrap();
-    let signers = BTreeMap::from([(objecting, Arc::new(client.unwrap()))]);
     Panel { epoch: 1, group, signers, horizon: Some(Arc::new(Horizon::new(log))) }
 }
 
@@ -89,12 +96,12 @@ fn refusal() -> Refusal {
     Refusal { checkpoints: vec![note], ..Refusal::new(RefusalCode::Frozen, "frozen") }
 }
 
+/// Two of four sign, and the fourth objects.
 #[test]
 fn a_share_that_comes_after_the_signature_is_not_what_made_it() {
     let keys = keys::generate(4, 2, &mut StdRng::seed_from_u64(4));
-    let signer = |k: threshold::dkg::Keys| Signer { share: k.secp256k1, pool: NoncePool::new(64.try_into().unwrap()) };
-    let mut signers: Vec<Signer> = keys.into_iter().map(signer).collect();
-    let panel = panel(signers[0].share.group().clone(), pid(4));
+    let mut signers: Vec<Signer> = keys.into_iter().map(Signer::of).collect();
+    let panel = panel(signers[0].share.group().clone());
     let (subject, patience) = (subject(), Patience::default());
     let task = Task { panel: &panel, subject: &subject, min_seq: 0, patience, message: MESSAGE.to_vec() };
     let (coordinator, _) = Coordinator::new(panel.group.clone(), task.message.clone());

@@ -53,7 +53,9 @@ async fn run(manners: [Manner; 5]) -> (Panel<Secp256k1>, Result<Gathered, Unsign
 
 #[tokio::test]
 async fn three_honest_signers_overcome_every_pair_of_others() {
-    use Manner::{Boasting, Dead, Differing, Frozen, Honest, Impostor, Lying, Repeating, Slow};
+    use Manner::{
+        Boasting, Dead, Differing, Frozen, Garbled, Honest, Impostor, Lying, Padding, Repeating, Repetitive, Slow,
+    };
     for manners in [
         [Honest, Honest, Honest, Honest, Honest],
         [Dead, Dead, Honest, Honest, Honest],
@@ -64,6 +66,9 @@ async fn three_honest_signers_overcome_every_pair_of_others() {
         [Honest, Repeating, Slow, Honest, Honest],
         [Honest, Lying, Honest, Lying, Honest],
         [Boasting, Boasting, Honest, Honest, Honest],
+        [Padding, Padding, Honest, Honest, Honest],
+        [Repetitive, Padding, Honest, Honest, Honest],
+        [Repetitive, Garbled, Honest, Honest, Honest],
     ] {
         let (panel, gathered) = run(manners).await;
         let gathered = gathered.unwrap_or_else(|e| panic!("{manners:?}: {e}"));
@@ -71,7 +76,7 @@ async fn three_honest_signers_overcome_every_pair_of_others() {
         // Evidence is only ever about liars, and is their own signed message.
         for proven in &gathered.culprits {
             let at = usize::from(proven.participant.get()) - 1;
-            assert!(matches!(manners[at], Lying | Boasting));
+            assert!(matches!(manners[at], Lying | Boasting | Padding | Garbled));
             assert_eq!(proven.envelope.from, panel.signers[&proven.participant].node());
         }
     }
@@ -113,6 +118,26 @@ async fn who_claims_a_longer_log_without_proof_is_named() {
     let reason = "sees a checkpoint that the log's key has not signed";
     assert_eq!(named, [(pid(1), reason), (pid(3), reason)]);
     assert_eq!(panel.horizon.unwrap().size(), 0, "neither moves what signers must follow");
+}
+
+#[tokio::test]
+async fn nobody_is_asked_to_sign_beside_an_answer_that_honest_signers_refuse() {
+    use Manner::{Boasting, Dead, Garbled, Honest, Padding, Repetitive};
+    // The liar is needed: whatever is taken of it goes to the two honest ones.
+    for (manner, reason) in [
+        (Padding, Some("sees a checkpoint that is too long to be shown")),
+        (Boasting, Some("sees a checkpoint that the log's key has not signed")),
+        (Garbled, Some("commits to what is no commitment")),
+        // Signed by it, but perhaps of another version.
+        (Repetitive, None),
+    ] {
+        let (panel, nodes) = panel([manner, Honest, Honest, Dead, Dead]).await;
+        let unsigned = gather(&panel, &subject(), MESSAGE.to_vec(), 0, Patience::default()).await.unwrap_err();
+        let named: Vec<_> = unsigned.culprits.iter().map(|c| (c.participant, c.reason)).collect();
+        assert_eq!(named, reason.map(|reason| (pid(1), reason)).into_iter().collect::<Vec<_>>(), "{manner:?}");
+        assert_eq!(unsigned.refusals, []);
+        assert!(nodes.iter().all(|n| n.asked_to_sign.load(Ordering::SeqCst) == 0), "{manner:?}");
+    }
 }
 
 fn subject() -> SigningSubject {

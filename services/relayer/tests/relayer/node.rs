@@ -3,12 +3,12 @@
 use axum::{Json, Router, response::IntoResponse, routing::post};
 use client::{Ambient, SignerClient};
 use domain::{Did, Digest, NodeUrl};
-use ed25519_dalek::SigningKey;
+use ed25519_dalek::{Signer as _, SigningKey};
 use keyfile::Identity;
-use log::{Checkpoint, Tree, leaf_hash};
+use log::{Checkpoint, Note, NoteKey, Tree, leaf_hash};
 use messages::{
-    CommitReply, CommitRequest, Envelope, Expected, Hex, Nonce, Refusal, RefusalCode, Seal, SignReply, SignRequest,
-    SigningSubject, paths,
+    Base64, CommitReply, CommitRequest, CommitTerms, Envelope, Expected, FORWARDED_TOLERANCE, Hex, Nonce, Refusal,
+    RefusalCode, Seal, SignReply, SignRequest, SigningSubject, paths,
 };
 use rand::rngs::OsRng;
 use serde::{Serialize, de::DeserializeOwned};
@@ -50,6 +50,12 @@ pub enum Manner {
     Parted,
     /// Sees nine entries that do not follow from the seven of the others.
     Ahead,
+    /// Shows a note of the log's key that somebody's line makes too long.
+    Padding,
+    /// Names its epoch twice.
+    Repetitive,
+    /// Commits to what is no commitment.
+    Garbled,
 }
 
 pub struct Node<C: Ciphersuite> {
@@ -99,6 +105,17 @@ pub fn forked(size: u8) -> String {
     signed(1, size, &sequencer(), ORIGIN)
 }
 
+/// A note of the sequencer over this many entries, with a line of somebody else's.
+pub fn padded(size: u8) -> String {
+    note(size) + &format!("— witness.example {}\n", "A".repeat(1_000))
+}
+
+/// Whether the sequencer has signed a note, as signers see it.
+fn is_of_log(note: &str) -> bool {
+    let key = NoteKey::new(ORIGIN.parse().unwrap(), &sequencer().did()).unwrap();
+    Note::parse(note).is_ok_and(|note| note.signed_by_log(&key).is_ok())
+}
+
 impl<C: Ciphersuite> Node<C> {
     pub fn new(share: KeyShare<C>, message: &[u8], manner: Manner) -> Arc<Self> {
         let seed = u8::try_from(share.id().get()).unwrap() + if manner == Manner::Impostor { 100 } else { 0 };
@@ -144,7 +161,7 @@ impl<C: Ciphersuite> Node<C> {
                         if sign.manner == Manner::Slow {
                             std::future::pending::<()>().await;
                         }
-                        let answer = |request| Ok(sign.sign(&request));
+                        let answer = |request| sign.sign(&request);
                         sign.answer(paths::SESSION_SIGN, &e, answer)
                     }),
                 );
@@ -167,6 +184,9 @@ impl<C: Ciphersuite> Node<C> {
             let mut first = self.first.lock().unwrap();
             commitment.clone_from(first.get_or_insert_with(|| commitment.clone()));
         }
+        if self.manner == Manner::Garbled {
+            commitment.pop();
+        }
         Ok(CommitReply {
             participant: self.share.id().get(),
             epoch: 1,
@@ -179,12 +199,32 @@ impl<C: Ciphersuite> Node<C> {
                 Manner::Renaming => Some(signed(0, 9, &sequencer(), "log.example.com/other")),
                 Manner::Parted => Some(forked(7)),
                 Manner::Ahead => Some(forked(9)),
+                Manner::Padding => Some(padded(7)),
                 _ => None,
             },
         })
     }
 
-    fn sign(&self, request: &SignRequest) -> SignReply {
+    /// What others have committed to, by the rules of an honest signer.
+    fn invited(&self, request: &SignRequest) -> Result<Vec<CommitReply>, Refusal> {
+        let opened = request.commitments.iter().map(|envelope| {
+            let bad = |detail: String| Refusal::new(RefusalCode::BadCommitments, detail);
+            let ids = self.share.group().participants().iter().map(|id| id.get());
+            let participant = ids.into_iter().find(|id| identity(u8::try_from(*id).unwrap()).did() == envelope.from);
+            let participant = participant.ok_or_else(|| bad("a stranger's answer".into()))?;
+            let (suite, subject) = (request.subject.suite(), request.subject.digest());
+            let terms = CommitTerms { participant, node: &envelope.from, epoch: request.epoch, suite, subject };
+            let reply = terms.open(envelope, Ambient::system().now(), FORWARDED_TOLERANCE);
+            let reply = reply.map_err(|e| bad(e.to_string()))?;
+            if reply.checkpoint.as_deref().is_some_and(|note| !is_of_log(note)) {
+                return Err(Refusal::new(RefusalCode::BadView, "not signed by the log's key"));
+            }
+            Ok(reply)
+        });
+        opened.collect()
+    }
+
+    fn sign(&self, request: &SignRequest) -> Result<SignReply, Refusal> {
         let message = match &request.subject {
             _ if self.manner == Manner::Differing => b"other".to_vec(),
             SigningSubject::Administration { administration } => {
@@ -195,9 +235,7 @@ impl<C: Ciphersuite> Node<C> {
         };
         self.told.lock().unwrap().clone_from(&request.checkpoints);
         // As each answered it to the relayer, which forwards it.
-        let now = Ambient::system().now();
-        let open = |e: &Envelope| e.open_forwarded(&e.from, paths::SESSION_COMMIT, now, 60).unwrap().into_body();
-        let made: Vec<CommitReply> = request.commitments.iter().map(open).collect();
+        let made = self.invited(request)?;
         let entries = made.iter().map(|c| (pid(c.participant), &c.commitment.0));
         let set = CommitmentSet::new(self.share.group(), entries).unwrap();
         let session = Digest::sha256(b"session");
@@ -207,7 +245,7 @@ impl<C: Ciphersuite> Node<C> {
             share[last] ^= 1;
         }
         let message = Digest::sha256(&message);
-        SignReply { participant: self.share.id().get(), share: Hex(share), message }
+        Ok(SignReply { participant: self.share.id().get(), share: Hex(share), message })
     }
 
     fn answer<Q: DeserializeOwned, A: Serialize>(
@@ -227,6 +265,12 @@ impl<C: Ciphersuite> Node<C> {
             Ok(reply) => Envelope::seal(&self.key, &seal, &reply),
             Err(refusal) => Envelope::seal(&self.key, &seal, &refusal),
         };
-        Json(sealed.unwrap()).into_response()
+        let mut sealed = sealed.unwrap();
+        if self.manner == Manner::Repetitive {
+            let body = String::from_utf8(sealed.body.0).unwrap();
+            sealed.body = Base64(body.replace("\"epoch\":1", "\"epoch\":1,\"epoch\":1").into_bytes());
+            sealed.signature = Base64(self.key.sign(&sealed.signed_bytes()).to_bytes().to_vec());
+        }
+        Json(sealed).into_response()
     }
 }
