@@ -1,8 +1,8 @@
 use crate::{ClientError, FollowStream, ReadAccess, follow, http};
 use domain::{Cid, Did, NodeUrl};
 use messages::{
-    AdministrationView, BudgetView, DkgGroupKeys, EntriesView, FreezeView, Health, InstallationView, PageOf,
-    PluginView, ProofView, ProposalStatus, ProposalSummary, ProposalView, PublisherView, SimulationDraft,
+    AdministrationView, BudgetView, DkgGroupKeys, EntriesView, FreezeView, Health, InstallationView, LogEntryView,
+    PageOf, PluginView, ProofView, ProposalStatus, ProposalSummary, ProposalView, PublisherView, SimulationDraft,
     SimulationReply, SubmitReply, TenantView, TokenReply,
 };
 use reqwest::{Client, Method, RequestBuilder};
@@ -173,6 +173,15 @@ impl ControlPlane {
         match self.get("/v1/quorum", &()).await {
             Err(ClientError::Problem(p)) if p.status == 404 => Ok(None),
             other => other,
+        }
+    }
+
+    /// The entry of the statement that set the active quorum, the statement, and its whole chain of delegations; `None` while
+    /// there is no quorum.
+    pub async fn quorum_statement(&self) -> Result<Option<LogEntryView>, ClientError> {
+        match self.get("/v1/quorum/statement", &()).await {
+            Err(ClientError::Problem(p)) if p.status == 404 => Ok(None),
+            other => other.map(Some),
         }
     }
 

@@ -15,6 +15,9 @@ pub struct State {
     at: Time,
     origin: Option<Arc<Origin>>,
     quorum: Option<Arc<Quorum>>,
+    /// The entry that set it. Nothing is decided by it, and the state's hash is what it always was.
+    #[serde(skip)]
+    quorum_seq: Option<u64>,
     publishers: OrdMap<Did, Publisher>,
     plugins: OrdMap<PluginId, Plugin>,
     tenants: OrdMap<Did, Arc<Tenant>>,
@@ -117,6 +120,7 @@ impl State {
             at: Time::ZERO,
             origin: None,
             quorum: None,
+            quorum_seq: None,
             publishers: OrdMap::new(),
             plugins: OrdMap::new(),
             tenants: OrdMap::new(),
@@ -231,8 +235,9 @@ impl State {
         self.origin = Some(Arc::new(origin));
     }
 
-    pub(crate) fn set_quorum(&mut self, quorum: Quorum) {
+    pub(crate) fn set_quorum(&mut self, quorum: Quorum, seq: u64) {
         self.quorum = Some(Arc::new(quorum));
+        self.quorum_seq = Some(seq);
     }
 
     pub(crate) fn put_tenant(&mut self, did: Did, tenant: Tenant) {
@@ -285,6 +290,11 @@ impl State {
     /// The active quorum.
     pub fn quorum(&self) -> Option<&Quorum> {
         self.quorum.as_deref()
+    }
+
+    /// The place of the entry that set the active quorum.
+    pub const fn quorum_seq(&self) -> Option<u64> {
+        self.quorum_seq
     }
 
     /// A tenant by its DID.

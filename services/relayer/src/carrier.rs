@@ -1,6 +1,8 @@
 mod cargo;
+mod quorum;
 
 use crate::{
+    appointment::AppointmentError,
     backoff::Backoff,
     chain::{Call, Chain, ChainError, Receipt},
     gas_account::Sent,
@@ -8,7 +10,7 @@ use crate::{
     hold_off::HoldOff,
     horizon::Horizon,
     observability::{Event, Observability},
-    origin::{OriginError, log_key},
+    origin::OriginError,
     places::{Place, Places},
     quorum::{Quorum, QuorumError},
     reporter::Reporter,
@@ -47,6 +49,8 @@ pub(crate) struct Carrier {
     /// Something changed that may let a change of an escrow contract go on.
     pub administered: Notify,
     pub quorum: RwLock<Option<Arc<Quorum>>>,
+    /// The log is said to hold another quorum.
+    pub appointed: Notify,
     /// The operator, whose log it is.
     pub operator: Did,
     /// Who signs its checkpoints.
@@ -93,6 +97,8 @@ pub(crate) enum Stumble {
     Client(#[from] ClientError),
     #[error(transparent)]
     Chain(#[from] ChainError),
+    #[error(transparent)]
+    Appointment(#[from] AppointmentError),
     #[error(transparent)]
     Quorum(#[from] QuorumError),
     #[error(transparent)]
@@ -444,53 +450,5 @@ impl Carrier {
         let found = fresh.get(&(chain, contract)).copied().ok_or(Stumble::NoTenant);
         *self.tenants.write().await = fresh;
         found
-    }
-
-    pub(crate) async fn quorum(&self, epoch: u64) -> Result<Arc<Quorum>, Stumble> {
-        let known = self.quorum.read().await.clone().filter(|q| q.view.epoch == epoch);
-        if let Some(known) = known {
-            return Ok(known);
-        }
-        self.refresh_quorum().await?.filter(|q| q.view.epoch == epoch).ok_or(Stumble::NoQuorum)
-    }
-
-    /// Reads the active quorum from the log and connects to it.
-    async fn refresh_quorum(&self) -> Result<Option<Arc<Quorum>>, Stumble> {
-        let Some(view) = self.plane.quorum().await? else { return Ok(None) };
-        let horizon = self.horizon().await?;
-        let mut current = self.quorum.write().await;
-        if current.as_ref().is_none_or(|q| q.view != view) {
-            *current = Some(Arc::new(Quorum::open(view, &self.identity, &self.ambient, horizon)?));
-        }
-        Ok(current.clone())
-    }
-
-    /// How far the log is known to go. No quorum is asked for anything before its name is known.
-    pub(crate) async fn horizon(&self) -> Result<&Arc<Horizon>, OriginError> {
-        let find = || async {
-            let key = log_key(&self.plane, self.operator, self.sequencer).await?;
-            tracing::info!(origin = %key.name(), "the log's checkpoints are known by this name");
-            Ok(Arc::new(Horizon::new(key)))
-        };
-        self.horizon.get_or_try_init(find).await
-    }
-
-    /// The active quorum, as far as it can be had now.
-    pub(crate) async fn active_quorum(&self) -> Option<Arc<Quorum>> {
-        if let Some(known) = self.quorum.read().await.clone() {
-            return Some(known);
-        }
-        match self.refresh_quorum().await {
-            Ok(quorum) => quorum,
-            Err(error) => {
-                tracing::warn!(%error, "no quorum");
-                None
-            }
-        }
-    }
-
-    /// A new quorum is in the log; the next use reads it.
-    pub(crate) async fn forget_quorum(&self) {
-        *self.quorum.write().await = None;
     }
 }

@@ -110,7 +110,7 @@ impl Dispatcher {
                         }
                         self.notes.send_replace(Some(note));
                     }
-                    Some(Ok(FollowEvent::Entry(entry))) => self.entry(&entry).await,
+                    Some(Ok(FollowEvent::Entry(entry))) => self.entry(&entry),
                 },
                 Some(done) = self.jobs.join_next() => self.done(done.ok()),
                 _ = sweep.tick() => self.sweep().await?,
@@ -118,17 +118,14 @@ impl Dispatcher {
         }
     }
 
-    async fn entry(&mut self, entry: &LogEntryView) {
+    fn entry(&mut self, entry: &LogEntryView) {
         match concern(entry, &self.own) {
             Concern::Proposal(id) => {
                 let heard = Heard { at: Instant::now(), allowed: is_allowed(entry) };
                 self.wake(id, entry.seq, Some(heard));
             }
-            Concern::Quorum => {
-                self.carrier.forget_quorum().await;
-                self.carrier.changed.notify_waiters();
-                self.carrier.administered.notify_one();
-            }
+            // Somebody says so. What is known stays in use until another quorum is proven.
+            Concern::Quorum => self.carrier.appointed.notify_one(),
             Concern::Administration => self.carrier.administered.notify_one(),
             Concern::Circumstances => {
                 self.carrier.changed.notify_waiters();

@@ -173,7 +173,7 @@ pub(crate) fn ask_early<C: Ciphersuite>(
 ) -> Early {
     let mut early = Early::default();
     for (id, signer) in &panel.signers {
-        let (id, body) = (*id, panel.commit_request(subject, min_seq, &Notes::default()));
+        let (id, body) = (*id, panel.commit_request(*id, subject, min_seq, &Notes::default()));
         let task = tokio::spawn(commit(id, Some(signer.clone()), body, timeout));
         early.from.insert(id);
         early.asked.push(Box::pin(async move {
@@ -204,8 +204,18 @@ impl<C: Ciphersuite> Panel<C> {
         horizon.notes(self.signers.values().map(|signer| signer.node())).and(beside)
     }
 
-    fn commit_request(&self, subject: &SigningSubject, min_seq: u64, beside: &Notes) -> CommitRequest {
-        CommitRequest { subject: subject.clone(), min_seq, checkpoints: self.notes(beside).texts() }
+    fn commit_request(
+        &self,
+        to: ParticipantId,
+        subject: &SigningSubject,
+        min_seq: u64,
+        beside: &Notes,
+    ) -> CommitRequest {
+        let mut notes = self.notes(beside);
+        if let Some((horizon, signer)) = self.horizon.as_ref().zip(self.signers.get(&to)) {
+            notes = notes.and(&horizon.appointment(self.epoch, &signer.node()));
+        }
+        CommitRequest { subject: subject.clone(), min_seq, checkpoints: notes.texts() }
     }
 }
 
@@ -271,7 +281,7 @@ impl<C: Ciphersuite> Session<'_, C> {
         let (to, signer) = (*to, panel.signers.get(to).cloned());
         match request {
             Request::Commit { .. } => {
-                let body = panel.commit_request(subject, *min_seq, &self.found.objections);
+                let body = panel.commit_request(to, subject, *min_seq, &self.found.objections);
                 Box::pin(commit(to, signer, body, timeout))
             }
             Request::Sign { session, commitments, .. } => {
@@ -340,6 +350,9 @@ impl<C: Ciphersuite> Session<'_, C> {
         let alone = CommitmentSet::new(&panel.group, [(from, &commitment)]);
         if matches!(alone, Err(SetError::MalformedCommitment(_))) {
             return self.convict(from, "commits to what is no commitment", envelope);
+        }
+        if let Some(horizon) = &panel.horizon {
+            horizon.agreed(panel.epoch, node);
         }
         self.answers.insert((from, commitment.clone()), envelope);
         self.coordinator.commitment(from, &commitment)

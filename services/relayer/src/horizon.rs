@@ -2,7 +2,7 @@ use domain::Did;
 use log::{Hash, Note, NoteKey, SignedCheckpoint};
 use messages::MAX_SHOWN;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, PoisonError},
 };
 
@@ -11,6 +11,9 @@ use std::{
 const SIZES: usize = 1_024;
 /// Signers of which the notes are remembered: those of several quorums, one after the other.
 const SIGNERS: usize = 256;
+
+/// Epochs of which the appointment is remembered: those of quorums that may still be asked.
+const EPOCHS: usize = 4;
 
 /// What the log's key is known to have signed, from whomever. Signers are told, so that a control plane cannot show some
 /// of them less than it has shown others, or something else.
@@ -26,6 +29,15 @@ struct Known {
     /// What each signer has shown last.
     shown: BTreeMap<Did, Vec<SignedCheckpoint>>,
     fork: Option<[SignedCheckpoint; 2]>,
+    appointed: BTreeMap<u64, Appointed>,
+}
+
+/// What signers must agree with, since whom the relayer asks follows from it.
+#[derive(Debug)]
+struct Appointed {
+    covered_by: SignedCheckpoint,
+    /// Who has committed to something after having been told.
+    agreed: BTreeSet<Did>,
 }
 
 /// The size and root of a checkpoint: what it says of the log, whenever it was signed.
@@ -85,6 +97,36 @@ impl Horizon {
         notes
     }
 
+    /// Whom the relayer asks for `epoch`, an entry under this checkpoint says. Every signer of the epoch is told of it until
+    /// it agrees: one that does has that entry in its own log, at the same place, and has decided it itself. A control plane
+    /// that shows the relayer a quorum which the ledger did not take, under a log of its own making, is found out by the
+    /// first honest signer.
+    pub(crate) fn appoint(&self, epoch: u64, covered_by: SignedCheckpoint) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.appointed.insert(epoch, Appointed { covered_by, agreed: BTreeSet::new() });
+        if known.appointed.len() > EPOCHS {
+            known.appointed.pop_first();
+        }
+    }
+
+    /// What a signer must be told before it commits to anything for `epoch`.
+    pub(crate) fn appointment(&self, epoch: u64, signer: &Did) -> Notes {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut notes = Notes::default();
+        if let Some(appointed) = known.appointed.get(&epoch).filter(|appointed| !appointed.agreed.contains(signer)) {
+            notes.add(&appointed.covered_by);
+        }
+        notes
+    }
+
+    /// A signer has committed to something for `epoch`, and so agrees with what it was told.
+    pub(crate) fn agreed(&self, epoch: u64, signer: Did) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(appointed) = known.appointed.get_mut(&epoch) {
+            appointed.agreed.insert(signer);
+        }
+    }
+
     /// Two notes of one size with different roots: the log's key has signed two logs.
     pub fn fork(&self) -> Option<[String; 2]> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -93,8 +135,13 @@ impl Horizon {
 
     /// The note of the longest log.
     pub fn longest(&self) -> Option<String> {
+        self.last().map(|signed| signed.note().to_owned())
+    }
+
+    /// The checkpoint of the longest log.
+    pub(crate) fn last(&self) -> Option<SignedCheckpoint> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.signed.values().next_back().map(|signed| signed.note().to_owned())
+        known.signed.values().next_back().cloned()
     }
 
     /// Its size.

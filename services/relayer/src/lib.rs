@@ -7,6 +7,7 @@
 //! a budget moves only when signers attest. Start at [`run`].
 
 mod administrator;
+mod appointment;
 mod backoff;
 mod carrier;
 mod chain;

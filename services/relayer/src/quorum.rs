@@ -6,7 +6,7 @@ use messages::Hex;
 use std::{collections::BTreeMap, sync::Arc};
 use threshold::{Ed25519, GroupKey, ParticipantId, Secp256k1};
 
-/// The quorum that the log names cannot be asked.
+/// The quorum that the operator has appointed cannot be asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum QuorumError {
     /// The public packages are not those of the group keys and participants beside them.

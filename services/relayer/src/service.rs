@@ -81,6 +81,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> R
         changed: Notify::new(),
         administered: Notify::new(),
         quorum: RwLock::new(None),
+        appointed: Notify::new(),
         operator: config.operator,
         sequencer: config.sequencer,
         horizon: OnceCell::new(),
@@ -116,6 +117,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> R
     parts.spawn(probe(probed, observed.clone()));
     parts.spawn(Dispatcher::new(carrier.clone(), observed, sender).run());
     parts.spawn(Administrator::new(carrier.clone()).run());
+    let keeper = carrier.clone();
+    parts.spawn(async move { keeper.keep_quorum().await });
     parts.spawn(survey::run(carrier.clone()));
     parts.spawn(Cosigner::new(carrier, notes).run());
     tokio::select! {

@@ -59,7 +59,7 @@ impl Rule for SetQuorum {
         Ok(())
     }
 
-    fn run(&self, state: &mut State, _: &Context<'_>, _: &mut Changes) -> Result<Outcome, Refusal> {
+    fn run(&self, state: &mut State, cx: &Context<'_>, _: &mut Changes) -> Result<Outcome, Refusal> {
         let taken = |node: &Did| {
             node == &state.operator()
                 || state.origin().is_some_and(|o| o.issuer == *node || o.sequencer == *node)
@@ -72,7 +72,7 @@ impl Rule for SetQuorum {
         if self.0.epoch != next {
             return Err(Refusal::conflict("epoch", format!("the next epoch is {next}")));
         }
-        state.set_quorum(self.0.clone());
+        state.set_quorum(self.0.clone(), cx.seq);
         Ok(Outcome::Accepted)
     }
 }

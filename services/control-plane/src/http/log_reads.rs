@@ -20,7 +20,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use domain::Digest;
+use domain::{Cid, Digest};
 use log::{Hash, Note, SourceError, TilePath, TileRef};
 use messages::{Base64, EntriesView, LogEntryView, ProblemType as Type, ProofView};
 use serde::Deserialize;
@@ -59,6 +59,30 @@ pub(crate) async fn entries(
     // An entry is shown once this process has published it, in the order of its own view.
     let entries = stored.into_iter().filter(|e| Some(e.seq) <= head).map(entry_view).collect();
     Ok(Json(EntriesView { entries, head }))
+}
+
+/// Whom the operator has appointed to sign, as it was said: with every delegation of the chain, also those that the log
+/// held before, so that nobody has to take this process's word for it.
+pub(crate) async fn quorum_statement(
+    State(plane): State<Arc<Plane>>,
+    headers: HeaderMap,
+) -> Result<Json<LogEntryView>, Failure> {
+    everything(auth::reader(&plane, &headers, COMMAND).await?)?;
+    let seq = plane.now().replica.state().quorum_seq().ok_or_else(|| not_found("no quorum is active"))?;
+    let stored = plane.gate.read(move |storage| with_chain(storage, seq)).await?;
+    stored.map(entry_view).map(Json).ok_or_else(|| crate::gate::ReadFailed::Unavailable.into())
+}
+
+fn with_chain(storage: &Storage, seq: u64) -> Result<Option<StoredEntry>, Error> {
+    let Some(mut entry) = storage.entries(seq, 1)?.into_iter().next().filter(|entry| entry.seq == seq) else {
+        return Ok(None);
+    };
+    let statement = entry.tokens.first().and_then(|token| ucan::open_invocation(&token.bytes).ok());
+    let Some(statement) = statement else { return Ok(None) };
+    let is_new = |proof: &Cid| entry.tokens.iter().any(|token| token.cid == *proof);
+    let held: Vec<Cid> = statement.proofs().iter().filter(|proof| !is_new(proof)).copied().collect();
+    entry.tokens.extend(storage.token_many(&held)?);
+    Ok(Some(entry))
 }
 
 pub(crate) fn entry_view(entry: StoredEntry) -> LogEntryView {

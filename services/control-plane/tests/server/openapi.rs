@@ -134,6 +134,7 @@ async fn what_a_running_server_answers_is_what_the_document_says() {
         ("/v1/freezes", "/v1/freezes".to_owned()),
         ("/v1/administrations", "/v1/administrations".to_owned()),
         ("/v1/quorum", "/v1/quorum".to_owned()),
+        ("/v1/quorum/statement", "/v1/quorum/statement".to_owned()),
         ("/v1/log/entries", "/v1/log/entries?from=3&limit=2".to_owned()),
         ("/v1/log/proofs/inclusion", "/v1/log/proofs/inclusion?seq=2".to_owned()),
         ("/v1/log/proofs/inclusion", "/v1/log/proofs/inclusion".to_owned()),

@@ -3,7 +3,7 @@ use countersign_tests::Person;
 use domain::Digest;
 use ipld_core::ipld::Ipld;
 use log::{Hash, Note, leaf_hash};
-use messages::EntriesView;
+use messages::{EntriesView, LogEntryView};
 use serde_json::Value;
 
 #[tokio::test]
@@ -24,6 +24,7 @@ async fn what_the_state_holds_is_shown() {
     assert_eq!(node.read("/v1/freezes").await.1["items"], Value::Array(Vec::new()));
     assert_eq!(node.read("/v1/administrations").await.1["items"], Value::Array(Vec::new()));
     assert_eq!(node.read("/v1/quorum").await.0, 404);
+    assert_eq!(node.read("/v1/quorum/statement").await.0, 404);
     assert_eq!(slug(&node.read("/v1/installations").await.1), "malformed-request");
     assert_eq!(slug(&node.read("/v1/tenants?limit=0").await.1), "malformed-request");
     assert_eq!(slug(&node.read("/v1/tenants?colour=red").await.1), "malformed-request");
@@ -103,6 +104,29 @@ async fn who_may_join_a_change_of_a_contract_sees_what_it_says() {
     let seen_by = |person: &Person| json(node.get("/v1/administrations", &world.reader(person, "/read")));
     assert_eq!(seen_by(&world.tenant).await.1["items"].as_array().unwrap().len(), 1);
     assert_ne!(seen_by(&Person::named("stranger")).await.0, 200);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn the_quorums_statement_comes_with_its_whole_chain() {
+    let node = Node::ready(10_000).await;
+    let (world, clerk) = (&node.world, Person::named("clerk"));
+    let proof = world.delegate(&world.operator, clerk.did, world.operator.did, "/quorum");
+    let Ipld::Map(mut args) = world.set_quorum().invocation.args().clone() else { panic!("args are a map") };
+    for epoch in 1..3 {
+        args.insert("epoch".to_owned(), Ipld::Integer(epoch));
+        let set = world.invoke(&clerk, world.operator.did, "/quorum/set", &args, vec![proof.clone()]);
+        assert_eq!(node.state(&set).await.0, 201);
+        let (status, shown) = node.read("/v1/quorum/statement").await;
+        let shown: LogEntryView = serde_json::from_value(shown).unwrap();
+        let tokens: Vec<Vec<u8>> = shown.tokens.into_iter().map(|token| token.0).collect();
+        // The second time the log holds the delegation already.
+        assert_eq!((status, tokens), (200, set.tokens()), "epoch {epoch}");
+        let (_, log) = node.read(&format!("/v1/log/entries?from={}&limit=1", shown.seq)).await;
+        let log: EntriesView = serde_json::from_value(log).unwrap();
+        assert_eq!(log.entries[0].entry, shown.entry);
+        assert_eq!(log.entries[0].tokens.len(), if epoch == 1 { 2 } else { 1 });
+    }
     node.stop().await;
 }
 

@@ -144,3 +144,33 @@ fn a_share_that_comes_after_the_signature_is_not_what_made_it() {
     assert!(!session.told[&0].cover(&session.found.objections) && session.told[&1].cover(&session.found.objections));
     assert_eq!(session.last, 1, "those who signed have been told");
 }
+
+/// What a signer is told before it commits for the first epoch.
+fn told(panel: &Panel<Secp256k1>, to: ParticipantId) -> Vec<String> {
+    panel.commit_request(to, &subject(), 0, &Notes::default()).checkpoints
+}
+
+#[test]
+fn everyone_is_told_of_the_appointment_until_it_agrees() {
+    let keys = keys::generate(4, 2, &mut StdRng::seed_from_u64(4));
+    let mut signer = keys.into_iter().next().map(Signer::of).unwrap();
+    let panel = panel(signer.share.group().clone());
+    let (horizon, [note]) = (panel.horizon.clone().unwrap(), <[String; 1]>::try_from(refusal().checkpoints).unwrap());
+    assert_eq!(told(&panel, pid(1)), [""; 0]);
+    horizon.appoint(1, log::Note::parse(&note).unwrap().signed_by_log(horizon.key()).unwrap());
+    assert!((1..=4).all(|id| told(&panel, pid(id)) == [note.as_str()]));
+
+    let (subject, patience) = (subject(), Patience::default());
+    let task = Task { panel: &panel, subject: &subject, min_seq: 0, patience, message: MESSAGE.to_vec() };
+    let (coordinator, _) = Coordinator::new(panel.group.clone(), task.message.clone());
+    let (answers, told_of, digest) = (BTreeMap::new(), BTreeMap::new(), Digest::sha256(MESSAGE));
+    let mut found = Findings::default();
+    let mut session = Session { task: &task, digest, coordinator, found: &mut found, answers, told: told_of, last: 0 };
+    session
+        .take(Answer::Commitment(pid(2), Err(ClientError::Refused(Box::new(Refusal::new(RefusalCode::Busy, "no"))))));
+    session.take(signer.commit());
+    assert_eq!(told(&panel, pid(1)), [""; 0]);
+    assert_eq!(told(&panel, pid(2)), [note.as_str()], "who refuses has agreed to nothing");
+    let other = Panel { epoch: 2, ..panel.clone() };
+    assert_eq!(told(&other, pid(2)), [""; 0], "another epoch is appointed by another entry");
+}

@@ -12,6 +12,7 @@
 extern crate countersign_relayer as relayer;
 
 mod administering;
+mod appointing;
 mod gathering;
 mod keys;
 mod node;

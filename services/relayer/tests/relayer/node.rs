@@ -1,6 +1,6 @@
 //! A signer's two signing endpoints, honest or not.
 
-use axum::{Json, Router, response::IntoResponse, routing::post};
+use axum::{Json, Router, http::StatusCode, response::IntoResponse, routing::post};
 use client::{Ambient, SignerClient};
 use domain::{Did, Digest, NodeUrl};
 use ed25519_dalek::{Signer as _, SigningKey};
@@ -70,6 +70,8 @@ pub struct Node<C: Ciphersuite> {
     manner: Manner,
     key: SigningKey,
     pub asked_to_sign: AtomicUsize,
+    /// How often it was asked what it sees of the log.
+    pub surveyed: AtomicUsize,
     /// The checkpoints that the last request for a share told it of.
     pub told: Mutex<Vec<String>>,
 }
@@ -129,6 +131,7 @@ impl<C: Ciphersuite> Node<C> {
             manner,
             key: SigningKey::from_bytes(&[seed; 32]),
             asked_to_sign: AtomicUsize::new(0),
+            surveyed: AtomicUsize::new(0),
             told: Mutex::default(),
         })
     }
@@ -145,8 +148,15 @@ impl<C: Ciphersuite> Node<C> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url: NodeUrl = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
         if self.manner != Manner::Dead {
-            let (commit, sign) = (self.clone(), self.clone());
+            let (commit, sign, status) = (self.clone(), self.clone(), self.clone());
             let router = Router::new()
+                .route(
+                    paths::NODE_STATUS,
+                    post(move || async move {
+                        status.surveyed.fetch_add(1, Ordering::SeqCst);
+                        StatusCode::SERVICE_UNAVAILABLE
+                    }),
+                )
                 .route(
                     paths::SESSION_COMMIT,
                     post(move |Json(e): Json<Envelope>| async move {

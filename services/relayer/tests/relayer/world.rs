@@ -14,10 +14,13 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
+use client::Ambient;
 use domain::{Address, ChainId, Cid, Digest, EscrowDomain, NodeUrl, PayoutAuthorisation, Time};
 use escrow::{Deployment, GroupKey};
 use futures_util::stream;
-use messages::{Base64, LogEntryView, Problem, ProblemType};
+use keyfile::Identity;
+use log::{Checkpoint, Hash, TileRef, Tree, leaf_hash};
+use messages::{Base64, FollowLine, LogEntryView, Problem, ProblemType};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -165,7 +168,16 @@ impl Anvil {
 pub struct Plane {
     pub proposal: Cid,
     pub authorisation: PayoutAuthorisation,
+    /// What it says that the quorum is.
     quorum: Value,
+    /// The log: how it began, and who was appointed since.
+    log: Mutex<Vec<LogEntryView>>,
+    /// Which entry it shows as the one that set the quorum.
+    shown: AtomicUsize,
+    /// How often it was asked for that.
+    pub statement_asked: AtomicUsize,
+    /// Entries that it has yet to tell its followers of.
+    told: Mutex<Vec<LogEntryView>>,
     /// Changes of the escrow contract that it lists.
     pub administrations: Mutex<Vec<Value>>,
     /// How often it was asked for them.
@@ -181,10 +193,21 @@ pub struct Plane {
 
 impl Plane {
     pub async fn start(authorisation: PayoutAuthorisation, quorum: Value) -> (Arc<Self>, NodeUrl) {
+        let (plane, url) = Self::showing(authorisation, quorum.clone()).await;
+        plane.appoint(&identity(60), &quorum);
+        (plane, url)
+    }
+
+    /// A control plane that says this of the quorum, and in whose log nobody has been appointed.
+    pub async fn showing(authorisation: PayoutAuthorisation, quorum: Value) -> (Arc<Self>, NodeUrl) {
         let plane = Arc::new(Self {
             proposal: Cid::from_digest(authorisation.intent),
             authorisation,
             quorum,
+            log: Mutex::new(vec![genesis()]),
+            shown: AtomicUsize::new(0),
+            statement_asked: AtomicUsize::new(0),
+            told: Mutex::default(),
             administrations: Mutex::default(),
             administrations_asked: AtomicUsize::new(0),
             execution: Mutex::default(),
@@ -200,12 +223,32 @@ impl Plane {
             .route("/v1/tenants", get(tenants))
             .route("/v1/administrations", get(administrations))
             .route("/v1/quorum", get(|State(p): State<Arc<Self>>| async move { Json(p.quorum.clone()) }))
+            .route("/v1/quorum/statement", get(statement))
+            .route("/v1/log/checkpoint", get(checkpoint))
+            .route("/v1/log/proofs/inclusion", get(inclusion))
             .route("/v1/statements", post(take))
             .with_state(plane.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
         tokio::spawn(async move { axum::serve(listener, router).await });
         (plane, url)
+    }
+
+    /// Somebody says in the log who the quorum is, and it is shown as what counts.
+    pub fn appoint(&self, by: &Identity, quorum: &Value) {
+        let seq = self.log.lock().unwrap().len();
+        self.log.lock().unwrap().push(appointing(by, quorum, seq.try_into().unwrap()));
+        self.show(seq);
+    }
+
+    /// Shows this entry as what counts, as if it had just come.
+    pub fn show(&self, seq: usize) {
+        self.shown.store(seq, Ordering::SeqCst);
+        self.told.lock().unwrap().push(self.log.lock().unwrap()[seq].clone());
+    }
+
+    fn leaves(&self) -> Vec<Hash> {
+        self.log.lock().unwrap().iter().map(|entry| leaf_hash(&entry.entry.0)).collect()
     }
 
     /// Somebody reports that this transaction carries the proposal.
@@ -236,11 +279,56 @@ fn genesis() -> LogEntryView {
     LogEntryView { seq: 0, entry: Base64(vec![]), tokens: vec![Base64(token.bytes().to_vec())] }
 }
 
-/// A log in which nothing happens. Its heartbeat keeps followers from giving it up.
-async fn follow() -> Body {
-    let beats = stream::unfold(tokio::time::interval(Duration::from_millis(500)), |mut beats| async {
+/// An entry by which somebody appoints a quorum now.
+fn appointing(by: &Identity, quorum: &Value, seq: u64) -> LogEntryView {
+    let now = Ambient::system().now();
+    let mut new = NewInvocation::new(identity(60).did(), "/quorum/set".parse().unwrap(), [2; 12]);
+    let Ipld::Map(args) = serde_json::from_value(quorum.clone()).unwrap() else { panic!("args") };
+    new.args = args;
+    new.audience = Some(identity(61).did());
+    new.expiration = Some(now.plus(300));
+    let token = invoke(by.key(), new).unwrap();
+    let entry = log::Entry { seq, prev: Hash::ZERO, at: now, stmt: token.cid(), out: Ipld::Null };
+    LogEntryView { seq, entry: Base64(entry.encode().unwrap()), tokens: vec![Base64(token.bytes().to_vec())] }
+}
+
+async fn statement(State(p): State<Arc<Plane>>) -> Result<Json<LogEntryView>, (StatusCode, String)> {
+    p.statement_asked.fetch_add(1, Ordering::SeqCst);
+    match p.shown.load(Ordering::SeqCst) {
+        0 => {
+            let problem = Problem::new(ProblemType::NotFound, "nobody is appointed");
+            Err((StatusCode::NOT_FOUND, serde_json::to_string(&problem).unwrap()))
+        }
+        seq => Ok(Json(p.log.lock().unwrap()[seq].clone())),
+    }
+}
+
+async fn checkpoint(State(p): State<Arc<Plane>>) -> String {
+    let (origin, tree) = ("log.example.com/test".parse().unwrap(), Tree::from_leaves(p.leaves()));
+    Checkpoint::of(origin, &tree, Ambient::system().now()).sign(identity(61).key()).to_string()
+}
+
+async fn inclusion(State(p): State<Arc<Plane>>, Query(q): Query<BTreeMap<String, u64>>) -> Json<Value> {
+    let leaves = p.leaves();
+    let tile = |wanted: TileRef| {
+        let hashes = leaves.iter().take(wanted.width.into()).flat_map(|leaf| *leaf.as_bytes()).collect();
+        (wanted.level == 0).then_some(hashes)
+    };
+    let hashes = log::inclusion_proof(q["size"], q["seq"], &tile).unwrap();
+    Json(json!({"hashes": hashes.iter().map(|h| Digest::from_bytes(*h.as_bytes())).collect::<Vec<_>>()}))
+}
+
+/// A log in which little happens. Its heartbeat keeps followers from giving it up.
+async fn follow(State(p): State<Arc<Plane>>) -> Body {
+    let beats = stream::unfold((tokio::time::interval(Duration::from_millis(500)), p), |(mut beats, p)| async {
         beats.tick().await;
-        Some((Ok::<_, std::io::Error>(Chunk::from_static(b"\n")), beats))
+        let mut text = Vec::new();
+        for entry in p.told.lock().unwrap().drain(..) {
+            text.extend(serde_json::to_vec(&FollowLine::Entry(entry)).unwrap());
+            text.push(b'\n');
+        }
+        text.push(b'\n');
+        Some((Ok::<_, std::io::Error>(Chunk::from(text)), (beats, p)))
     });
     Body::from_stream(beats)
 }
