@@ -8,10 +8,12 @@
 //! not at all.
 
 mod divergence;
+mod milestones;
 mod statement;
 mod verify;
 
 pub use divergence::Divergence;
+pub use milestones::Milestones;
 pub use statement::{Tokens, read_statement};
 pub use verify::{Report, Verifier, VerifyError, key_name, quorum_key};
 

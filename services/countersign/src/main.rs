@@ -11,6 +11,7 @@ mod dkg;
 mod failure;
 mod output;
 mod process;
+mod progress;
 mod settings;
 mod utc;
 

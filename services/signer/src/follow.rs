@@ -15,7 +15,7 @@ use domain::{Cid, Did, Digest, Time};
 use futures_util::StreamExt;
 use log::{Entry, Hash, Tree};
 use messages::LogEntryView;
-use replica::{Admitted, Divergence, Replica, read_statement};
+use replica::{Admitted, Divergence, Milestones, Replica, read_statement};
 use std::{
     cell::RefCell,
     collections::{BTreeMap, VecDeque},
@@ -104,6 +104,9 @@ impl Follower {
             frozen: Vec::new(),
         };
         let mut tally = Tally::default();
+        // Only for whoever reads along: that the head cannot be read is found by the comparison after the replay.
+        let total = storage.head().ok().flatten().map(|h| h.seq.saturating_add(1));
+        let mut milestones = Milestones::every(Milestones::ENTRIES);
         loop {
             let page = start::page(storage, follower.replica.next_seq())?;
             if page.is_empty() {
@@ -121,9 +124,13 @@ impl Follower {
                 if tree.size() == seen.size && *tree.root().as_bytes() != seen.root {
                     return Err(start::bad("entries", next, "this node has verified another root here"));
                 }
+                if milestones.reached(tree.size()) {
+                    tracing::info!(entries = tree.size(), total, "verifying this node's copy of the log");
+                }
             }
             freezes.release(follower.frozen.drain(..));
         }
+        tracing::info!(entries = follower.replica.next_seq(), "every entry of this node's copy has been verified");
         let held = tally.finish(storage, &follower.replica, seal, seen)?;
         Ok((follower, held))
     }

@@ -1,7 +1,7 @@
 use super::{VerifyError, notes::Notes, rows::Tally, unreadable};
 use crate::{read_model, snapshot::Snapshot};
 use domain::{Cid, Did};
-use replica::{Divergence, Replica, Tokens};
+use replica::{Divergence, Milestones, Replica, Tokens};
 use std::{
     collections::HashMap,
     num::NonZero,
@@ -110,12 +110,20 @@ impl<'a> Fold<'a> {
     }
 
     fn run(mut self, pages: Receiver<Page>, notes: &mut Notes<'_>) -> Result<(Snapshot, Tally), VerifyError> {
+        // Only for whoever reads along: that the head cannot be read is found by the comparison after the fold.
+        let total = self.storage.head().ok().flatten().map(|h| h.seq.saturating_add(1));
+        let mut milestones = Milestones::every(Milestones::ENTRIES);
         for page in pages {
             for opened in page? {
                 self.entry(opened)?;
                 notes.check(&self.snapshot)?;
+                let entries = self.snapshot.replica.next_seq();
+                if milestones.reached(entries) {
+                    tracing::info!(entries, total, "verifying the log");
+                }
             }
         }
+        tracing::info!(entries = self.snapshot.replica.next_seq(), "every entry of the log has been verified");
         Ok((self.snapshot, self.tally))
     }
 

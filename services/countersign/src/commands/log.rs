@@ -2,6 +2,7 @@ use crate::{
     connection::ConnectionArgs,
     failure::{REFUSED, Usage},
     output::Output,
+    progress::{Progress, Watched},
 };
 use ::log::{
     Checkpoint, Note,
@@ -88,7 +89,7 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
     match command.action {
         Action::Export { out: file, connection } => {
             let plane = connection.open()?.reader("/read/log")?;
-            let exported = export(&plane, &file).await?;
+            let exported = export(&plane, &file, *out).await?;
             let cosigned = exported.cosigned_size.map_or("none".to_owned(), |size| format!("size {size}"));
             let text = format!(
                 "{} entries of {} in {}\ncosigned checkpoint: {cosigned}",
@@ -103,10 +104,11 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Calls `take` with every entry of the log from the first on, until `size` entries were taken.
+/// Calls `take` with every entry of the log from the first on, until `size` entries were taken, and tells how far it is.
 pub async fn each_entry(
     plane: &ControlPlane,
     size: u64,
+    progress: &mut Progress<impl FnMut(&str)>,
     mut take: impl FnMut(Vec<u8>, Vec<Vec<u8>>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut next = 0_u64;
@@ -125,6 +127,7 @@ pub async fn each_entry(
             take(entry.entry.0, entry.tokens.into_iter().map(|t| t.0).collect())?;
             next = next.saturating_add(1);
         }
+        progress.come_to(next);
     }
     Ok(())
 }
@@ -154,7 +157,7 @@ async fn checkpoints(plane: &ControlPlane) -> anyhow::Result<(Option<Note>, Note
     Ok((None, newest))
 }
 
-async fn export(plane: &ControlPlane, file: &Path) -> anyhow::Result<Exported> {
+async fn export(plane: &ControlPlane, file: &Path, out: Output) -> anyhow::Result<Exported> {
     let (cosigned, newest) = checkpoints(plane).await?;
     let Checkpoint { origin, size, .. } = newest.unverified().clone();
     let cosigned_size = cosigned.as_ref().map(|note| note.unverified().size);
@@ -162,7 +165,8 @@ async fn export(plane: &ControlPlane, file: &Path) -> anyhow::Result<Exported> {
     let target = File::create(&partial).map_err(|e| Usage(format!("{}: {e}", partial.display())))?;
     let mut writer = Writer::new(BufWriter::new(target), &origin)?;
     let mut written = 0_u64;
-    each_entry(plane, size, |entry, tokens| {
+    let mut progress = Progress::entries(size, |line| out.note(line));
+    each_entry(plane, size, &mut progress, |entry, tokens| {
         writer.write(&Record::Entry { entry, tokens })?;
         written = written.saturating_add(1);
         if let Some(note) = cosigned.as_ref().filter(|n| n.unverified().size == written) {
@@ -184,6 +188,9 @@ async fn export(plane: &ControlPlane, file: &Path) -> anyhow::Result<Exported> {
 fn verify(file: &Path, operator: Did, held: &[PathBuf], out: Output) -> anyhow::Result<ExitCode> {
     let held = held.iter().map(|path| held_checkpoint(path)).collect::<Result<Vec<_>, _>>()?;
     let input = File::open(file).map_err(|e| Usage(format!("{}: {e}", file.display())))?;
+    // A pipe has no length that is known.
+    let length = input.metadata().ok().filter(std::fs::Metadata::is_file).map(|m| m.len());
+    let input = Watched::new(input, Progress::bytes(length, |line| out.note(line)));
     let origins: Vec<String> = held.iter().map(|h| h.origin.to_string()).collect();
     let report = match Verifier::new(operator, held).verify(BufReader::new(input)) {
         Ok(report) => report,
@@ -232,3 +239,6 @@ fn unsound(error: &VerifyError, out: Output) -> anyhow::Result<ExitCode> {
     out.show(&Verified { ok: false, report: None, seq: error.seq(), error: Some(detail) }, &text)?;
     Ok(ExitCode::from(REFUSED))
 }
+
+#[cfg(test)]
+mod tests;

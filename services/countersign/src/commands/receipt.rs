@@ -3,6 +3,7 @@ use crate::{
     connection::ConnectionArgs,
     failure::{REFUSED, Unavailable, Usage},
     output::Output,
+    progress::Progress,
 };
 use ::log::{Hash, Note};
 use ::receipt::{BuildError, Builder, MAX_RECEIPT_BYTES, Plan, Receipt, ReceiptError, Roots, Summary};
@@ -71,7 +72,7 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
         Action::Get { proposal, out: file, connection } => {
             let connection = connection.open()?;
             let plane = connection.reader("/read/log")?;
-            let receipt = get(&plane, proposal).await?.encode()?;
+            let receipt = get(&plane, proposal, *out).await?.encode()?;
             let summary = ::receipt::verify(&receipt, &Roots { operator: connection.operator()? })?;
             std::fs::write(&file, receipt).map_err(|e| Usage(format!("{}: {e}", file.display())))?;
             let text = format!("{}\nreceipt: {}", describe(&summary), file.display());
@@ -92,10 +93,12 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn get(plane: &ControlPlane, proposal: Cid) -> anyhow::Result<Receipt> {
+async fn get(plane: &ControlPlane, proposal: Cid, out: Output) -> anyhow::Result<Receipt> {
     let newest = Note::parse(&plane.checkpoint().await?).context("the control plane's checkpoint")?;
     let mut builder = Builder::new(proposal);
-    each_entry(plane, newest.unverified().size, |entry, tokens| Ok(builder.take(&entry, &tokens)?)).await?;
+    let mut progress = Progress::entries(newest.unverified().size, |line| out.note(line));
+    let take = |entry: Vec<u8>, tokens: Vec<Vec<u8>>| Ok(builder.take(&entry, &tokens)?);
+    each_entry(plane, newest.unverified().size, &mut progress, take).await?;
     let plan = builder.plan().map_err(|error| match error {
         BuildError::NotFinal { .. } => anyhow::Error::from(Unavailable(error.to_string())),
         _ => error.into(),
