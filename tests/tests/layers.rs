@@ -18,6 +18,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         "storage",
         "client",
         "keyfile",
+        "serving",
     ];
     BTreeMap::from([
         ("domain", &[] as &[&str]),
@@ -33,6 +34,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("receipt", &["domain", "ucan", "policy", "ledger", "log", "replica", "escrow", "threshold"]),
         ("keyfile", PURE),
         ("client", &["domain", "ucan", "messages", "keyfile"]),
+        ("serving", &["domain", "messages"]),
         ("control-plane", SERVICE),
         ("signer", SERVICE),
         ("relayer", SERVICE),

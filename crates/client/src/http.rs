@@ -7,6 +7,8 @@ use std::time::Duration;
 /// Answers come from the same data centre or the next; a service that needs longer is down.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Half of the time after which a service closes a connection on which nothing happens, so that no request meets that.
+const IDLE: Duration = Duration::from_secs(15);
 /// A thousand entries with their tokens.
 pub(crate) const MAX_ANSWER: usize = 64 * 1024 * 1024;
 /// A problem is a few sentences.
@@ -21,6 +23,7 @@ pub(crate) fn client() -> Result<Client, ClientError> {
         .tcp_nodelay(true)
         .tcp_keepalive(Duration::from_secs(30))
         .pool_max_idle_per_host(64)
+        .pool_idle_timeout(IDLE)
         .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|source| ClientError::Transport { url: String::new(), source })

@@ -43,6 +43,10 @@ pub struct Limits {
     pub proposal_bytes: usize,
     /// Bytes of any other statement's container. A policy bundle is the largest.
     pub statement_bytes: usize,
+    /// Connections at once; more are answered 503, and those that are open stay. Followers of the log count.
+    pub connections: usize,
+    /// How long the head of a request may take to come; a client that holds a connection without one is cut off.
+    pub head: Duration,
     /// Requests in work at once; more are answered 503.
     pub in_flight: usize,
     /// Requests of one issuer in work at once; more are answered 429, so that one key cannot crowd out the others.
@@ -70,6 +74,8 @@ impl Default for Limits {
         Self {
             proposal_bytes: 16 * 1024,
             statement_bytes: 128 * 1024,
+            connections: serving::CONNECTIONS,
+            head: serving::HEAD,
             in_flight: 4096,
             in_flight_per_issuer: 2048,
             queue: 4096,
@@ -153,6 +159,7 @@ impl Limits {
         let counts = [
             ("proposal_bytes", self.proposal_bytes),
             ("statement_bytes", self.statement_bytes),
+            ("connections", self.connections),
             ("in_flight", self.in_flight),
             ("in_flight_per_issuer", self.in_flight_per_issuer),
             ("queue", self.queue),
@@ -162,6 +169,9 @@ impl Limits {
         ];
         if let Some((name, _)) = counts.into_iter().find(|(_, n)| *n == 0) {
             return Err(ConfigError::Limit(name));
+        }
+        if self.head.is_zero() {
+            return Err(ConfigError::Limit("head"));
         }
         // A transaction of more entries holds the database longer than a request may wait.
         if self.batch > 4096 {

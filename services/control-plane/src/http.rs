@@ -31,6 +31,9 @@ use routes::Endpoint;
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
 
+/// What is answered however many connections there are: whoever looks after the service must see what is the matter.
+pub(crate) const OPERATIONS: &[&str] = &["/healthz", "/readyz", "/metrics"];
+
 /// The whole API over `plane`.
 pub(crate) fn router(plane: &Arc<Plane>) -> Router {
     let mut router = Router::new();

@@ -15,7 +15,6 @@ use crate::{
     start::{self, VerifyError},
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
-use axum::serve::ListenerExt;
 use std::{net::SocketAddr, sync::Arc, thread::JoinHandle};
 use storage::{Lease, OpenError, Storage};
 use tokio::{
@@ -58,7 +57,7 @@ pub enum Error {
 pub struct Server {
     address: SocketAddr,
     close: watch::Sender<bool>,
-    serving: Task<std::io::Result<()>>,
+    serving: Task<()>,
     queue: Queue,
     sequencing: JoinHandle<Lease>,
     checkpointing: Checkpointer,
@@ -169,14 +168,11 @@ impl Server {
         });
         let app = http::router(&plane);
         drop(plane);
-        // Small answers and lines of the follow stream must not wait for an acknowledgement of the one before.
-        let listener = listener.tap_io(|connection| {
-            if let Err(error) = connection.set_nodelay(true) {
-                tracing::debug!(%error, "a connection keeps its delay");
-            }
-        });
+        let connections = serving::Limits { connections: limits.connections, head: limits.head };
         let serving =
-            tokio::spawn(async move { axum::serve(listener, app).with_graceful_shutdown(closed(closing)).await });
+            tokio::spawn(
+                async move { serving::serve(listener, app, http::OPERATIONS, connections, closed(closing)).await },
+            );
         let patience = limits.shutdown;
         Ok(Self { address, close, serving, queue, sequencing, checkpointing, storage, health, patience })
     }

@@ -1,4 +1,10 @@
-use axum::{Router, extract::State, http::StatusCode, routing::get};
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+    routing::get,
+};
 use prometheus::{
     Encoder, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
@@ -12,6 +18,9 @@ const BUCKETS: [f64; 20] = [
     0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.007, 0.008, 0.01, 0.012, 0.015, 0.02, 0.025, 0.035, 0.05, 0.1, 0.5,
     1.0, 5.0, 15.0,
 ];
+
+/// When to ask again whether it is ready, in seconds.
+const RETRY: &str = "5";
 
 /// What the relayer counts, and whether it can work.
 pub(crate) struct Observability {
@@ -85,6 +94,9 @@ impl Observability {
     }
 }
 
+/// What there is to ask.
+pub(crate) const PATHS: &[&str] = &["/healthz", "/readyz", "/metrics"];
+
 /// `/healthz`, `/readyz` and `/metrics`; `unready` names what is missing.
 pub(crate) fn router(
     observed: Arc<Observability>,
@@ -93,9 +105,10 @@ pub(crate) fn router(
     let ready = move || async move {
         let missing = unready();
         if missing.is_empty() {
-            (StatusCode::OK, "ready\n".to_owned())
+            "ready\n".into_response()
         } else {
-            (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", missing.join("\n")))
+            let text = format!("{}\n", missing.join("\n"));
+            (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, RETRY)], text).into_response()
         }
     };
     Router::new()

@@ -109,11 +109,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> R
     let router = observability::router(observed.clone(), unready);
     let (sender, notes) = watch::channel(None);
     let mut parts = JoinSet::new();
-    parts.spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
-            tracing::error!(%error, "health and metrics are gone");
-        }
-    });
+    let forever = std::future::pending::<()>();
+    parts.spawn(serving::serve(listener, router, observability::PATHS, serving::Limits::default(), forever));
     parts.spawn(probe(probed, observed.clone()));
     parts.spawn(Dispatcher::new(carrier.clone(), observed, sender).run());
     parts.spawn(Administrator::new(carrier.clone()).run());

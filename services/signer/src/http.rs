@@ -4,11 +4,11 @@ use crate::{ENVELOPE_TOLERANCE, Node, freeze, halt::Kept, session};
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, State},
+    extract::{DefaultBodyLimit, Request, State},
     http::{StatusCode, header},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
-    serve::ListenerExt,
 };
 use domain::{Did, Digest};
 use messages::{
@@ -20,11 +20,19 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::{
     future::Future,
     sync::{Arc, PoisonError},
+    time::Duration,
 };
 use tokio::net::TcpListener;
 
 /// A body in base64 inside JSON.
 const MAX_REQUEST: usize = MAX_BODY.saturating_mul(2);
+/// How long a request may take, its body included: longer than anybody waits for the answer.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// When to come back, in seconds: what keeps a signer from answering takes people, or the other side, a while.
+const RETRY: u64 = 5;
+/// What is answered however many connections there are: whoever looks after the node must see what is the matter, and a
+/// freeze comes directly when something is the matter elsewhere.
+const ALWAYS: &[&str] = &["/healthz", "/readyz", "/metrics", paths::FREEZE];
 
 type Shared = Arc<Node>;
 
@@ -37,11 +45,7 @@ enum Circle {
     Administrators,
 }
 
-pub(crate) async fn serve(
-    listener: TcpListener,
-    node: Shared,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
+pub(crate) async fn serve(listener: TcpListener, node: Shared, shutdown: impl Future<Output = ()> + Send) {
     let router = Router::new()
         .route(paths::NODE_STATUS, post(status))
         .route(paths::SESSION_COMMIT, post(commit))
@@ -57,20 +61,25 @@ pub(crate) async fn serve(
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .layer(DefaultBodyLimit::max(MAX_REQUEST))
+        .layer(middleware::from_fn(in_time))
         .with_state(node);
-    // A share is a few hundred bytes that somebody waits for.
-    let listener = listener.tap_io(|connection| {
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps its delay");
-        }
-    });
-    axum::serve(listener, router).with_graceful_shutdown(shutdown).await
+    serving::serve(listener, router, ALWAYS, serving::Limits::default(), shutdown).await;
+}
+
+/// A body that never ends holds nothing for ever.
+async fn in_time(request: Request, next: Next) -> Response {
+    let answer = tokio::time::timeout(PATIENCE, next.run(request)).await;
+    answer.unwrap_or_else(|_| problem(ProblemType::Unavailable, "this took too long; ask again"))
 }
 
 fn problem(kind: ProblemType, detail: impl Into<String>) -> Response {
-    let problem = Problem::new(kind, detail);
+    let mut problem = Problem::new(kind, detail);
+    if kind == ProblemType::Unavailable {
+        problem = problem.with_retry_after(RETRY);
+    }
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, [(header::CONTENT_TYPE, PROBLEM_JSON)], Json(problem)).into_response()
+    let retry_after = problem.retry_after.map(|seconds| [(header::RETRY_AFTER, seconds.to_string())]);
+    (status, [(header::CONTENT_TYPE, PROBLEM_JSON)], retry_after, Json(problem)).into_response()
 }
 
 /// An authentic request that waits for its answer.

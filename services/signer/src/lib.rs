@@ -137,9 +137,7 @@ impl Signer {
             let attesting = tokio::spawn(attest::run(node.clone()));
             let probing = tokio::spawn(attest::probe(node.clone()));
             let keeping = tokio::spawn(halt::keep(node.clone()));
-            if let Err(error) = http::serve(listener, node, shutdown).await {
-                tracing::error!(%error, "the signer's server failed");
-            }
+            http::serve(listener, node, shutdown).await;
             attesting.abort();
             probing.abort();
             keeping.abort();

@@ -15,6 +15,7 @@
 
 mod budget;
 mod cheap;
+mod connections;
 mod fixture;
 mod follow;
 mod happy;
