@@ -252,3 +252,20 @@ impl From<Refusal> for Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_much_or_not_there_now_says_when_to_come_back_and_nothing_else_does() {
+        for kind in Type::ALL {
+            let response = Failure::new(*kind, "a test").into_response();
+            let status = response.status().as_u16();
+            assert_eq!(status, kind.status());
+            let seconds =
+                response.headers().get(header::RETRY_AFTER).map(|v| v.to_str().unwrap().parse::<u64>().unwrap());
+            assert_eq!(seconds.is_some_and(|s| s > 0), matches!(status, 429 | 503), "{kind}: {seconds:?}");
+        }
+    }
+}

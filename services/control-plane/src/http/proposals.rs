@@ -28,7 +28,7 @@ pub(crate) struct Filter {
     installation: Option<String>,
     status: Option<String>,
     order: Option<String>,
-    cursor: Option<u64>,
+    cursor: Option<String>,
     limit: Option<usize>,
 }
 
@@ -61,9 +61,10 @@ pub(crate) async fn list(
         status: query.status,
         order: parsed(query.order.as_ref(), "order")?,
     };
+    let cursor = parsed(query.cursor.as_ref(), "cursor")?;
     let length = length(query.limit)?;
     let wanted = u32::try_from(length).unwrap_or(u32::MAX).saturating_add(1);
-    let mut rows = plane.gate.read(move |s| s.proposals(&filter, query.cursor, wanted)).await?;
+    let mut rows = plane.gate.read(move |s| s.proposals(&filter, cursor, wanted)).await?;
     let is_more = rows.len() > length;
     rows.truncate(length);
     let next = rows.last().filter(|_| is_more).map(|r| r.seq.to_string());

@@ -120,10 +120,14 @@ pub async fn json(request: RequestBuilder) -> (u16, Value) {
     answer(request.send().await.unwrap()).await
 }
 
+/// Status and body. Whatever is too much or not there now says when to come back, in its head and in its body.
 pub async fn answer(response: Response) -> (u16, Value) {
     let status = response.status().as_u16();
+    let retry_after = response.headers().get("retry-after").map(|v| v.to_str().unwrap().parse::<u64>().unwrap());
     let text = response.text().await.unwrap();
     let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
+    assert_eq!(retry_after.is_some_and(|seconds| seconds > 0), matches!(status, 429 | 503), "{status}: {body}");
+    assert_eq!(retry_after, body["retry_after"].as_u64(), "{status}: {body}");
     (status, body)
 }
 

@@ -1,4 +1,4 @@
-use crate::fixture::Node;
+use crate::fixture::{Node, json, slug};
 use futures_util::StreamExt;
 use messages::FollowLine;
 use std::{collections::VecDeque, time::Duration};
@@ -101,5 +101,26 @@ async fn a_replica_that_follows_reaches_the_same_root() {
             }
         }
     }
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn more_followers_than_fit_are_told_to_come_back_and_get_a_place_once_one_leaves() {
+    let node = Node::with(|config| config.limits.followers = 1).await;
+    node.setup(1_000, 10_000).await;
+    let mut first = Lines::open(&node, 0).await;
+    assert_eq!(first.entry().await, 0);
+    let reader = node.world.reader(&node.world.operator, "/read/log");
+    let (status, body) = json(node.get("/v1/log/follow", &reader)).await;
+    assert_eq!((status, slug(&body)), (503, "overloaded"), "{body}");
+    // The one that was there goes on.
+    assert_eq!(first.entry().await, 1);
+    drop(first);
+    let later = async {
+        while node.get("/v1/log/follow", &reader).send().await.unwrap().status() != 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), later).await.expect("a place");
     node.stop().await;
 }

@@ -22,6 +22,7 @@ mod happy;
 mod input;
 mod openapi;
 mod outage;
+mod pages;
 mod reads;
 mod restart;
 mod routes;

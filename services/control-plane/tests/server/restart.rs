@@ -51,8 +51,8 @@ async fn whoever_loses_the_lease_stops() {
     let second = Server::start(config(&node.world, &node.folder)).await.unwrap();
     let (status, body) = node.propose(&node.world.propose(500)).await;
     assert_eq!((status, crate::fixture::slug(&body)), (503, "fenced"), "{body}");
-    let ready = node.http.get(node.url("/readyz")).send().await.unwrap();
-    assert_eq!(ready.status(), 503);
+    let (status, body) = crate::fixture::json(node.http.get(node.url("/readyz"))).await;
+    assert_eq!((status, crate::fixture::slug(&body)), (503, "fenced"), "{body}");
     second.stop().await.unwrap();
     node.server.stop().await.unwrap();
 }
