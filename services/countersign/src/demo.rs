@@ -2,6 +2,7 @@
 
 mod paying;
 mod people;
+mod quorum;
 mod refusing;
 mod resilience;
 mod scene;

@@ -1,4 +1,5 @@
 use super::{
+    quorum::Quorum,
     scene::{DOLLAR, Scene, dollars},
     story::Story,
 };
@@ -8,6 +9,7 @@ use domain::Cid;
 use messages::ProposalStatus;
 
 const ORDER: &str = "demo-1";
+const ATTEST: &str = "/execution/attest";
 const TOTAL: u64 = 120 * DOLLAR;
 /// 70 %, 25 % and 5 % of the total.
 const PARTS: [(&str, u64); 3] = [("alice", 84 * DOLLAR), ("bob", 30 * DOLLAR), ("carol", 6 * DOLLAR)];
@@ -38,9 +40,14 @@ pub async fn tell(scene: &mut Scene, story: &mut Story) -> anyhow::Result<Cid> {
     let view = scene.until(&said.id, ProposalStatus::Final).await?;
     let execution = view.execution.context("a final payout has an execution")?;
     let transaction = execution.transaction.context("a final payout has a transaction")?;
+    let quorum = Quorum::look(scene).await?;
+    quorum.attest(view.audit_trail.iter().filter(|r| r.command == ATTEST).map(|r| r.issuer))?;
     story.done(&format!(
-        "2 of 3 signed, {}… executed it, 2 signers attest that it is final",
-        transaction.get(..12).unwrap_or_default()
+        "{signed} of {all} signed: it is their key that the contract takes; {transaction}… executed it, {signed} signers \
+         attest that it is final",
+        signed = quorum.threshold,
+        all = quorum.nodes.len(),
+        transaction = transaction.get(..12).unwrap_or_default()
     ))?;
     let after = scene.balances().await?;
     for (name, part) in PARTS {

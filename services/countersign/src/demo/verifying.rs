@@ -1,4 +1,5 @@
 use super::{
+    quorum::Quorum,
     scene::{PATIENCE, Scene},
     story::Story,
 };
@@ -53,9 +54,14 @@ pub async fn tell(scene: &Scene, story: &mut Story, paid: &Cid) -> anyhow::Resul
     fs::write(&file, &receipt)?;
     let summary = receipt::verify(&fs::read(&file)?, &Roots { operator })?;
     ensure!(summary.proposal == *paid && summary.payments.len() == 3, "the receipt is of another payout");
+    let quorum = Quorum::look(scene).await?;
+    ensure!(summary.epoch == quorum.epoch, "the receipt is of epoch {}", summary.epoch);
+    quorum.attest(summary.attesters)?;
     story.done(&format!(
-        "the receipt of the first payout ({} KiB) proves it offline, from the buyer's order to the transaction",
-        receipt.len().div_euclid(1024)
+        "the receipt of the first payout ({} KiB) proves it offline, from the buyer's order to the transaction that {} \
+         signers attest",
+        receipt.len().div_euclid(1024),
+        quorum.threshold
     ))
 }
 
