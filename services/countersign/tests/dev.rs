@@ -41,10 +41,13 @@ fn a_system_survives_restarts_and_crashes() {
     what_was_signed_is_simulated(&system, folder.path(), &asset, [&first, &second]);
     keys_are_not_made_for_an_epoch_that_the_log_does_not_take(&system);
     openssl_verifies_what_the_quorum_says_of_the_log(&system, folder.path(), &status);
+    receipts_say_what_they_cannot_show(&system, folder.path(), before["id"].as_str().unwrap());
     system.stop();
     assert!(!is_running(folder.path()), "everything has ended");
+    assert_eq!(starts_that_verified(folder.path()), [1, 1]);
 
     let system = System::start(folder.path());
+    assert_eq!(starts_that_verified(folder.path()), [2, 2]);
     assert_eq!(system.record["signers"], record["signers"], "the same signers at the same addresses");
     let id = before["id"].as_str().unwrap();
     let status = system.run(&["status", "--as", "operator", id]);
@@ -90,6 +93,36 @@ fn keys_are_not_made_for_an_epoch_that_the_log_does_not_take(system: &System) {
     assert_eq!(refused.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("next epoch is 2"));
     assert!(refused.stdout.is_empty(), "no step of a key generation was taken");
+}
+
+/// How many starts of the control plane and of a signer have said that their log is verified.
+fn starts_that_verified(folder: &Path) -> [usize; 2] {
+    [("control-plane", "every entry of the log has been verified"), ("signer-1", "every entry of this node's copy")]
+        .map(|(name, line)| {
+            let log = std::fs::read_to_string(folder.join("logs").join(format!("{name}.log"))).unwrap();
+            log.matches(line).count()
+        })
+}
+
+fn receipts_say_what_they_cannot_show(system: &System, folder: &Path, payout: &str) {
+    let file = folder.join("receipt.json");
+    let file = file.to_str().unwrap();
+    // It takes a block, attestations, and a checkpoint over them that the quorum has cosigned.
+    let get = ["receipt", "get", payout, "--as", "operator", "--out", file];
+    until("a receipt", || system.run(&get).status.success());
+    let operator = system.record["operator"].as_str().unwrap();
+    let verify = ["receipt", "verify", file, "--operator", operator];
+    let verified = system.run(&verify);
+    assert!(verified.status.success() && verified.stderr.is_empty(), "programs are told by JSON alone");
+    let verified = json(&verified);
+    let caveat = verified["caveat"].as_str().unwrap();
+    assert!(verified["ok"] == true && caveat.contains("no withdrawals, corrections or revocations"), "{verified}");
+    let text = String::from_utf8(support::run(&verify).stdout).unwrap();
+    assert_eq!(text.lines().last().unwrap(), format!("caveat: {caveat}"));
+    // What proves nothing has nothing to be wary of.
+    let refused =
+        json(&system.run(&["receipt", "verify", file, "--operator", system.record["tenant"].as_str().unwrap()]));
+    assert!(refused["ok"] == false && refused.get("caveat").is_none(), "{refused}");
 }
 
 /// OpenSSL knows nothing of FROST, nor of this code.

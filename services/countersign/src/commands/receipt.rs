@@ -20,6 +20,9 @@ use std::{
     process::ExitCode,
 };
 
+/// What no receipt can show, for whoever reads the rest.
+const CAVEAT: &str = "a receipt shows no withdrawals, corrections or revocations: who approved or attested may have taken \
+                      it back, or lost the right to it; the exported log shows that";
 /// Checkpoints are looked through from the newest back; further back than this the quorum is long another.
 const MAX_LOOK_BACK: usize = 1_024;
 
@@ -63,7 +66,15 @@ struct Answer<'a> {
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     proven: Option<&'a Summary>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    caveat: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a ReceiptError>,
+}
+
+impl<'a> Answer<'a> {
+    const fn proves(summary: &'a Summary) -> Self {
+        Self { ok: true, proven: Some(summary), caveat: Some(CAVEAT), error: None }
+    }
 }
 
 /// Fetches or verifies a receipt.
@@ -76,17 +87,17 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
             let summary = ::receipt::verify(&receipt, &Roots { operator: connection.operator()? })?;
             std::fs::write(&file, receipt).map_err(|e| Usage(format!("{}: {e}", file.display())))?;
             let text = format!("{}\nreceipt: {}", describe(&summary), file.display());
-            out.show(&Answer { ok: true, proven: Some(&summary), error: None }, &text)?;
+            out.show(&Answer::proves(&summary), &text)?;
             Ok(ExitCode::SUCCESS)
         }
         Action::Verify { file, operator } => match ::receipt::verify(&read(&file)?, &Roots { operator }) {
             Ok(summary) => {
-                out.show(&Answer { ok: true, proven: Some(&summary), error: None }, &describe(&summary))?;
+                out.show(&Answer::proves(&summary), &describe(&summary))?;
                 Ok(ExitCode::SUCCESS)
             }
             Err(error) => {
                 let text = format!("the receipt proves nothing\n{error}");
-                out.show(&Answer { ok: false, proven: None, error: Some(&error) }, &text)?;
+                out.show(&Answer { ok: false, proven: None, caveat: None, error: Some(&error) }, &text)?;
                 Ok(ExitCode::from(REFUSED))
             }
         },
@@ -150,6 +161,7 @@ fn describe(s: &Summary) -> String {
         let _ = write!(text, "\nattested by {attester}");
     }
     let _ = write!(text, "\nin log {} of {} entries, root {}", s.origin, s.size, s.root);
+    let _ = write!(text, "\ncaveat: {CAVEAT}");
     text
 }
 
