@@ -223,7 +223,8 @@ async fn a_nonce_that_the_node_forgot_is_filled() {
     scene.anvil.rpc("evm_setAutomine", json!([false])).await;
     let own = scene.anvil.accounts[1];
     let earlier = scene.anvil.rpc("eth_sendTransaction", json!([{"from": own, "to": own}])).await;
-    let relayer = scene.relayer(0, 1);
+    // Long enough to see the gap before it is filled.
+    let relayer = scene.relayer(0, 5);
     until("the payout behind it", || async { (scene.sent(0, BlockId::pending()).await == 2).then_some(()) }).await;
     scene.anvil.rpc("anvil_dropTransaction", json!([earlier])).await;
     assert_eq!(scene.sent(0, BlockId::pending()).await, 0, "the payout waits for the missing nonce");

@@ -5,7 +5,11 @@ use alloy::{
     network::TransactionBuilder,
     primitives::{Address as EvmAddress, Bytes, U256},
     providers::{Provider, RootProvider},
-    rpc::types::{BlockId, TransactionRequest},
+    rpc::{
+        client::RpcClient,
+        types::{BlockId, TransactionRequest},
+    },
+    transports::http::reqwest,
 };
 use axum::{
     Json, Router,
@@ -24,7 +28,7 @@ use messages::{Base64, FollowLine, LogEntryView, Problem, ProblemType};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
-    env,
+    env, future,
     path::PathBuf,
     process::Stdio,
     sync::{
@@ -93,7 +97,8 @@ impl Anvil {
         // Whoever prints into a closed pipe dies.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let url = format!("http://{address}");
-        let provider = RootProvider::new_http(url.parse().unwrap());
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let provider = RootProvider::new(RpcClient::new_http_with_client(http, url.parse().unwrap()));
         let accounts = provider.get_accounts().await.unwrap();
         Some(Self { _child: child, url, provider, accounts })
     }
@@ -182,6 +187,8 @@ pub struct Plane {
     pub administrations: Mutex<Vec<Value>>,
     /// How often it was asked for them.
     pub administrations_asked: AtomicUsize,
+    /// How many of these requests it answers; later ones wait for ever.
+    pub administrations_answered: AtomicUsize,
     execution: Mutex<Option<Value>>,
     /// Statements that it took, in order.
     pub said: Mutex<Vec<(String, BTreeMap<String, Ipld>)>>,
@@ -210,6 +217,7 @@ impl Plane {
             told: Mutex::default(),
             administrations: Mutex::default(),
             administrations_asked: AtomicUsize::new(0),
+            administrations_answered: AtomicUsize::new(usize::MAX),
             execution: Mutex::default(),
             said: Mutex::default(),
             deaf: AtomicBool::new(false),
@@ -368,7 +376,10 @@ async fn tenants(State(p): State<Arc<Plane>>) -> Json<Value> {
 }
 
 async fn administrations(State(p): State<Arc<Plane>>) -> Json<Value> {
-    p.administrations_asked.fetch_add(1, Ordering::SeqCst);
+    let earlier = p.administrations_asked.fetch_add(1, Ordering::SeqCst);
+    if earlier >= p.administrations_answered.load(Ordering::SeqCst) {
+        return future::pending().await;
+    }
     Json(json!({ "items": *p.administrations.lock().unwrap() }))
 }
 
