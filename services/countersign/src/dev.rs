@@ -6,6 +6,7 @@ mod children;
 mod configs;
 mod folder;
 mod people;
+mod ports;
 pub mod provision;
 mod record;
 
@@ -22,6 +23,7 @@ use anyhow::Context as _;
 use chain::Chain;
 use children::{Children, Spec};
 use client::Ambient;
+use ports::Ports;
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 /// A process that is not up by then will not come up by itself.
@@ -74,9 +76,10 @@ impl Dev {
         folder.end_leftovers(progress).await?;
         let ambient = Ambient::system();
         let passphrase = folder.passphrase(&ambient)?;
+        let mut ports = Ports::default();
         let mut record = match Record::read(&folder)? {
             Some(record) => record,
-            None => people::make(&folder, &passphrase, options, chain, progress)?,
+            None => people::make(&folder, &passphrase, options, chain, &mut ports, progress)?,
         };
         if let Some(rpc) = &options.rpc {
             record.chain.rpc = rpc.clone();
@@ -88,14 +91,22 @@ impl Dev {
         configs::write(&folder, &record, options)?;
         record.write(&folder)?;
         let mut dev = Self { children: Children::new(folder.pids()), record, folder };
-        dev.run(options, &ambient, progress).await?;
+        dev.run(options, &ambient, ports, progress).await?;
         Ok(dev)
     }
 
-    async fn run(&mut self, options: &Options, ambient: &Ambient, progress: Progress<'_>) -> anyhow::Result<()> {
+    async fn run(
+        &mut self,
+        options: &Options,
+        ambient: &Ambient,
+        mut ports: Ports,
+        progress: Progress<'_>,
+    ) -> anyhow::Result<()> {
         if options.rpc.is_none() {
+            ports.release(&self.record.chain.rpc);
             self.children.start(chain::anvil(&self.folder, &self.record, options.anvil.as_deref())?)?;
         }
+        ports.release(&self.record.control_plane.url);
         self.role("control-plane", "control-plane")?;
         let chain = chain::wait(&self.record.chain.rpc, START).await.map_err(|e| self.explain("chain", &e))?;
         progress("the chain answers");
@@ -103,6 +114,7 @@ impl Dev {
         progress("the control plane listens");
         provision::genesis(self).await?;
         for signer in self.record.signers.clone() {
+            ports.release(&signer.url);
             self.role(&signer.name, "signer")?;
         }
         for signer in self.record.signers.clone() {
@@ -110,6 +122,7 @@ impl Dev {
         }
         progress(&format!("{} signers listen", self.record.signers.len()));
         provision::all(self, &chain, ambient, options, progress).await?;
+        ports.release(&self.record.relayer.url);
         self.role("relayer", "relayer")?;
         self.ready("relayer", self.record.relayer.url.as_str(), "/healthz").await?;
         for signer in self.record.signers.clone() {

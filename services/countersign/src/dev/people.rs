@@ -1,5 +1,6 @@
 use super::{
     Folder, Options, Progress,
+    ports::{self, Ports},
     record::{
         ChainRecord, ControlPlaneRecord, Person, PluginRecord, Record, RelayerRecord, SignerRecord, public_database,
     },
@@ -8,7 +9,7 @@ use crate::commands::keygen::{self, KeyKind};
 use anyhow::Context as _;
 use domain::{Address, ChainId, Did, Digest, NodeUrl};
 use keyfile::{Hardness, Identity, Passphrase};
-use std::{collections::BTreeMap, fs::DirBuilder, net::TcpListener, os::unix::fs::DirBuilderExt as _, path::Path};
+use std::{collections::BTreeMap, fs::DirBuilder, os::unix::fs::DirBuilderExt as _, path::Path};
 
 /// Everyone with a key of their own, besides the signers.
 pub const PEOPLE: [&str; 15] = [
@@ -38,6 +39,7 @@ pub fn make(
     passphrase: &Passphrase,
     options: &Options,
     chain: ChainId,
+    ports: &mut Ports,
     progress: Progress<'_>,
 ) -> anyhow::Result<Record> {
     let names: Vec<String> = (1..=options.signers).map(|i| format!("signer-{i}")).collect();
@@ -60,7 +62,7 @@ pub fn make(
     progress(&format!("made {} keys, encrypted", people.len().saturating_add(1)));
 
     let did = |name: &str| people.get(name).map(|p| p.did).context("everyone has a key");
-    let urls = urls(options, names.len().saturating_add(3))?;
+    let urls = urls(options, names.len().saturating_add(3), ports)?;
     let mut urls = urls.into_iter();
     let mut url = || urls.next().context("every process has a port");
     let database = options
@@ -123,13 +125,7 @@ pub fn identity(key: &Path, passphrase: &Passphrase) -> anyhow::Result<Did> {
     Ok(Identity::open(key, passphrase)?.did())
 }
 
-/// `count` URLs on loopback with ports that are free now.
-fn urls(options: &Options, count: usize) -> anyhow::Result<Vec<NodeUrl>> {
-    let at = |port: u16| Ok(format!("http://127.0.0.1:{port}").parse()?);
-    if let Some(first) = options.port {
-        return (first..).take(count).map(at).collect();
-    }
-    // All are held at once, so that they differ.
-    let bound = (0..count).map(|_| TcpListener::bind(("127.0.0.1", 0))).collect::<Result<Vec<_>, _>>();
-    bound.context("no port is free")?.iter().map(|l| at(l.local_addr()?.port())).collect()
+/// `count` URLs on loopback: from the first port that was asked for, else with free ports, which are held.
+fn urls(options: &Options, count: usize, ports: &mut Ports) -> anyhow::Result<Vec<NodeUrl>> {
+    options.port.map_or_else(|| ports.hold(count), |first| (first..).take(count).map(ports::at).collect())
 }
