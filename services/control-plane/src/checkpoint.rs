@@ -16,7 +16,7 @@ use log::{Checkpoint, Hash, KeyName, Note, NoteKey};
 use std::{
     sync::{
         Arc,
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
     thread::{self, JoinHandle},
     time::Duration,
@@ -66,7 +66,8 @@ pub(crate) fn start(parts: Parts) -> std::io::Result<Checkpointer> {
     let storing = thread::Builder::new()
         .name("checkpoint-store".to_owned())
         .spawn(move || store_all(&inbox, |note| store(&register, &health, note)))?;
-    let signer = Signer { stored: parts.stored, anchored: 0, parts, notes };
+    let outbox = Outbox { notes, newest: parts.stored };
+    let signer = Signer { parts, outbox, anchored: 0 };
     let signing = thread::Builder::new().name("checkpoint".to_owned()).spawn(move || signer.run(&stopped))?;
     Ok(Checkpointer { stop, signing, storing })
 }
@@ -124,10 +125,34 @@ fn root_of(note: &str) -> Option<Hash> {
     Note::parse(note).ok().map(|n| n.unverified().root)
 }
 
+/// Hands notes to the thread that stores them, one for each size.
+struct Outbox {
+    notes: SyncSender<Published>,
+    /// The newest size that is stored or waits for it.
+    newest: u64,
+}
+
+impl Outbox {
+    /// Leaves a note out while another waits: a later one will say more.
+    fn offer(&mut self, note: Published) {
+        let size = note.size;
+        if size > self.newest && self.notes.try_send(note).is_ok() {
+            self.newest = size;
+        }
+    }
+
+    /// Waits until what was offered before is taken: no later note will come. Blocks.
+    fn close(self, last: Published) {
+        if last.size > self.newest {
+            // Fails when the thread has ended, which says so itself.
+            let _ = self.notes.send(last);
+        }
+    }
+}
+
 struct Signer {
     parts: Parts,
-    notes: SyncSender<Published>,
-    stored: u64,
+    outbox: Outbox,
     anchored: u64,
 }
 
@@ -135,26 +160,31 @@ impl Signer {
     fn run(mut self, stopped: &Receiver<()>) {
         let mut next = clock::instant();
         loop {
-            self.tick(clock::now());
+            if let Some(note) = self.publish(clock::now()) {
+                self.outbox.offer(note);
+            }
             let now = clock::instant();
             next = next.checked_add(HEARTBEAT).filter(|n| *n > now).unwrap_or(now);
             match stopped.recv_timeout(next.saturating_duration_since(now)) {
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(()) | Err(RecvTimeoutError::Disconnected) => {
-                    self.tick(clock::now());
+                    if let Some(note) = self.publish(clock::now()) {
+                        self.outbox.close(note);
+                    }
                     return;
                 }
             }
         }
     }
 
-    fn tick(&mut self, now: Time) {
+    /// Signs what the log is now and shows it to everyone, unless it is not this process's to sign.
+    fn publish(&mut self, now: Time) -> Option<Published> {
         if !self.parts.health.leads(now) {
-            return;
+            return None;
         }
         let snapshot = self.parts.snapshot.load_full();
         let size = snapshot.replica.tree().size();
-        let Some(origin) = origin(&snapshot) else { return };
+        let origin = origin(&snapshot)?;
         let checkpoint = Checkpoint::of(origin, snapshot.replica.tree(), now.max(snapshot.replica.state().at()));
         let text: Arc<str> = checkpoint.sign(&self.parts.key).to_string().into();
         if size > self.anchored || self.parts.anchor.is_behind() {
@@ -162,7 +192,7 @@ impl Signer {
             if let Err(error) = self.parts.anchor.put_note(&text) {
                 tracing::error!(%error, "no checkpoint is published without its anchor");
                 self.parts.health.set_anchored(false);
-                return;
+                return None;
             }
             self.parts.health.set_anchored(true);
             self.anchored = size;
@@ -172,12 +202,7 @@ impl Signer {
         self.parts.feed.publish(Event::Checkpoint { size, text });
         self.parts.metrics.checkpoint_at.set(i64::try_from(checkpoint.time.unix()).unwrap_or(i64::MAX));
         self.parts.metrics.checkpoint_size.set(i64::try_from(size).unwrap_or(i64::MAX));
-        if size > self.stored {
-            match self.notes.try_send(published) {
-                Ok(()) => self.stored = size,
-                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
-            }
-        }
+        Some(published)
     }
 }
 
@@ -199,6 +224,23 @@ mod tests {
 
     fn note(size: u64) -> Published {
         Published { size, text: "".into() }
+    }
+
+    #[test]
+    fn the_last_note_waits_for_its_turn_and_others_are_left_out() {
+        let (notes, inbox) = sync_channel(1);
+        let mut outbox = Outbox { notes, newest: 2 };
+        for size in [2, 3, 5, 3] {
+            outbox.offer(note(size));
+        }
+        let closing = thread::spawn(move || outbox.close(note(7)));
+        let stored: Vec<_> = inbox.iter().map(|note| note.size).collect();
+        assert_eq!(stored, [3, 7], "one waited, and nothing comes after the last");
+        closing.join().unwrap();
+
+        let (notes, inbox) = sync_channel(1);
+        Outbox { notes, newest: 7 }.close(note(7));
+        assert_eq!(inbox.iter().count(), 0, "it is stored already");
     }
 
     #[test]
