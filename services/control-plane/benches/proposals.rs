@@ -32,7 +32,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
     config.listen.set_port(0);
     let server = Server::start(config.clone()).await?;
-    let http = reqwest::Client::builder().pool_max_idle_per_host(in_flight).build()?;
+    let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(in_flight).build()?;
     for signed in world.setup(1_000, domain::MAX_AMOUNT) {
         let url = format!("http://{}/v1/statements", server.address());
         http.post(url).body(signed.container()).send().await?.error_for_status()?;

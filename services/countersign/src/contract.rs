@@ -46,7 +46,8 @@ pub struct Allowance {
 pub async fn look(rpc: &NodeUrl, tenant: &TenantView) -> anyhow::Result<Contract> {
     // The URL may hold an access key, so that errors do not show it.
     let url = rpc.as_str().parse().map_err(|_| Usage("the RPC endpoint is not a URL".to_owned()))?;
-    let provider = ProviderBuilder::new().connect_http(url);
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    let provider = ProviderBuilder::new().connect_reqwest(http, url);
     let (chain, contract) = (tenant.escrow.chain, EvmAddress::new(tenant.escrow.contract.0));
     let id = timely(async { provider.get_chain_id().await.ok() }).await?;
     ensure!(id == chain.0, Usage(format!("the RPC endpoint is of chain {id}, the contract on {}", chain.0)));

@@ -6,6 +6,7 @@ use alloy::{
     primitives::{Address, B256, Bytes},
     providers::{DynProvider, Provider, ProviderBuilder},
     rpc::types::{Filter, TransactionRequest},
+    transports::http::reqwest,
 };
 use domain::{Cid, Did, Digest, EscrowDomain, Time};
 use ledger::{Verdict, args::Attest};
@@ -77,7 +78,9 @@ pub(crate) fn provider(node: &Node) -> Option<DynProvider> {
     if url.is_none() {
         tracing::error!("the RPC endpoint is not a URL; the chain cannot be asked");
     }
-    Some(ProviderBuilder::new().connect_http(url?).erased())
+    let http = reqwest::Client::builder().no_proxy().build();
+    let http = http.inspect_err(|error| tracing::error!(%error, "the chain cannot be asked")).ok();
+    Some(ProviderBuilder::new().connect_reqwest(http?, url?).erased())
 }
 
 /// Asks the endpoint now and then, so that readiness tells the truth while nothing is to attest.

@@ -74,7 +74,8 @@ pub fn config(world: &World, url: String, anchor: PathBuf) -> Config {
 
 impl Node {
     pub async fn start(config: Config) -> Self {
-        Self { server: Server::start(config).await.unwrap(), http: reqwest::Client::new() }
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { server: Server::start(config).await.unwrap(), http }
     }
 
     pub async fn stop(self) {

@@ -36,6 +36,11 @@ pub fn now() -> Time {
     Time::from_unix(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs())
 }
 
+/// The server is on this machine, whatever proxy the environment names.
+fn http() -> Client {
+    Client::builder().no_proxy().build().unwrap()
+}
+
 impl Node {
     /// An empty log.
     pub async fn empty() -> Self {
@@ -48,7 +53,7 @@ impl Node {
         let mut config = config(&world, &folder);
         change(&mut config);
         let server = Server::start(config).await.unwrap();
-        Self { world, server, folder, http: Client::new() }
+        Self { world, server, folder, http: http() }
     }
 
     /// A log in which the installation can propose: at most 1,000 at once and `daily` a day.
@@ -112,7 +117,7 @@ impl Node {
 
     pub async fn resume(world: World, folder: TempDir) -> Result<Self, Error> {
         let server = Server::start(config(&world, &folder)).await?;
-        Ok(Self { world, server, folder, http: Client::new() })
+        Ok(Self { world, server, folder, http: http() })
     }
 }
 

@@ -103,7 +103,8 @@ impl Chain {
         let signer = PrivateKeySigner::from_slice(FUNDER.as_bytes())?;
         let funder = Address(signer.address().into_array());
         let url = rpc.as_str().parse().map_err(|_| Usage(format!("{rpc} is not a URL")))?;
-        let provider = ProviderBuilder::new().wallet(EthereumWallet::from(signer)).connect_http(url);
+        let http = reqwest::Client::builder().no_proxy().build()?;
+        let provider = ProviderBuilder::new().wallet(EthereumWallet::from(signer)).connect_reqwest(http, url);
         provider.client().set_poll_interval(POLL);
         Ok(Self { provider: provider.erased(), funder })
     }
