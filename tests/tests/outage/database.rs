@@ -1,7 +1,7 @@
 //! PostgreSQL goes away under load, as after a power cut, and comes back; then it ends every connection.
 
 use crate::{
-    load::Load,
+    load::{ANY_NUMBER, Load},
     plane::{Answer, Home},
 };
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command, sync::Arc};
@@ -64,7 +64,7 @@ async fn a_lost_database_loses_nothing_and_is_found_again() {
     let line = home.command();
     let plane = Arc::new(home.start(&line).await);
     plane.provision().await;
-    let load = Load::start(&plane);
+    let load = Load::start(&plane, ANY_NUMBER);
     load.goes_on(&plane).await;
 
     blocking(&server, |s| s.run("crash")).await;

@@ -17,6 +17,11 @@ use tempfile::TempDir;
 /// A program that runs another in a mount namespace of its own, with a small file system at a path.
 const MOUNT: &str = "mount -t tmpfs -o size=32m,mode=700 tmpfs \"$1\" && shift && exec \"$@\"";
 
+/// Statements, apart from those that are waited for, before the disk is filled and from then on. Each takes about 100 KB
+/// in the write-ahead log: all together they leave most of the disk to the ballast, whatever the machine's speed.
+const BEFORE: usize = 60;
+const SOME: usize = 12;
+
 /// How to have such a namespace here: an unprivileged one where the system allows it, else as root.
 fn unshare() -> Vec<String> {
     let ways: [&[&str]; 2] = [&["unshare", "--user", "--map-root-user", "--mount"], &["unshare", "--mount"]];
@@ -63,11 +68,12 @@ async fn a_full_disk_loses_nothing_and_is_left_behind_without_a_restart() {
     let inside = PathBuf::from(format!("/proc/{}/root{}", plane.pid(), disk.display()));
     assert!(inside.join("log.db").is_file() && !disk.join("log.db").exists(), "the disk is the process's own");
     let pid = plane.pid();
-    let load = Load::start(&plane);
+    let load = Load::start(&plane, BEFORE);
     load.goes_on(&plane).await;
 
     let ballast = inside.join("ballast");
     fill(&ballast);
+    load.more(SOME);
     let problem = plane.is_degraded().await;
     assert!(problem.detail.contains("cannot be written"), "{problem:?}");
     load.is_refused(&plane).await;

@@ -12,25 +12,33 @@ use keyfile::{Identity, Passphrase};
 use messages::{CommitReply, CommitRequest, ProposalStatus, RefusalCode, SigningSubject, paths};
 use rustix::process::Signal;
 use std::{fs, net::SocketAddr, process::Stdio, time::Duration};
-use tokio::process::{Child, Command};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+};
 
-/// Time for what happens by itself: probes every two seconds, views of five.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Far more than what happens by itself takes: probes every two seconds, views of five, a relayer's pauses of thirty.
+const PATIENCE: Duration = Duration::from_secs(90);
 /// Seconds for which a checkpoint allows signing here: the shortest that a signer takes.
 const LEASE: u64 = 5;
 
 /// A chain that is not of the system under test.
 async fn anvil() -> (Child, SocketAddr) {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut command = Command::new("sh");
     command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../contracts/tool.sh")).arg("anvil");
-    command.args(["--host", "127.0.0.1", "--chain-id", "31337", "--block-time", "1", "--mixed-mining", "--quiet"]);
-    command.args(["--port", &port.port().to_string()]);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
-    let chain = command.spawn().unwrap();
-    let up = within(PATIENCE, async || tokio::net::TcpStream::connect(port).await.ok()).await;
-    assert!(up.is_some(), "anvil does not listen");
-    (chain, port)
+    command.args(["--port", "0", "--chain-id", "31337", "--block-time", "1", "--mixed-mining"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    let mut chain = command.spawn().unwrap();
+    let mut lines = BufReader::new(chain.stdout.take().unwrap()).lines();
+    let address = loop {
+        let line = lines.next_line().await.unwrap().expect("anvil says where it listens");
+        if let Some(address) = line.strip_prefix("Listening on ") {
+            break address.parse().unwrap();
+        }
+    };
+    // Whoever prints into a closed pipe dies.
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    (chain, address)
 }
 
 impl System {
@@ -71,7 +79,7 @@ impl System {
         let relayer = Identity::open(&self.folder().join("keys/relayer.key"), &passphrase).unwrap();
         let client = SignerClient::new(signer.url.clone(), signer.node, relayer, Ambient::system()).unwrap();
         let request = CommitRequest { subject: SigningSubject::Intent { proposal }, min_seq, checkpoints: Vec::new() };
-        Ok(client.ask(paths::SESSION_COMMIT, &request, Duration::from_secs(5)).await?.reply)
+        Ok(client.ask(paths::SESSION_COMMIT, &request, PATIENCE).await?.reply)
     }
 
     async fn has_metric(&self, url: &domain::NodeUrl, line: &str) -> bool {
@@ -108,7 +116,8 @@ async fn a_dead_rpc_endpoint_and_a_silent_control_plane_pay_nothing_twice_and_en
     // With a fresh view, signers commit to what is approved; with a stale one they do not, and say so.
     let (open, told) = *payouts.last().unwrap();
     for signer in signers {
-        system.ask_to_sign(signer, open, told.seq).await.unwrap();
+        let signs = within(PATIENCE, async || system.ask_to_sign(signer, open, told.seq).await.ok());
+        assert!(signs.await.is_some(), "{} does not commit:\n{}", signer.name, system.log(&signer.name));
     }
     let control_plane = system.pid("control-plane").await;
     System::signal(control_plane, Signal::STOP);

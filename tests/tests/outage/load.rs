@@ -9,14 +9,18 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
-use tokio::task::JoinSet;
+use tokio::{sync::Semaphore, task::JoinSet};
 
 /// Clients at once.
 const CLIENTS: usize = 6;
+/// How many statements show that all goes on.
+const MORE: usize = 20;
+/// More statements than any machine takes in a test.
+pub const ANY_NUMBER: usize = 1_000_000;
 /// How long a client leaves a statement that was not taken alone; a real one would heed what it was told.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -24,23 +28,27 @@ const PAUSE: Duration = Duration::from_millis(50);
 struct Told {
     acknowledged: Mutex<BTreeMap<Cid, u64>>,
     refused: AtomicU64,
-    stop: AtomicBool,
 }
 
 /// Clients at work.
 pub struct Load {
     told: Arc<Told>,
+    /// Statements that may still be made; closed at the end.
+    turns: Arc<Semaphore>,
     clients: JoinSet<()>,
 }
 
 impl Load {
-    pub fn start(plane: &Arc<Plane>) -> Self {
+    /// Clients that make so many statements, as fast as they are taken.
+    pub fn start(plane: &Arc<Plane>, statements: usize) -> Self {
         let (told, mut clients) = (Arc::<Told>::default(), JoinSet::new());
+        let turns = Arc::new(Semaphore::new(statements));
         let chain = plane.home.world.proposal_chain();
         for _ in 0..CLIENTS {
-            let (plane, told, chain) = (Arc::clone(plane), Arc::clone(&told), chain.clone());
+            let (plane, told, turns, chain) = (Arc::clone(plane), Arc::clone(&told), Arc::clone(&turns), chain.clone());
             clients.spawn(async move {
-                while !told.stop.load(Ordering::Relaxed) {
+                while let Ok(turn) = turns.acquire().await {
+                    turn.forget();
                     let proposal = plane.home.world.propose_over(chain.clone(), 10);
                     let seq = loop {
                         match plane.say(&proposal).await {
@@ -53,17 +61,23 @@ impl Load {
                 }
             });
         }
-        Self { told, clients }
+        Self { told, turns, clients }
+    }
+
+    /// Lets so many more statements be made.
+    pub fn more(&self, statements: usize) {
+        self.turns.add_permits(statements);
     }
 
     fn acknowledged(&self) -> usize {
         self.told.acknowledged.lock().unwrap().len()
     }
 
-    /// Waits until so many more were acknowledged.
+    /// Has some more statements made, and waits until as many more were acknowledged.
     pub async fn goes_on(&self, plane: &Plane) {
         let before = self.acknowledged();
-        let more = within(PATIENCE, async || (self.acknowledged() >= before + 20).then_some(()));
+        self.more(MORE);
+        let more = within(PATIENCE, async || (self.acknowledged() >= before + MORE).then_some(()));
         assert!(more.await.is_some(), "{} were acknowledged:\n{}", self.acknowledged(), plane.log());
     }
 
@@ -72,16 +86,19 @@ impl Load {
         self.told.refused.load(Ordering::Relaxed)
     }
 
-    /// Waits until somebody is told to come back later.
+    /// Has statements made until somebody is told to come back later.
     pub async fn is_refused(&self, plane: &Plane) {
         let before = self.refused();
-        let told = within(PATIENCE, async || (self.refused() > before).then_some(()));
+        let told = within(PATIENCE, async || {
+            self.more(1);
+            (self.refused() > before).then_some(())
+        });
         assert!(told.await.is_some(), "nobody was refused:\n{}", plane.log());
     }
 
     /// Lets everybody finish, and gives what was acknowledged.
     pub async fn end(mut self) -> BTreeMap<Cid, u64> {
-        self.told.stop.store(true, Ordering::Relaxed);
+        self.turns.close();
         let done = tokio::time::timeout(PATIENCE, async {
             while let Some(client) = self.clients.join_next().await {
                 client.unwrap();

@@ -22,8 +22,8 @@ use std::{
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-/// Time for what happens by itself: leases of ten seconds, commits that are waited for as long.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// Far more than what happens by itself takes: leases of ten seconds, commits that are waited for as long.
+pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What to run, and where its files are.
 pub struct Home {
@@ -31,6 +31,8 @@ pub struct Home {
     pub folder: TempDir,
     config: PathBuf,
     url: NodeUrl,
+    /// Keeps the port from others until the first start.
+    port: Option<TcpListener>,
 }
 
 /// A running control plane.
@@ -55,10 +57,6 @@ fn write_private(path: &Path, text: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 impl Home {
     /// A configuration over a database, with the anchor at a path.
     pub fn new(folder: TempDir, database: &str, anchor: &Path) -> Self {
@@ -69,7 +67,8 @@ impl Home {
             let path = folder.path().join(format!("{name}.key"));
             identity(person).save(Hardness::Testing, &path, &passphrase, &mut OsRng).unwrap();
         }
-        let listen = format!("127.0.0.1:{}", free_port());
+        let port = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listen = port.local_addr().unwrap().to_string();
         let config = folder.path().join("control-plane.toml");
         let home = folder.path().display();
         let text = format!(
@@ -80,7 +79,7 @@ impl Home {
             anchor.display(),
         );
         write_private(&config, &text);
-        Self { world, config, url: format!("http://{listen}").parse().unwrap(), folder }
+        Self { world, config, url: format!("http://{listen}").parse().unwrap(), port: Some(port), folder }
     }
 
     /// The command line of the control plane.
@@ -90,11 +89,12 @@ impl Home {
     }
 
     /// Starts it by a command line, and waits until it is ready.
-    pub async fn start(self, line: &[String]) -> Plane {
+    pub async fn start(mut self, line: &[String]) -> Plane {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.folder.path().join("log")).unwrap();
         let mut command = Command::new(&line[0]);
         command.args(&line[1..]).env_remove("RUST_LOG").kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        drop(self.port.take());
         let process = command.spawn().unwrap();
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap();
         let operator = Speaker::new(
