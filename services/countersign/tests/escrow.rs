@@ -8,12 +8,13 @@ use alloy::{
     primitives::{Address, Bytes},
     providers::{Provider as _, ProviderBuilder},
     rpc::types::TransactionRequest,
+    transports::http::reqwest,
 };
 use client::{Ambient, ClientError, SignerClient};
 use keyfile::{Identity, Passphrase};
 use messages::{CommitReply, CommitRequest, Refusal, RefusalCode, SigningSubject, paths};
 use serde_json::Value;
-use std::{fs, future::Future, path::PathBuf, time::Duration};
+use std::{cell::Cell, fs, future::Future, path::PathBuf, time::Duration};
 use support::{System, json};
 
 struct Market {
@@ -52,6 +53,19 @@ impl Market {
         self.run(&["escrow", "status", "--as", "operator-1"])["administrations"].clone()
     }
 
+    /// Why a signer refuses, when the relayer asks it, to take part in a signature of a change that the log has at `seq`.
+    /// It is asked again while it only waits for the log or the chain.
+    fn refusal(&self, at: usize, id: &str, seq: u64) -> Refusal {
+        let refusal = Cell::new(None);
+        self.until("a judgement", |market| {
+            let told = market.ask_signer(at, id, seq).unwrap_err();
+            let is_judged = !matches!(told.code, RefusalCode::Behind | RefusalCode::ChainUnavailable);
+            refusal.set(Some(told));
+            is_judged
+        });
+        refusal.take().unwrap()
+    }
+
     /// Asks a signer, as the relayer does, to take part in a signature of a change that the log has at `seq`.
     fn ask_signer(&self, at: usize, id: &str, seq: u64) -> Result<CommitReply, Refusal> {
         let passphrase = Passphrase::read(&self.folder.join("passphrase")).unwrap();
@@ -78,7 +92,8 @@ impl Market {
         let (rpc, contract) = (chain["rpc"].as_str().unwrap(), chain["escrow"].as_str().unwrap());
         let contract: Address = contract.parse().unwrap();
         let freeze = async {
-            let provider = ProviderBuilder::new().connect_http(rpc.parse().unwrap());
+            let http = reqwest::Client::builder().no_proxy().build().unwrap();
+            let provider = ProviderBuilder::new().connect_reqwest(http, rpc.parse().unwrap());
             let guardian = provider.get_accounts().await.unwrap()[0];
             let request = TransactionRequest::default()
                 .from(guardian)
@@ -263,7 +278,7 @@ fn a_thaw_that_is_approved_ahead_is_not_signed_before_its_turn() {
     let approved = market.run(&with(&APPROVE, &["--client", blind, id]));
     let seq = approved["reply"]["seq"].as_u64().unwrap();
     for at in 0..3 {
-        let refusal = market.ask_signer(at, id, seq).unwrap_err();
+        let refusal = market.refusal(at, id, seq);
         assert_eq!(refusal.code, RefusalCode::NotDue, "{refusal}");
         assert!(refusal.retry_after.is_some() && refusal.detail.contains("nonce is 1"), "{refusal}");
     }

@@ -2,18 +2,22 @@
 
 use crate::{
     payouts::Client,
-    system::{System, within},
+    system::{System, looking, within},
 };
 use domain::Cid;
 use rusqlite::{Connection, OpenFlags};
 use rustix::process::Signal;
 use std::{collections::BTreeMap, env, time::Duration};
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 
 /// Kills besides those at chosen points.
 const KILLS: u32 = 50;
 /// A moment that does not come by then is now.
 const MOMENT: Duration = Duration::from_millis(1_500);
+/// Between looks at what is over within milliseconds.
+const SOON: Duration = Duration::from_millis(1);
+/// The right moment is found long before.
+const SEARCH: Duration = Duration::from_mins(5);
 /// How many payouts the client may be ahead of the kills.
 const AHEAD: usize = 4;
 /// One for each kill, and those.
@@ -101,15 +105,20 @@ impl<'a> Storm<'a> {
     /// Kills the relayer after the node has accepted its transaction and before the log can know: the control plane is
     /// stopped meanwhile, so that no report is answered.
     pub async fn between_acceptance_and_record(&mut self, plane: Plane) {
-        for attempt in 0..40_u64 {
+        let begin = Instant::now();
+        for attempt in 0_u64.. {
+            assert!(
+                begin.elapsed() < SEARCH,
+                "the relayer was always faster or slower than the control plane's stop, {attempt} times"
+            );
             self.system.ready().await;
             let (relayer, control_plane) = (self.system.pid("relayer").await, self.system.pid("control-plane").await);
             let (id, told) = self.client.pay().await;
             // Signers that have not seen the proposal cannot sign it while the control plane is silent.
-            within(MOMENT, async || self.have_seen(told.seq).await.then_some(())).await;
+            looking(SOON, MOMENT, async || self.have_seen(told.seq).await.then_some(())).await;
             // Too early, and the relayer still needs the control plane; too late, and it has reported. In between lie a few
             // milliseconds that are sought.
-            tokio::time::sleep(Duration::from_millis(attempt.rem_euclid(10).saturating_mul(2))).await;
+            tokio::time::sleep(Duration::from_millis(attempt.rem_euclid(20))).await;
             System::signal(control_plane, Signal::STOP);
             let executed = within(Duration::from_secs(2), async || {
                 self.system.executions().await.contains_key(id.digest()).then_some(())
@@ -128,7 +137,6 @@ impl<'a> Storm<'a> {
                 return;
             }
         }
-        panic!("the relayer was always faster or slower than the control plane's stop");
     }
 
     async fn have_seen(&self, seq: u64) -> bool {

@@ -94,9 +94,14 @@ pub fn program() -> PathBuf {
 }
 
 /// Looks at a condition until it holds; `None` when it does not in time.
-pub async fn within<T>(patience: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> Option<T> {
+pub async fn within<T>(patience: Duration, look: impl AsyncFnMut() -> Option<T>) -> Option<T> {
+    looking(LOOK, patience, look).await
+}
+
+/// The same, with looks so often.
+pub async fn looking<T>(often: Duration, patience: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> Option<T> {
     let looking = async {
-        let mut looks = interval(LOOK);
+        let mut looks = interval(often);
         loop {
             looks.tick().await;
             if let Some(found) = look().await {

@@ -49,7 +49,9 @@ async fn wait_until_decided(node: &Node, batches: u64) {
 
 #[tokio::test]
 async fn what_was_decided_on_top_of_a_lost_batch_is_decided_again() {
-    let node = Node::ready(10_000).await;
+    // The lease is not renewed meanwhile, so that nothing but the batch waits for the lock.
+    let node = Node::with(|c| c.limits.lease = 300).await;
+    node.setup(1_000, 10_000).await;
     let size = node.size().await;
     let lock = block(&node);
     let (lost, next) = (node.world.propose(500), node.world.propose(400));
