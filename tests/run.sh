@@ -11,6 +11,15 @@ cleanup() {
 }
 trap cleanup EXIT
 
+# One test fills a disk of its own. Said now, rather than when everything else is done.
+mounts() { "$@" --mount mount -t tmpfs -o size=1m tmpfs "$scratch" 2>/dev/null; }
+if ! mounts unshare --user --map-root-user && ! mounts unshare; then
+  echo "run.sh: a full disk is tested in a mount namespace, which is not allowed here: allow unprivileged user" \
+    "namespaces, or run as root with CAP_SYS_ADMIN (in a container: docker run --cap-add SYS_ADMIN" \
+    "--security-opt apparmor=unconfined)" >&2
+  exit 1
+fi
+
 echo "== PostgreSQL"
 TEST_POSTGRES_URL=$(tests/postgres.sh start "$scratch/postgres" | tail -n 1)
 export TEST_POSTGRES_URL COUNTERSIGN_TESTS=all COUNTERSIGN_INTEROP=required
