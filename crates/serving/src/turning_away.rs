@@ -18,14 +18,22 @@ const RETRY: u64 = 1;
 /// Of `app`, the paths `always`; everything else is told to come back.
 pub fn only(app: Router, always: &'static [&'static str], patience: Duration) -> Router {
     app.layer(middleware::from_fn(move |request: Request, next: Next| async move {
-        if always.contains(&request.uri().path()) { next.run(request).await } else { refuse(request, patience).await }
+        if !always.contains(&request.uri().path()) {
+            return refuse(request, patience).await;
+        }
+        // Nobody holds one of these few places with a body that does not come.
+        tokio::time::timeout(patience, next.run(request)).await.unwrap_or_else(|_| overloaded("this took too long"))
     }))
 }
 
 async fn refuse(request: Request, patience: Duration) -> Response {
     // Whether or not it came whole, the answer is the same.
     let _ = tokio::time::timeout(patience, to_bytes(request.into_body(), MAX_UNWANTED)).await;
-    let problem = Problem::new(ProblemType::Overloaded, "too many connections; try again").with_retry_after(RETRY);
+    overloaded("too many connections; try again")
+}
+
+fn overloaded(detail: &str) -> Response {
+    let problem = Problem::new(ProblemType::Overloaded, detail).with_retry_after(RETRY);
     let headers = [(header::CONTENT_TYPE, PROBLEM_JSON.to_owned()), (header::RETRY_AFTER, RETRY.to_string())];
     let body = serde_json::to_vec(&problem).unwrap_or_default();
     (StatusCode::SERVICE_UNAVAILABLE, headers, body).into_response()

@@ -93,6 +93,8 @@ impl Dispatcher {
         self.sweep().await?;
         // Known beforehand, so that the first proposal does not wait for it.
         let _ = self.carrier.active_quorum().await;
+        // Another may have been appointed while nobody listened.
+        self.carrier.appointed.notify_one();
         self.observed.set_following(true);
         backoff.reset();
         let mut sweep = tokio::time::interval(SWEEP);

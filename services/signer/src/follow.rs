@@ -49,8 +49,8 @@ pub(crate) struct Follower {
     epoch: u64,
     known: BTreeMap<Cid, Verified<Delegation>>,
     order: VecDeque<Cid>,
-    /// Freezes of entries that the rest of the node does not see yet, with their positions.
-    frozen: Vec<(freeze::Place, u64)>,
+    /// Freezes of entries that the rest of the node does not see yet.
+    frozen: Vec<freeze::Logged>,
 }
 
 /// Why a line is not taken.
@@ -161,7 +161,7 @@ impl Follower {
             }
         }
         let admitted = self.replica.follow(entry, &statement)?;
-        self.frozen.extend(freeze::place(&statement).map(|place| (place, admitted.seq)));
+        self.frozen.extend(freeze::logged(&statement, admitted.at));
         let invocation = statement.invocation();
         let own = NewToken { cid: invocation.cid(), bytes: invocation.bytes().to_vec() };
         let rest = introduced.iter().map(|d| NewToken { cid: d.cid(), bytes: d.bytes().to_vec() });
@@ -272,6 +272,8 @@ impl Follower {
         let Some(signed) = heard::checkpoint(self.replica.state(), text) else { return Ok(()) };
         let (size, root) = (signed.checkpoint().size, signed.checkpoint().root);
         if let Some(suspicion) = suspicion.filter(|s| s.roots.contains(&(size, root))) {
+            // Others are shown it: whoever has another log of this size has the proof of a fork.
+            let _ = node.view.hear(&signed);
             return Err(Stop::Diverged {
                 reason: suspicion.reason.clone(),
                 line: format!("{}\n{text}", suspicion.line),

@@ -1,12 +1,13 @@
-//! Freezes that reach this node directly, before or without the log. Until the log has taken one of the same scope, the
-//! node signs nothing in its realm; afterwards the log's own state says what is frozen.
+//! Freezes that reach this node directly, before or without the log. Until the log has the statement, the node signs nothing
+//! in its realm; afterwards the log's own state says what is frozen.
 //!
-//! One that the log never takes, because the statement expired while the control plane was away, holds across restarts
-//! until a guardian sets the same freeze again and the log takes that. It is lifted as every freeze is then.
+//! No other freeze of the same scope takes its place while the log can still take it: a control plane could show an earlier
+//! one with its lift only now. One that the log never takes, because it expired while the control plane was away, holds
+//! across restarts until a guardian sets the same freeze again and the log takes that. It is lifted as every freeze is then.
 
 use crate::Node;
 use axum::body::Bytes;
-use domain::{Cid, Did};
+use domain::{Cid, Did, Time};
 use ledger::{Act, Scope, State, Statement};
 use messages::FreezeScope;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,8 @@ use ucan::{Limits, Token, container};
 /// Freezes of different scopes that are held for one realm. One holds the whole realm; the others go on when the log has
 /// taken it over. A realm has few plugins to stop at once, and everything in it always can be.
 const PER_REALM: usize = 64;
+/// The most by which a log lets clocks differ: so much later than its end it may take a statement still.
+const CLOCK_TOLERANCE: u64 = 120;
 /// Freezes that are passed on at a time: each takes a connection and a copy, for as long as it is valid.
 const FORWARDED: usize = 32;
 
@@ -32,15 +35,22 @@ const FORWARDS: u32 = 60;
 const FORWARD_PAUSE: Duration = Duration::from_secs(15);
 
 /// What is frozen: a scope, and the realm that it is meant in.
-pub(crate) type Place = (Did, Scope);
+type Place = (Did, Scope);
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Direct {
     statement: Cid,
     realm: Did,
     scope: Scope,
-    /// How many entries the log had here: an older one does not take this freeze over.
-    since: u64,
+    /// Until when the log can take the statement.
+    expires_at: Option<Time>,
+}
+
+/// A freeze that the log has accepted.
+pub(crate) struct Logged {
+    place: Place,
+    statement: Cid,
+    at: Time,
 }
 
 pub(crate) struct DirectFreezes {
@@ -100,12 +110,12 @@ impl DirectFreezes {
         self.lock().places.keys().map(|(_, of)| scope(of)).collect()
     }
 
-    /// Lets go of what the log has taken over, by freezes that it has accepted and their positions.
-    pub fn release(&self, logged: impl IntoIterator<Item = (Place, u64)>) {
+    /// Lets go of what the log has taken over.
+    pub fn release(&self, logged: impl IntoIterator<Item = Logged>) {
         let mut held = self.lock();
-        for (place, seq) in logged {
-            if held.places.get(&place).is_some_and(|direct| direct.since <= seq) {
-                held.places.remove(&place);
+        for logged in logged {
+            if held.places.get(&logged.place).is_some_and(|direct| direct.yields_to(&logged)) {
+                held.places.remove(&logged.place);
                 held.is_unsaved = true;
             }
         }
@@ -124,7 +134,7 @@ impl DirectFreezes {
             return Ok(false);
         }
         check(node, replica.state(), statement, replica.next_seq())?;
-        held.put(statement.cid(), place, replica.next_seq())
+        held.put(statement.cid(), place, statement.invocation().expiration())
     }
 
     /// Writes down what is held, if that has not been done.
@@ -137,8 +147,21 @@ impl DirectFreezes {
     }
 }
 
+impl Direct {
+    /// Whether the log has this very statement, or has taken one when it could not take this one any more.
+    fn yields_to(&self, logged: &Logged) -> bool {
+        let is_over = self.expires_at.is_some_and(|end| end.plus(CLOCK_TOLERANCE) < logged.at);
+        self.statement == logged.statement || is_over
+    }
+
+    /// Whether the log can take this longer than another.
+    fn outlasts(&self, expires_at: Option<Time>) -> bool {
+        expires_at.is_some_and(|end| self.expires_at.is_none_or(|own| own > end))
+    }
+}
+
 impl Held {
-    fn put(&mut self, statement: Cid, (realm, scope): Place, since: u64) -> Result<bool, FreezeError> {
+    fn put(&mut self, statement: Cid, (realm, scope): Place, expires_at: Option<Time>) -> Result<bool, FreezeError> {
         let before = self.places.get(&(realm, scope.clone()));
         if before.is_some_and(|direct| direct.statement == statement) {
             return Ok(false);
@@ -147,9 +170,10 @@ impl Held {
         if is_one_more && self.places.keys().filter(|(of, _)| *of == realm).count() >= PER_REALM {
             return Err(FreezeError::Full);
         }
-        let since = before.map_or(since, |direct| direct.since);
-        self.places.insert((realm, scope.clone()), Direct { statement, realm, scope, since });
-        self.is_unsaved = true;
+        if before.is_none_or(|direct| !direct.outlasts(expires_at)) {
+            self.places.insert((realm, scope.clone()), Direct { statement, realm, scope, expires_at });
+            self.is_unsaved = true;
+        }
         Ok(true)
     }
 
@@ -163,6 +187,7 @@ impl Held {
         out.write_all(&serde_json::to_vec(&all)?)?;
         out.sync_all()?;
         fs::rename(&draft, file)?;
+        fs::File::open(file.parent().unwrap_or(Path::new(".")))?.sync_all()?;
         self.is_unsaved = false;
         Ok(())
     }
@@ -175,16 +200,23 @@ fn check(node: &Node, state: &State, statement: &Statement, seq: u64) -> Result<
 }
 
 /// Takes a `/freeze/set` container: its own chain entitles it, as in the log. It is passed on to the log, which then
-/// governs it: whoever sent it may have reached this node alone.
-pub(crate) async fn take(node: &Arc<Node>, body: Bytes) -> Result<Vec<FreezeScope>, FreezeError> {
-    let ended = |e: &dyn std::fmt::Display| FreezeError::Refused(format!("the node is shutting down: {e}"));
-    let _turn = node.freezes.turn.acquire().await.map_err(|e| ended(&e))?;
+/// governs it: whoever sent it may have reached this node alone, and need not wait for the answer.
+pub(crate) async fn take(node: Arc<Node>, body: Bytes) -> Result<Vec<FreezeScope>, FreezeError> {
+    tokio::spawn(take_over(node, body)).await.map_err(ended)?
+}
+
+fn ended(error: impl std::fmt::Display) -> FreezeError {
+    FreezeError::Refused(format!("the node is shutting down: {error}"))
+}
+
+async fn take_over(node: Arc<Node>, body: Bytes) -> Result<Vec<FreezeScope>, FreezeError> {
+    let _turn = node.freezes.turn.acquire().await.map_err(ended)?;
     let (own, container) = (node.clone(), body.clone());
     let taking = tokio::task::spawn_blocking(move || {
         let is_new = hold(&own, &container)?;
         Ok::<_, FreezeError>((is_new, own.freezes.keep()))
     });
-    let (is_new, kept) = taking.await.map_err(|e| ended(&e))??;
+    let (is_new, kept) = taking.await.map_err(ended)??;
     if is_new && let Ok(permit) = node.freezes.forwarded.clone().try_acquire_owned() {
         let node = node.clone();
         tokio::spawn(async move {
@@ -221,8 +253,12 @@ async fn forward(node: &Node, body: &[u8]) {
     }
 }
 
-/// What a statement freezes, if that is what it does.
-pub(crate) fn place(statement: &Statement) -> Option<Place> {
+/// What a statement has frozen that the log took at this time, if that is what it does.
+pub(crate) fn logged(statement: &Statement, at: Time) -> Option<Logged> {
+    place(statement).map(|place| Logged { place, statement: statement.cid(), at })
+}
+
+fn place(statement: &Statement) -> Option<Place> {
     let Act::FreezeSet(set) = statement.act() else { return None };
     Some((statement.invocation().subject(), set.scope.clone()))
 }

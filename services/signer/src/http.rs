@@ -176,7 +176,7 @@ exchange!(dkg_accept, paths::DKG_ACCEPT, Administrators, |node, request| node.ce
 
 /// A freeze needs no envelope: the statement in the body has its own chain of authority.
 async fn freeze_now(State(node): State<Shared>, body: Bytes) -> Response {
-    match freeze::take(&node, body).await {
+    match freeze::take(node, body).await {
         Ok(frozen) => Json(FreezeReply { frozen }).into_response(),
         Err(freeze::FreezeError::Keep(error)) => {
             tracing::error!(%error, "a direct freeze is in force but cannot be kept across a restart");

@@ -275,7 +275,8 @@ impl Fork {
     pub fn notes_in(evidence: &str) -> Vec<String> {
         let (mut notes, mut note) = (Vec::new(), String::new());
         for line in evidence.lines() {
-            if note.is_empty() && line.is_empty() {
+            // Blank, or the bad entry that a note was signed over.
+            if note.is_empty() && (line.is_empty() || line.starts_with('{')) {
                 continue;
             }
             note.push_str(line);

@@ -9,30 +9,48 @@ fn plugin(n: usize) -> Scope {
     Scope::Plugin(format!("com.example.plugin{n}").parse::<PluginId>().unwrap())
 }
 
-fn put(freezes: &DirectFreezes, statement: &str, place: &Place, since: u64) -> Result<bool, FreezeError> {
-    let is_new = freezes.lock().put(Cid::of(statement.as_bytes()), place.clone(), since)?;
+fn time(unix: u64) -> Time {
+    Time::from_unix(unix)
+}
+
+fn put(freezes: &DirectFreezes, statement: &str, place: &Place, end: Option<Time>) -> Result<bool, FreezeError> {
+    let is_new = freezes.lock().put(Cid::of(statement.as_bytes()), place.clone(), end)?;
     freezes.keep().unwrap();
     Ok(is_new)
 }
 
+fn logged(statement: &str, place: &Place, at: u64) -> [Logged; 1] {
+    [Logged { place: place.clone(), statement: Cid::of(statement.as_bytes()), at: time(at) }]
+}
+
 #[test]
-fn a_later_freeze_of_the_same_place_releases_and_no_other() {
+fn only_the_statement_itself_or_one_that_came_when_it_could_not_releases() {
     let folder = tempfile::tempdir().unwrap();
     let freezes = DirectFreezes::load(folder.path()).unwrap();
     let (place, operator) = ((realm(1), Scope::All), realm(9));
-    assert!(put(&freezes, "one", &place, 7).unwrap());
-    assert!(!put(&freezes, "one", &place, 8).unwrap(), "held already");
-    assert!(put(&freezes, "two", &place, 9).unwrap(), "another statement");
-    for (other, seq) in [((realm(1), plugin(1)), 9), ((realm(2), Scope::All), 9), (place.clone(), 6)] {
-        freezes.release([(other, seq)]);
-        assert!(freezes.holds(operator, realm(1)));
+    assert!(put(&freezes, "one", &place, Some(time(1_000))).unwrap());
+    assert!(!put(&freezes, "one", &place, Some(time(1_000))).unwrap(), "held already");
+    assert!(put(&freezes, "two", &place, Some(time(2_000))).unwrap(), "a later statement");
+    assert!(put(&freezes, "short", &place, Some(time(1_500))).unwrap(), "one that ends before it");
+    let elsewhere = [(realm(1), plugin(1)), (realm(2), Scope::All)];
+    let others = [("one", &place, 900), ("short", &place, 900), ("other", &place, 2_000 + CLOCK_TOLERANCE)];
+    let elsewhere = elsewhere.iter().map(|place| ("two", place, 9_000));
+    for (statement, place, at) in others.into_iter().chain(elsewhere) {
+        freezes.release(logged(statement, place, at));
+        assert!(freezes.holds(operator, realm(1)), "{statement} at {at}");
     }
-    let restarted = DirectFreezes::load(folder.path()).unwrap();
-    for freezes in [&freezes, &restarted] {
-        freezes.release([(place.clone(), 7)]);
-        assert!(!freezes.holds(operator, realm(1)));
+    for (statement, at) in [("two", 900), ("other", 2_001 + CLOCK_TOLERANCE)] {
+        let restarted = DirectFreezes::load(folder.path()).unwrap();
+        assert!(restarted.holds(operator, realm(1)));
+        restarted.release(logged(statement, &place, at));
+        assert!(!restarted.holds(operator, realm(1)), "{statement} at {at}");
+        assert!(!DirectFreezes::load(folder.path()).unwrap().holds(operator, realm(1)), "written down");
+        freezes.lock().is_unsaved = true;
+        freezes.keep().unwrap();
     }
-    assert!(!DirectFreezes::load(folder.path()).unwrap().holds(operator, realm(1)), "written down");
+    assert!(put(&freezes, "endless", &place, None).unwrap());
+    freezes.release(logged("other", &place, u64::from(u32::MAX)));
+    assert!(freezes.holds(operator, realm(1)), "the log can always take it");
 }
 
 #[test]
@@ -40,14 +58,15 @@ fn what_is_not_held_is_not_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
     let freezes = DirectFreezes::load(folder.path()).unwrap();
     for n in 0..PER_REALM {
-        assert!(put(&freezes, &n.to_string(), &(realm(1), plugin(n)), 1).unwrap());
+        assert!(put(&freezes, &n.to_string(), &(realm(1), plugin(n)), Some(time(1))).unwrap());
     }
-    let refused = put(&freezes, "more", &(realm(1), plugin(PER_REALM)), 1);
+    let refused = put(&freezes, "more", &(realm(1), plugin(PER_REALM)), Some(time(1)));
     assert!(matches!(refused, Err(FreezeError::Full)), "{refused:?}");
-    assert!(put(&freezes, "other", &(realm(2), plugin(0)), 1).unwrap(), "another realm");
-    assert!(put(&freezes, "all", &(realm(1), Scope::All), 1).unwrap(), "everything always can be frozen");
-    let narrow = (0..PER_REALM).map(|n| ((realm(1), plugin(n)), 5));
-    freezes.release(narrow);
+    assert!(put(&freezes, "other", &(realm(2), plugin(0)), Some(time(1))).unwrap(), "another realm");
+    assert!(put(&freezes, "all", &(realm(1), Scope::All), Some(time(1))).unwrap(), "everything always can be frozen");
+    for n in 0..PER_REALM {
+        freezes.release(logged(&n.to_string(), &(realm(1), plugin(n)), 1));
+    }
     assert!(freezes.holds(realm(9), realm(1)), "the broad one goes on");
 }
 
@@ -58,10 +77,10 @@ fn what_could_not_be_written_is_written_with_the_next_chance() {
     let draft = folder.path().join("freezes.draft");
     fs::create_dir(&draft).unwrap();
     let place = (realm(1), Scope::All);
-    assert!(freezes.lock().put(Cid::of(b"one"), place.clone(), 1).unwrap());
+    assert!(freezes.lock().put(Cid::of(b"one"), place.clone(), Some(time(1))).unwrap());
     freezes.keep().unwrap_err();
     assert!(freezes.holds(realm(9), realm(1)), "in force all the same");
     fs::remove_dir(&draft).unwrap();
-    assert!(!put(&freezes, "one", &place, 1).unwrap(), "the same again");
+    assert!(!put(&freezes, "one", &place, Some(time(1))).unwrap(), "the same again");
     assert!(DirectFreezes::load(folder.path()).unwrap().holds(realm(9), realm(1)));
 }
