@@ -1,6 +1,6 @@
 //! A file beside the database that says how far this node has verified the log, how many locks and how much evidence it
-//! has written, whether it has halted, and the newest checkpoint of its log; and the seal under which it writes them. Whoever can change the database alone
-//! cannot make the node forget, or remember what never was, unseen.
+//! has written, whether it has halted, and the newest checkpoint of its log; and the seal under which it writes them.
+//! Whoever can change the database alone cannot make the node forget, or remember what never was, unseen.
 
 use domain::Digest;
 use keyfile::Identity;

@@ -8,7 +8,7 @@
 use crate::Node;
 use axum::body::Bytes;
 use domain::{Cid, Did, Time};
-use ledger::{Act, Scope, State, Statement};
+use ledger::{Act, MAX_CLOCK_TOLERANCE, Scope, State, Statement};
 use messages::FreezeScope;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -22,11 +22,9 @@ use std::{
 use tokio::sync::Semaphore;
 use ucan::{Limits, Token, container};
 
-/// Freezes of different scopes that are held for one realm. One holds the whole realm; the others go on when the log has
-/// taken it over. A realm has few plugins to stop at once, and everything in it always can be.
+/// Freezes of parts of one realm that are held, and as many of all of it. One holds the whole realm; the others go on when
+/// the log has taken it over. A realm has few parts to stop at once, and everything in it can be stopped beside them.
 const PER_REALM: usize = 64;
-/// The most by which a log lets clocks differ: so much later than its end it may take a statement still.
-const CLOCK_TOLERANCE: u64 = 120;
 /// Freezes that are passed on at a time: each takes a connection and a copy, for as long as it is valid.
 const FORWARDED: usize = 32;
 
@@ -34,9 +32,7 @@ const FORWARDED: usize = 32;
 const FORWARDS: u32 = 60;
 const FORWARD_PAUSE: Duration = Duration::from_secs(15);
 
-/// What is frozen: a scope, and the realm that it is meant in.
-type Place = (Did, Scope);
-
+/// A freeze as somebody has stated it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Direct {
     statement: Cid,
@@ -46,10 +42,9 @@ struct Direct {
     expires_at: Option<Time>,
 }
 
-/// A freeze that the log has accepted.
+/// One that the log has accepted, and when.
 pub(crate) struct Logged {
-    place: Place,
-    statement: Cid,
+    freeze: Direct,
     at: Time,
 }
 
@@ -63,7 +58,7 @@ pub(crate) struct DirectFreezes {
 
 #[derive(Default)]
 struct Held {
-    places: BTreeMap<Place, Direct>,
+    freezes: BTreeMap<Cid, Direct>,
     /// Whether the file does not say all of this.
     is_unsaved: bool,
 }
@@ -95,30 +90,29 @@ impl DirectFreezes {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error),
         };
-        let places = held.into_iter().map(|d| ((d.realm, d.scope.clone()), d)).collect();
-        let held = Mutex::new(Held { places, is_unsaved: false });
+        let freezes = held.into_iter().map(|d| (d.statement, d)).collect();
+        let held = Mutex::new(Held { freezes, is_unsaved: false });
         Ok(Self { file, held, turn: Semaphore::new(1), forwarded: Arc::new(Semaphore::new(FORWARDED)) })
     }
 
     /// Whether something of this tenant, or everything, is frozen here directly. The scope within the realm is not
     /// looked at: until the log knows better, too much is frozen rather than too little.
     pub fn holds(&self, operator: Did, tenant: Did) -> bool {
-        self.lock().places.keys().any(|(realm, _)| *realm == operator || *realm == tenant)
+        self.lock().freezes.values().any(|d| d.realm == operator || d.realm == tenant)
     }
 
     pub fn scopes(&self) -> Vec<FreezeScope> {
-        self.lock().places.keys().map(|(_, of)| scope(of)).collect()
+        self.lock().freezes.values().map(|d| scope(&d.scope)).collect()
     }
 
     /// Lets go of what the log has taken over.
     pub fn release(&self, logged: impl IntoIterator<Item = Logged>) {
         let mut held = self.lock();
+        let before = held.freezes.len();
         for logged in logged {
-            if held.places.get(&logged.place).is_some_and(|direct| direct.yields_to(&logged)) {
-                held.places.remove(&logged.place);
-                held.is_unsaved = true;
-            }
+            held.freezes.retain(|_, direct| !direct.yields_to(&logged));
         }
+        held.is_unsaved |= held.freezes.len() != before;
         // What the file says too much is found again when the log is taken from its start.
         if let Err(error) = held.save(&self.file) {
             tracing::warn!(%error, "direct freezes cannot be written");
@@ -126,15 +120,15 @@ impl DirectFreezes {
     }
 
     /// Holds a freeze that the log would take, as it is here at this moment. Says whether it is new.
-    fn hold(&self, node: &Node, statement: &Statement, place: Place) -> Result<bool, FreezeError> {
+    fn hold(&self, node: &Node, statement: &Statement, direct: Direct) -> Result<bool, FreezeError> {
         let mut held = self.lock();
         // Loaded under the lock: what the log takes after this is released after this.
         let replica = node.view.replica();
-        if replica.state().seen(&statement.cid()).is_some() {
+        if replica.state().seen(&direct.statement).is_some() {
             return Ok(false);
         }
         check(node, replica.state(), statement, replica.next_seq())?;
-        held.put(statement.cid(), place, statement.invocation().expiration())
+        held.put(direct)
     }
 
     /// Writes down what is held, if that has not been done.
@@ -148,32 +142,33 @@ impl DirectFreezes {
 }
 
 impl Direct {
-    /// Whether the log has this very statement, or has taken one when it could not take this one any more.
-    fn yields_to(&self, logged: &Logged) -> bool {
-        let is_over = self.expires_at.is_some_and(|end| end.plus(CLOCK_TOLERANCE) < logged.at);
-        self.statement == logged.statement || is_over
+    fn of(statement: &Statement) -> Option<Self> {
+        let Act::FreezeSet(set) = statement.act() else { return None };
+        let invocation = statement.invocation();
+        let (realm, expires_at) = (invocation.subject(), invocation.expiration());
+        Some(Self { statement: statement.cid(), realm, scope: set.scope.clone(), expires_at })
     }
 
-    /// Whether the log can take this longer than another.
-    fn outlasts(&self, expires_at: Option<Time>) -> bool {
-        expires_at.is_some_and(|end| self.expires_at.is_none_or(|own| own > end))
+    /// Whether the log has taken this very statement, or one of the same scope when it could not take this one any more.
+    fn yields_to(&self, Logged { freeze, at }: &Logged) -> bool {
+        let is_over = || self.expires_at.is_some_and(|end| end.plus(MAX_CLOCK_TOLERANCE) < *at);
+        let is_alike = || (self.realm, &self.scope) == (freeze.realm, &freeze.scope);
+        self.statement == freeze.statement || (is_alike() && is_over())
     }
 }
 
 impl Held {
-    fn put(&mut self, statement: Cid, (realm, scope): Place, expires_at: Option<Time>) -> Result<bool, FreezeError> {
-        let before = self.places.get(&(realm, scope.clone()));
-        if before.is_some_and(|direct| direct.statement == statement) {
+    /// Says whether it is new.
+    fn put(&mut self, direct: Direct) -> Result<bool, FreezeError> {
+        if self.freezes.contains_key(&direct.statement) {
             return Ok(false);
         }
-        let is_one_more = before.is_none() && scope != Scope::All;
-        if is_one_more && self.places.keys().filter(|(of, _)| *of == realm).count() >= PER_REALM {
+        let is_like = |d: &&Direct| d.realm == direct.realm && (d.scope == Scope::All) == (direct.scope == Scope::All);
+        if self.freezes.values().filter(is_like).count() >= PER_REALM {
             return Err(FreezeError::Full);
         }
-        if before.is_none_or(|direct| !direct.outlasts(expires_at)) {
-            self.places.insert((realm, scope.clone()), Direct { statement, realm, scope, expires_at });
-            self.is_unsaved = true;
-        }
+        self.freezes.insert(direct.statement, direct);
+        self.is_unsaved = true;
         Ok(true)
     }
 
@@ -182,7 +177,7 @@ impl Held {
             return Ok(());
         }
         let draft = file.with_extension("draft");
-        let all: Vec<&Direct> = self.places.values().collect();
+        let all: Vec<&Direct> = self.freezes.values().collect();
         let mut out = fs::File::create(&draft)?;
         out.write_all(&serde_json::to_vec(&all)?)?;
         out.sync_all()?;
@@ -240,7 +235,7 @@ fn hold(node: &Node, body: &[u8]) -> Result<bool, FreezeError> {
     }
     let invocation = invocation.ok_or_else(|| FreezeError::Container("no invocation".to_owned()))?;
     let statement = Statement::parse(invocation, proofs).map_err(|e| FreezeError::Refused(e.to_string()))?;
-    node.freezes.hold(node, &statement, place(&statement).ok_or(FreezeError::Command)?)
+    node.freezes.hold(node, &statement, Direct::of(&statement).ok_or(FreezeError::Command)?)
 }
 
 async fn forward(node: &Node, body: &[u8]) {
@@ -255,12 +250,7 @@ async fn forward(node: &Node, body: &[u8]) {
 
 /// What a statement has frozen that the log took at this time, if that is what it does.
 pub(crate) fn logged(statement: &Statement, at: Time) -> Option<Logged> {
-    place(statement).map(|place| Logged { place, statement: statement.cid(), at })
-}
-
-fn place(statement: &Statement) -> Option<Place> {
-    let Act::FreezeSet(set) = statement.act() else { return None };
-    Some((statement.invocation().subject(), set.scope.clone()))
+    Direct::of(statement).map(|freeze| Logged { freeze, at })
 }
 
 fn scope(scope: &Scope) -> FreezeScope {

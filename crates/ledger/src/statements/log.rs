@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 /// The only version of the ledger's rules so far.
 const VERSION: u64 = 1;
-/// Clocks that differ by more make expiry meaningless next to lifetimes of minutes.
-const MAX_CLOCK_TOLERANCE: u64 = 120;
+/// The most by which a log lets clocks differ, in seconds: so much later than its end it may take a statement still. More
+/// would make expiry meaningless next to lifetimes of minutes.
+pub const MAX_CLOCK_TOLERANCE: u64 = 120;
 
 /// Args of `/log/genesis`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,14 +13,20 @@ fn time(unix: u64) -> Time {
     Time::from_unix(unix)
 }
 
+type Place = (Did, Scope);
+
+fn direct(statement: &str, (realm, scope): &Place, expires_at: Option<Time>) -> Direct {
+    Direct { statement: Cid::of(statement.as_bytes()), realm: *realm, scope: scope.clone(), expires_at }
+}
+
 fn put(freezes: &DirectFreezes, statement: &str, place: &Place, end: Option<Time>) -> Result<bool, FreezeError> {
-    let is_new = freezes.lock().put(Cid::of(statement.as_bytes()), place.clone(), end)?;
+    let is_new = freezes.lock().put(direct(statement, place, end))?;
     freezes.keep().unwrap();
     Ok(is_new)
 }
 
 fn logged(statement: &str, place: &Place, at: u64) -> [Logged; 1] {
-    [Logged { place: place.clone(), statement: Cid::of(statement.as_bytes()), at: time(at) }]
+    [Logged { freeze: direct(statement, place, None), at: time(at) }]
 }
 
 #[test]
@@ -28,18 +34,15 @@ fn only_the_statement_itself_or_one_that_came_when_it_could_not_releases() {
     let folder = tempfile::tempdir().unwrap();
     let freezes = DirectFreezes::load(folder.path()).unwrap();
     let (place, operator) = ((realm(1), Scope::All), realm(9));
-    assert!(put(&freezes, "one", &place, Some(time(1_000))).unwrap());
-    assert!(!put(&freezes, "one", &place, Some(time(1_000))).unwrap(), "held already");
-    assert!(put(&freezes, "two", &place, Some(time(2_000))).unwrap(), "a later statement");
-    assert!(put(&freezes, "short", &place, Some(time(1_500))).unwrap(), "one that ends before it");
+    assert!(put(&freezes, "one", &place, Some(time(2_000))).unwrap());
+    assert!(!put(&freezes, "one", &place, Some(time(2_000))).unwrap(), "held already");
+    let here = [(&place, 900), (&place, 2_000 + MAX_CLOCK_TOLERANCE)];
     let elsewhere = [(realm(1), plugin(1)), (realm(2), Scope::All)];
-    let others = [("one", &place, 900), ("short", &place, 900), ("other", &place, 2_000 + CLOCK_TOLERANCE)];
-    let elsewhere = elsewhere.iter().map(|place| ("two", place, 9_000));
-    for (statement, place, at) in others.into_iter().chain(elsewhere) {
-        freezes.release(logged(statement, place, at));
-        assert!(freezes.holds(operator, realm(1)), "{statement} at {at}");
+    for (place, at) in here.into_iter().chain(elsewhere.iter().map(|place| (place, 9_000))) {
+        freezes.release(logged("other", place, at));
+        assert!(freezes.holds(operator, realm(1)), "{place:?} at {at}");
     }
-    for (statement, at) in [("two", 900), ("other", 2_001 + CLOCK_TOLERANCE)] {
+    for (statement, at) in [("one", 900), ("other", 2_001 + MAX_CLOCK_TOLERANCE)] {
         let restarted = DirectFreezes::load(folder.path()).unwrap();
         assert!(restarted.holds(operator, realm(1)));
         restarted.release(logged(statement, &place, at));
@@ -54,6 +57,22 @@ fn only_the_statement_itself_or_one_that_came_when_it_could_not_releases() {
 }
 
 #[test]
+fn each_statement_is_held_for_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let freezes = DirectFreezes::load(folder.path()).unwrap();
+    let place = (realm(1), Scope::All);
+    // Whichever of them the log takes and lifts, the other was meant as well.
+    for (first, second) in [("one", "two"), ("two", "one")] {
+        assert!(put(&freezes, "one", &place, Some(time(2_000))).unwrap());
+        assert!(put(&freezes, "two", &place, Some(time(1_500))).unwrap(), "it ends earlier");
+        freezes.release(logged(first, &place, 1_000));
+        assert!(freezes.holds(realm(9), realm(1)), "{second}");
+        freezes.release(logged(second, &place, 1_000));
+        assert!(!freezes.holds(realm(9), realm(1)));
+    }
+}
+
+#[test]
 fn what_is_not_held_is_not_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
     let freezes = DirectFreezes::load(folder.path()).unwrap();
@@ -63,7 +82,10 @@ fn what_is_not_held_is_not_acknowledged() {
     let refused = put(&freezes, "more", &(realm(1), plugin(PER_REALM)), Some(time(1)));
     assert!(matches!(refused, Err(FreezeError::Full)), "{refused:?}");
     assert!(put(&freezes, "other", &(realm(2), plugin(0)), Some(time(1))).unwrap(), "another realm");
-    assert!(put(&freezes, "all", &(realm(1), Scope::All), Some(time(1))).unwrap(), "everything always can be frozen");
+    assert!(
+        put(&freezes, "all", &(realm(1), Scope::All), Some(time(1))).unwrap(),
+        "everything can be frozen beside its parts"
+    );
     for n in 0..PER_REALM {
         freezes.release(logged(&n.to_string(), &(realm(1), plugin(n)), 1));
     }
@@ -77,7 +99,7 @@ fn what_could_not_be_written_is_written_with_the_next_chance() {
     let draft = folder.path().join("freezes.draft");
     fs::create_dir(&draft).unwrap();
     let place = (realm(1), Scope::All);
-    assert!(freezes.lock().put(Cid::of(b"one"), place.clone(), Some(time(1))).unwrap());
+    assert!(freezes.lock().put(direct("one", &place, Some(time(1)))).unwrap());
     freezes.keep().unwrap_err();
     assert!(freezes.holds(realm(9), realm(1)), "in force all the same");
     fs::remove_dir(&draft).unwrap();
