@@ -38,6 +38,7 @@ fn a_system_survives_restarts_and_crashes() {
     let before = propose(&system);
     assert_eq!(before["status"], "approved");
     plugins_take_back_what_they_proposed(&system, &propose(&system));
+    a_freeze_is_lifted_by_two_admins_who_name_it(&system, before["id"].as_str().unwrap());
     what_was_signed_is_simulated(&system, folder.path(), &asset, [&first, &second]);
     keys_are_not_made_for_an_epoch_that_the_log_does_not_take(&system);
     openssl_verifies_what_the_quorum_says_of_the_log(&system, folder.path(), &status);
@@ -65,6 +66,24 @@ fn plugins_take_back_what_they_proposed(system: &System, proposed: &Value) {
     assert!(cancelled.status.success(), "{}", String::from_utf8_lossy(&cancelled.stderr));
     let status = system.run(&["status", "--as", "operator", id]);
     assert_eq!(json(&status)["status"], "cancelled");
+}
+
+fn a_freeze_is_lifted_by_two_admins_who_name_it(system: &System, proposal: &str) {
+    let frozen = json(&system.run(&["freeze", "--as", "guardian", "--reason", "suspicious payouts"]));
+    let signers = frozen["signers"].as_array().unwrap();
+    assert!(signers.len() == 3 && signers.iter().all(|s| s.get("error").is_none()), "{frozen}");
+    let id = frozen["id"].as_str().unwrap();
+    assert_eq!(frozen["log"]["taken"]["id"], id);
+    let thaw = |more: &[&str]| {
+        let thawed = system.run(&[&["thaw"], more].concat());
+        (thawed.status.code(), String::from_utf8_lossy(&thawed.stderr).into_owned())
+    };
+    assert_eq!(thaw(&["--as", "admin-1"]), (Some(0), String::new()));
+    let (code, error) = thaw(&["--as", "admin-2", "--freeze", proposal]);
+    assert!(code == Some(1) && error.contains("\"field\":\"args.freeze\"") && error.contains(id), "{error}");
+    assert_eq!(thaw(&["--as", "admin-2", "--freeze", id]), (Some(0), String::new()));
+    let (code, error) = thaw(&["--as", "admin-2"]);
+    assert!(code == Some(1) && error.contains("not frozen"), "{error}");
 }
 
 fn what_was_signed_is_simulated(system: &System, folder: &Path, asset: &str, splits: [&str; 2]) {

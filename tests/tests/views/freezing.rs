@@ -14,11 +14,6 @@ impl Stage {
         self.world.by(&self.world.admin, "/freeze/set", &set)
     }
 
-    fn lift(&mut self) {
-        let lift = self.world.by(&self.world.admin, "/freeze/lift", &args::Lift { scope: Scope::All });
-        self.append(&lift);
-    }
-
     /// Hands a freeze to one signer and gives the status of its answer.
     async fn hand(&self, at: usize, freeze: &Signed) -> u16 {
         let url = format!("{}{}", self.address(at), paths::FREEZE);

@@ -120,6 +120,14 @@ impl Stage {
         self.append(&set);
     }
 
+    /// Lifts the freeze in force.
+    pub fn lift(&mut self) {
+        let (_, scope, freeze) = self.replica.state().freezes().iter().next().unwrap();
+        let lift = args::Lift { scope: scope.clone(), freeze: freeze.statement };
+        let lift = self.world.by(&self.world.admin, "/freeze/lift", &lift);
+        self.append(&lift);
+    }
+
     /// Something that has nothing to do with the proposal.
     pub fn grow(&mut self) {
         let verified = self.world.verify_recipient(countersign_tests::recipient(9));

@@ -2,7 +2,7 @@ use crate::{
     Approval, Approvals, Changes, Freeze, Outcome, Refusal, Scope, State,
     statement::{Context, ParseError, Realm, Rule},
 };
-use domain::Reason;
+use domain::{Cid, Reason};
 use serde::{Deserialize, Serialize};
 
 /// Args of `/freeze/set`.
@@ -15,12 +15,14 @@ pub struct Set {
     pub reason: Reason,
 }
 
-/// Args of `/freeze/lift`: one admin's word; the freeze ends when enough distinct admins have said it.
+/// Args of `/freeze/lift`: one admin's word; the freeze ends when enough distinct admins have said it of this one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lift {
     /// The scope as it was set.
     pub scope: Scope,
+    /// The `/freeze/set` statement that is to end, so that a word kept back never counts against a later freeze.
+    pub freeze: Cid,
 }
 
 impl Rule for Set {
@@ -70,6 +72,9 @@ impl Rule for Lift {
             .get(cx.subject, &self.scope)
             .ok_or(Refusal::Unknown { field: "scope", what: "freeze" })?
             .clone();
+        if freeze.statement != self.freeze {
+            return Err(Refusal::conflict("freeze", format!("the freeze in force was set by {}", freeze.statement)));
+        }
         // Whoever has lost the right to lift it since does not count any more, and may ask again by another delegation.
         let standing = freeze.lifts.iter().filter(|(_, a)| state.is_standing(cx.subject, &a.authority, cx.at));
         freeze.lifts = standing.map(|(admin, a)| (*admin, a.clone())).collect();

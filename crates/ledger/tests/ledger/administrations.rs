@@ -250,13 +250,15 @@ fn its_end_holds_it_and_frees_the_nonce_when_no_chain_can_execute_it_any_more() 
 fn a_freeze_of_the_log_holds_even_a_thaw() {
     let tenant = Scope::Tenant(Stage::empty().world.tenant.did);
     for scope in [Scope::All, tenant] {
-        let (set, lift) = (args::Set { scope: scope.clone(), reason: reason() }, args::Lift { scope });
+        let set = args::Set { scope: scope.clone(), reason: reason() };
         let (mut stage, args) = approved();
         stage.say(&stage.operator("/freeze/set", &set));
         assert_eq!(hold(&stage, &args.id()), Some(Hold::Frozen));
         let (mut stage, args) = approved();
-        stage.say(&stage.admin("/freeze/set", &set));
+        let set = stage.admin("/freeze/set", &set);
+        stage.say(&set);
         assert_eq!(hold(&stage, &args.id()), Some(Hold::Frozen));
+        let lift = args::Lift { scope, freeze: set.cid() };
         stage.say(&stage.admin("/freeze/lift", &lift));
         assert_eq!(hold(&stage, &args.id()), None);
     }

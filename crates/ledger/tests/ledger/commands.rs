@@ -75,6 +75,8 @@ pub struct Subjects {
     /// In review, with the approval of the first approver.
     pub reviewed: Cid,
     pub review: Digest,
+    /// The freeze in force.
+    pub freeze: Cid,
 }
 
 /// A stage on which every command but the genesis has something to do.
@@ -90,8 +92,9 @@ pub fn prepared() -> (Stage, Subjects) {
     stage.say(&grant);
     let suspend = args::Suspend { installation: other_installation().did, reason: reason() };
     stage.say(&stage.admin("/installation/suspend", &suspend));
-    stage.say(&stage.admin("/freeze/set", &args::Set { scope: frozen(), reason: reason() }));
-    (stage, Subjects { approved, reviewed, review })
+    let freeze = stage.admin("/freeze/set", &args::Set { scope: frozen(), reason: reason() });
+    stage.say(&freeze);
+    (stage, Subjects { approved, reviewed, review, freeze: freeze.cid() })
 }
 
 fn frozen() -> Scope {
@@ -183,7 +186,7 @@ pub fn order(name: &str) -> args::Open {
 pub fn every() -> Vec<Case> {
     let (stage, about) = prepared();
     let mut cases = operators(&stage);
-    cases.extend(tenants(&stage));
+    cases.extend(tenants(&stage, &about));
     cases.extend(proposals(&stage, &about));
     let order = |case: &Case| Act::COMMANDS.iter().position(|c| *c == case.command);
     cases.sort_by_key(order);
@@ -237,7 +240,7 @@ mod erased {
     }
 }
 
-fn tenants(stage: &Stage) -> Vec<Case> {
+fn tenants(stage: &Stage, about: &Subjects) -> Vec<Case> {
     let world = &stage.world;
     let (root, admin) = (&world.tenant, &world.admin);
     let installation = world.installation.did;
@@ -265,7 +268,7 @@ fn tenants(stage: &Stage) -> Vec<Case> {
         case(root, &world.market, "/order/close", &args::Close { order: "order-1".parse().unwrap() }),
         case(root, admin, "/ucan/revoke", &revoke),
         case(root, admin, "/freeze/set", &set),
-        case(root, admin, "/freeze/lift", &args::Lift { scope: frozen() }),
+        case(root, admin, "/freeze/lift", &args::Lift { scope: frozen(), freeze: about.freeze }),
         case(root, admin, "/policy/activate", &strict_policy()),
     ]
 }

@@ -14,6 +14,10 @@ fn set(stage: &Stage, scope: Scope) -> Signed {
     stage.admin("/freeze/set", &args::Set { scope, reason: reason() })
 }
 
+fn lift(scope: Scope, freeze: &Signed) -> args::Lift {
+    args::Lift { scope, freeze: freeze.cid() }
+}
+
 fn scopes(stage: &Stage) -> [Scope; 5] {
     [
         Scope::All,
@@ -37,12 +41,11 @@ fn whatever_the_scope_and_the_realm_nothing_is_decided_or_signed_and_a_lift_undo
             let id = stage.approved();
             let view = Freshness { checkpoint: stage.at, lease: 60 };
             let args = args::Set { scope: scope.clone(), reason: reason() };
-            let lift = args::Lift { scope: scope.clone() };
-            let (set, lift) = if by_operator {
-                (stage.operator("/freeze/set", &args), stage.operator("/freeze/lift", &lift))
-            } else {
-                (stage.admin("/freeze/set", &args), stage.admin("/freeze/lift", &lift))
-            };
+            let set =
+                if by_operator { stage.operator("/freeze/set", &args) } else { stage.admin("/freeze/set", &args) };
+            let args = lift(scope.clone(), &set);
+            let lift =
+                if by_operator { stage.operator("/freeze/lift", &args) } else { stage.admin("/freeze/lift", &args) };
             stage.say(&set);
             assert_eq!(stage.state.permit(&id, stage.at, view).unwrap_err(), Hold::Frozen, "{scope:?}");
             let (effect, codes) = codes(&stage.consider(&stage.world.propose(SMALL)).unwrap());
@@ -87,12 +90,27 @@ fn a_tenant_freezes_itself_and_no_other() {
 #[test]
 fn a_freeze_is_set_once_and_lifted_where_it_was_set() {
     let mut stage = Stage::ready();
-    stage.say(&set(&stage, Scope::All));
+    let all = set(&stage, Scope::All);
+    stage.say(&all);
     assert_eq!(stage.why_not(&set(&stage, Scope::All)), "scope: it is frozen already");
-    let lift = args::Lift { scope: Scope::All };
-    assert_eq!(stage.why_not(&stage.operator("/freeze/lift", &lift)), "scope: unknown freeze");
-    let other = args::Lift { scope: Scope::Plugin(stage.world.plugin()) };
+    assert_eq!(stage.why_not(&stage.operator("/freeze/lift", &lift(Scope::All, &all))), "scope: unknown freeze");
+    let other = lift(Scope::Plugin(stage.world.plugin()), &all);
     assert_eq!(stage.why_not(&stage.admin("/freeze/lift", &other)), "scope: unknown freeze");
+}
+
+#[test]
+fn a_word_that_was_kept_back_does_not_lift_a_later_freeze() {
+    let mut stage = Stage::ready();
+    let first = set(&stage, Scope::All);
+    let [kept, heard] = [(); 2].map(|()| stage.admin("/freeze/lift", &lift(Scope::All, &first)));
+    stage.say(&first);
+    stage.say(&heard);
+    let second = set(&stage, Scope::All);
+    stage.say(&second);
+    let why = format!("freeze: the freeze in force was set by {}", second.cid());
+    assert_eq!(stage.why_not(&kept), why);
+    stage.say(&stage.admin("/freeze/lift", &lift(Scope::All, &second)));
+    assert_eq!(stage.state.freezes().iter().count(), 0);
 }
 
 #[test]
@@ -101,38 +119,42 @@ fn distinct_admins_lift_it_and_a_deputy_is_not_distinct() {
     let tenant = Person::named("tenant-2");
     stage.say(&stage.operator("/tenant/create", &create(&stage, &tenant, 0xef)));
     let [ada, bob] = ["ada", "bob"].map(Person::named);
-    let by = |stage: &Stage, chain: &[&Person]| {
+    let by = |stage: &Stage, freeze: &Signed, chain: &[&Person]| {
         let mut holder = &tenant;
         let mut proofs = Vec::new();
         for next in chain {
             proofs.push(stage.world.delegate(holder, next.did, tenant.did, "/freeze"));
             holder = next;
         }
-        stage.world.invoke(holder, tenant.did, "/freeze/lift", &args::Lift { scope: Scope::All }, proofs)
+        stage.world.invoke(holder, tenant.did, "/freeze/lift", &lift(Scope::All, freeze), proofs)
     };
     let all = args::Set { scope: Scope::All, reason: reason() };
-    stage.say(&stage.world.invoke(&tenant, tenant.did, "/freeze/set", &all, Vec::new()));
-    stage.say(&by(&stage, &[&ada]));
+    let set = |stage: &Stage| stage.world.invoke(&tenant, tenant.did, "/freeze/set", &all, Vec::new());
+    let freeze = set(&stage);
+    stage.say(&freeze);
+    stage.say(&by(&stage, &freeze, &[&ada]));
     assert_eq!(stage.state.freezes().iter().count(), 1);
     let twice = "scope: you have asked to lift it already; others must";
-    assert_eq!(stage.why_not(&by(&stage, &[&ada])), twice);
-    assert_eq!(stage.why_not(&by(&stage, &[&ada, &Person::named("phone")])), twice);
-    stage.say(&by(&stage, &[&bob]));
+    assert_eq!(stage.why_not(&by(&stage, &freeze, &[&ada])), twice);
+    assert_eq!(stage.why_not(&by(&stage, &freeze, &[&ada, &Person::named("phone")])), twice);
+    stage.say(&by(&stage, &freeze, &[&bob]));
     assert_eq!(stage.state.freezes().iter().count(), 0);
     // A new freeze does not remember who lifted the old one.
-    stage.say(&stage.world.invoke(&tenant, tenant.did, "/freeze/set", &all, Vec::new()));
-    stage.say(&by(&stage, &[&ada]));
+    let freeze = set(&stage);
+    stage.say(&freeze);
+    stage.say(&by(&stage, &freeze, &[&ada]));
     assert_eq!(stage.state.freezes().iter().count(), 1);
     // Setting it again takes back what was said for lifting it.
-    stage.say(&stage.world.invoke(&tenant, tenant.did, "/freeze/set", &all, Vec::new()));
-    stage.say(&by(&stage, &[&bob]));
+    let freeze = set(&stage);
+    stage.say(&freeze);
+    stage.say(&by(&stage, &freeze, &[&bob]));
     assert_eq!(stage.state.freezes().iter().count(), 1);
     // Whoever has lost their key since does not count any more.
     let revoke = args::Revoke { revoke: args::Revocation::Key(bob.did), path: Vec::new(), reason: reason() };
     stage.say(&stage.world.invoke(&tenant, tenant.did, "/ucan/revoke", &revoke, Vec::new()));
-    stage.say(&by(&stage, &[&ada]));
+    stage.say(&by(&stage, &freeze, &[&ada]));
     assert_eq!(stage.state.freezes().iter().count(), 1);
-    stage.say(&by(&stage, &[&Person::named("cyd")]));
+    stage.say(&by(&stage, &freeze, &[&Person::named("cyd")]));
     assert_eq!(stage.state.freezes().iter().count(), 0);
 }
 
@@ -140,6 +162,7 @@ fn distinct_admins_lift_it_and_a_deputy_is_not_distinct() {
 struct Lifting {
     stage: Stage,
     tenant: Person,
+    freeze: Signed,
     first: Verified<Delegation>,
 }
 
@@ -150,16 +173,17 @@ impl Lifting {
         let tenant = Person::named("tenant-2");
         stage.say(&stage.operator("/tenant/create", &create(&stage, &tenant, 0xef)));
         let all = args::Set { scope: Scope::All, reason: reason() };
-        stage.say(&stage.world.invoke(&tenant, tenant.did, "/freeze/set", &all, Vec::new()));
+        let freeze = stage.world.invoke(&tenant, tenant.did, "/freeze/set", &all, Vec::new());
+        stage.say(&freeze);
         let ada = Person::named("ada");
         let first = stage.world.delegate_until(&tenant, ada.did, tenant.did, "/freeze", until);
-        let mut lifting = Self { stage, tenant, first: first.clone() };
+        let mut lifting = Self { stage, tenant, freeze, first: first.clone() };
         lifting.say("ada", first);
         lifting
     }
 
     fn lift(&self, name: &str, proof: Verified<Delegation>) -> Signed {
-        let args = args::Lift { scope: Scope::All };
+        let args = lift(Scope::All, &self.freeze);
         self.stage.world.invoke(&Person::named(name), self.tenant.did, "/freeze/lift", &args, vec![proof])
     }
 

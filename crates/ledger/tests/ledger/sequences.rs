@@ -105,11 +105,19 @@ impl<'a> Run<'a> {
             54 if who % 4 == 1 => Said::RevokeGrant { installation },
             55 => Said::RevokeKey([Key::Approver(0), Key::Node(1), Key::Agent(0), Key::Installation(1)][who % 4]),
             56 if who.is_multiple_of(3) => Said::Freeze(of % 3),
-            56..60 => Said::Lift(self.model.frozen.first().copied().unwrap_or(of % 3)),
+            56..60 => self.lift(of, who),
             60 if who.is_multiple_of(2) => Said::Close { order: of % ORDERS.len() },
             61 => Said::NextQuorum,
             _ => Said::Tick,
         }
+    }
+
+    /// Of what is frozen, and now and then of a freeze that is not the one in force.
+    fn lift(&self, of: usize, who: usize) -> Said {
+        let in_force = self.model.frozen.first_key_value();
+        let (scope, (session, copy)) = in_force.map_or((of % 3, (self.session, 0)), |(scope, said)| (*scope, *said));
+        let copy = if who.is_multiple_of(4) { u8::from(copy == 0) } else { copy };
+        Said::Lift { scope, session, copy }
     }
 
     fn act(&mut self, deed: Deed) -> TestCaseResult {

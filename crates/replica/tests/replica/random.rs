@@ -53,11 +53,13 @@ fn pool() -> &'static Pool {
         let reason = || "because".parse().unwrap();
         let scope = ledger::Scope::Installation(installation);
         let admin = &world.admin;
+        let freeze = world.by(admin, "/freeze/set", &args::Set { scope: scope.clone(), reason: reason() });
+        let lift = args::Lift { scope, freeze: freeze.cid() };
         said.extend([
+            freeze,
+            world.by(admin, "/freeze/lift", &lift),
             world.by(admin, "/installation/suspend", &args::Suspend { installation, reason: reason() }),
             world.by(admin, "/installation/resume", &args::Resume { installation, reason: reason() }),
-            world.by(admin, "/freeze/set", &args::Set { scope: scope.clone(), reason: reason() }),
-            world.by(admin, "/freeze/lift", &args::Lift { scope }),
             world.by(&world.market, "/order/close", &args::Close { order: "order-1".parse().unwrap() }),
             world.verify_recipient(recipient(3)),
             world.grant(600_000, 1_200_000),

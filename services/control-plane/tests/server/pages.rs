@@ -165,7 +165,10 @@ async fn a_cursor_whose_item_has_gone_is_told_rather_than_begun_anew() {
     let node = crowded().await;
     let freezes = lists().find(|r| r.path == "/v1/freezes").unwrap();
     let (first, cursor) = items(&node, freezes, 1, None).await;
-    let lift = args::Lift { scope: serde_json::from_value(first[0]["scope"].clone()).unwrap() };
+    let lift = args::Lift {
+        scope: serde_json::from_value(first[0]["scope"].clone()).unwrap(),
+        freeze: first[0]["statement"].as_str().unwrap().parse().unwrap(),
+    };
     assert_eq!(node.state(&node.world.by(&node.world.admin, "/freeze/lift", &lift)).await.0, 201);
     let (status, body) = page(&node, freezes, 1, cursor.as_deref()).await;
     assert_eq!((status, slug(&body), body["field"].as_str()), (400, "malformed-request", Some("cursor")), "{body}");

@@ -6,7 +6,7 @@ use crate::{
 };
 use anyhow::Context as _;
 use client::Statement;
-use domain::{Did, NodeUrl, PluginId, Reason};
+use domain::{Cid, Did, NodeUrl, PluginId, Reason};
 use futures_util::future::join_all;
 use ledger::{Scope, args::Set};
 use messages::{SubmitReply, paths};
@@ -67,10 +67,45 @@ pub struct Command {
 /// What became of a freeze.
 #[derive(Serialize)]
 pub struct Frozen {
-    /// The log's answer, or why there is none.
-    pub log: Result<SubmitReply, String>,
+    /// The statement, which whoever lifts the freeze names.
+    pub id: Cid,
+    /// The log's answer.
+    pub log: Heard<SubmitReply>,
     /// What each signer said.
-    pub signers: Vec<(String, Result<(), String>)>,
+    pub signers: Vec<Told>,
+}
+
+/// An answer, or why there is none.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Heard<T> {
+    /// It was taken.
+    Taken(T),
+    /// It was not, as far as this command knows.
+    Error(String),
+}
+
+impl<T> Heard<T> {
+    /// Whether it was taken.
+    pub const fn is_taken(&self) -> bool {
+        matches!(self, Self::Taken(_))
+    }
+}
+
+impl<T> From<anyhow::Result<T>> for Heard<T> {
+    fn from(answer: anyhow::Result<T>) -> Self {
+        answer.map_or_else(|e| Self::Error(format!("{e:#}")), Self::Taken)
+    }
+}
+
+/// What one signer said.
+#[derive(Serialize)]
+pub struct Told {
+    /// The signer's base URL.
+    pub url: NodeUrl,
+    /// Why it has not taken the freeze, if it has not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// Freezes through both ways at once.
@@ -85,37 +120,33 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
     let signers = if command.signers.is_empty() { connection.settings().signers.clone() } else { command.signers };
     let frozen = send(&connection, &said, &signers).await;
     let mut text = match &frozen.log {
-        Ok(reply) => show::reply("frozen", reply),
-        Err(error) => format!("NOT in the log: {error}"),
+        Heard::Taken(reply) => show::reply("frozen", reply),
+        Heard::Error(error) => format!("statement {} is NOT in the log: {error}", frozen.id),
     };
-    for (url, taken) in &frozen.signers {
-        match taken {
-            Ok(()) => {
-                let _ = write!(text, "\n{url}: frozen");
-            }
-            Err(error) => {
-                let _ = write!(text, "\n{url}: NOT reached: {error}");
-            }
-        }
+    for Told { url, error } in &frozen.signers {
+        let _ = match error {
+            None => write!(text, "\n{url}: frozen"),
+            Some(error) => write!(text, "\n{url}: NOT frozen: {error}"),
+        };
     }
     out.show(&frozen, &text)?;
-    Ok(match (&frozen.log, frozen.signers.iter().any(|(_, taken)| taken.is_ok())) {
-        (Ok(_), _) => ExitCode::SUCCESS,
-        (Err(_), true) => ExitCode::from(UNAVAILABLE),
-        (Err(_), false) => ExitCode::from(REFUSED),
+    let reached = frozen.signers.iter().any(|told| told.error.is_none());
+    Ok(match &frozen.log {
+        Heard::Taken(_) => ExitCode::SUCCESS,
+        Heard::Error(_) if reached => ExitCode::from(UNAVAILABLE),
+        Heard::Error(_) => ExitCode::from(REFUSED),
     })
 }
 
 /// Sends a `/freeze/set` statement to the log and to every signer, without waiting for one before the other.
 pub async fn send(connection: &Connection, said: &Statement, signers: &[NodeUrl]) -> Frozen {
-    let logged = async { connection.send("/freeze/set", said).await.map_err(|e| format!("{e:#}")) };
-    let direct = join_all(
-        signers
-            .iter()
-            .map(|url| async { (url.to_string(), tell(url, &said.container).await.map_err(|e| format!("{e:#}"))) }),
-    );
+    let logged = async { connection.send("/freeze/set", said).await.into() };
+    let direct = join_all(signers.iter().map(|url| async {
+        let told = tell(url, &said.container).await;
+        Told { url: url.clone(), error: told.err().map(|e| format!("{e:#}")) }
+    }));
     let (log, signers) = tokio::join!(logged, direct);
-    Frozen { log, signers }
+    Frozen { id: said.id, log, signers }
 }
 
 async fn tell(signer: &NodeUrl, container: &[u8]) -> anyhow::Result<()> {

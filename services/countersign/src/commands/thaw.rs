@@ -1,6 +1,11 @@
 use super::{freeze::ScopeArgs, show};
-use crate::{connection::ConnectionArgs, output::Output};
-use ledger::args::Lift;
+use crate::{
+    connection::{Connection, ConnectionArgs},
+    output::Output,
+};
+use anyhow::Context as _;
+use domain::{Cid, Did};
+use ledger::{Scope, args::Lift};
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
@@ -12,15 +17,33 @@ pub struct Command {
     /// In the operator's realm
     #[arg(long)]
     everywhere: bool,
+    /// The statement that froze it, as `freeze` printed it [default: that of the freeze in force]
+    #[arg(long, value_name = "CID")]
+    freeze: Option<Cid>,
     #[command(flatten)]
     connection: ConnectionArgs,
 }
 
-/// One admin's word; several make the thaw.
+/// One admin's word for the end of one freeze; several make the thaw.
 pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
     let connection = command.connection.open()?;
     let realm = if command.everywhere { connection.operator()? } else { connection.tenant()? };
-    let reply = connection.submit("/freeze/lift", realm, &Lift { scope: command.scope.into() }).await?;
+    let scope = command.scope.into();
+    let freeze = match command.freeze {
+        Some(freeze) => freeze,
+        None => in_force(&connection, realm, &scope, out).await?,
+    };
+    let reply = connection.submit("/freeze/lift", realm, &Lift { scope, freeze }).await?;
     out.show(&reply, &show::reply("asked to lift", &reply))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Which freeze it is that stands, shown before anything is said of it.
+async fn in_force(connection: &Connection, realm: Did, scope: &Scope, out: &Output) -> anyhow::Result<Cid> {
+    let scope = serde_json::to_value(scope)?;
+    let freezes = connection.reader("/read/tenants")?.freezes().await?;
+    let freeze = freezes.into_iter().find(|f| f.realm == realm && f.scope == scope);
+    let freeze = freeze.context("this scope is not frozen")?;
+    out.note(&format!("freeze {}\nset by {} at {}: {}", freeze.statement, freeze.by, freeze.at, freeze.reason));
+    Ok(freeze.statement)
 }

@@ -38,14 +38,13 @@ pub async fn tell(scene: &Scene, story: &mut Story) -> anyhow::Result<()> {
     let set = Set { scope: Scope::All, reason: "something looks wrong".parse()? };
     let said = guardian.speaker()?.say("/freeze/set", tenant, &set)?;
     let frozen = freeze::send(&guardian, &said, &guardian.settings().signers).await;
-    ensure!(frozen.log.is_ok(), "the log: {:?}", frozen.log);
-    let reached = frozen.signers.iter().filter(|(_, taken)| taken.is_ok()).count();
-    ensure!(reached == frozen.signers.len(), "signers: {:?}", frozen.signers);
+    let reached = frozen.signers.iter().filter(|told| told.error.is_none()).count();
+    ensure!(frozen.log.is_taken() && reached == frozen.signers.len(), "{}", serde_json::to_string(&frozen)?);
     story.done(&format!("the log and all {reached} signers have taken the freeze"))?;
     let (_, reply) = scene.propose(&scene.payout(ORDER, 10 * DOLLAR)?).await?;
     story.done(&format!("the next proposal is denied: {}", reason(&reply, "frozen")?))?;
 
-    let lift = Lift { scope: Scope::All };
+    let lift = Lift { scope: Scope::All, freeze: said.id };
     scene.dev.connect("admin-1").submit("/freeze/lift", tenant, &lift).await?;
     let (_, reply) = scene.propose(&scene.payout(ORDER, 10 * DOLLAR)?).await?;
     reason(&reply, "frozen")?;

@@ -96,22 +96,60 @@ pub enum Key {
 /// What is said, by whom and of what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Said {
-    Propose { ask: usize },
-    Give { ask: usize, person: usize },
-    Withdraw { ask: usize, person: usize },
-    Refuse { ask: usize, person: usize },
-    Cancel { ask: usize },
-    CancelByPlugin { ask: usize, installation: usize },
-    Attest { ask: usize, node: usize, word: Word },
-    Grant { installation: usize, limits: usize },
-    Suspend { installation: usize },
-    Resume { installation: usize },
-    Remove { installation: usize },
-    RevokeGrant { installation: usize },
+    Propose {
+        ask: usize,
+    },
+    Give {
+        ask: usize,
+        person: usize,
+    },
+    Withdraw {
+        ask: usize,
+        person: usize,
+    },
+    Refuse {
+        ask: usize,
+        person: usize,
+    },
+    Cancel {
+        ask: usize,
+    },
+    CancelByPlugin {
+        ask: usize,
+        installation: usize,
+    },
+    Attest {
+        ask: usize,
+        node: usize,
+        word: Word,
+    },
+    Grant {
+        installation: usize,
+        limits: usize,
+    },
+    Suspend {
+        installation: usize,
+    },
+    Resume {
+        installation: usize,
+    },
+    Remove {
+        installation: usize,
+    },
+    RevokeGrant {
+        installation: usize,
+    },
     RevokeKey(Key),
     Freeze(usize),
-    Lift(usize),
-    Close { order: usize },
+    /// The freeze that was said of this scope in that session and copy.
+    Lift {
+        scope: usize,
+        session: usize,
+        copy: u8,
+    },
+    Close {
+        order: usize,
+    },
     NextQuorum,
     Tick,
 }
@@ -193,7 +231,8 @@ pub struct Model<'a> {
     tokens: BTreeSet<Token>,
     grants: [usize; 2],
     standing: [Standing; 2],
-    pub frozen: BTreeSet<usize>,
+    /// By scope: in which session and copy it was said.
+    pub frozen: BTreeMap<usize, (usize, u8)>,
     closed: BTreeSet<usize>,
     revoked: BTreeSet<Key>,
     epoch: u64,
@@ -207,7 +246,7 @@ impl<'a> Model<'a> {
             tokens: BTreeSet::new(),
             grants: [0; 2],
             standing: [Standing::Active; 2],
-            frozen: BTreeSet::new(),
+            frozen: BTreeMap::new(),
             closed: BTreeSet::new(),
             revoked: BTreeSet::new(),
             epoch: 1,
@@ -264,7 +303,7 @@ impl<'a> Model<'a> {
                 asked.phase = Phase::Expired;
             }
         }
-        self.tokens.insert(token) && self.may_speak(token.said) && self.hear(token.said, at)
+        self.tokens.insert(token) && self.may_speak(token.said) && self.hear(token, at)
     }
 
     /// No chain through a revoked key says anything.
@@ -284,8 +323,8 @@ impl<'a> Model<'a> {
         !through.into_iter().flatten().any(|key| self.revoked.contains(&key))
     }
 
-    fn hear(&mut self, said: Said, at: Time) -> bool {
-        match said {
+    fn hear(&mut self, token: Token, at: Time) -> bool {
+        match token.said {
             Said::Propose { ask } => self.propose(ask, at),
             Said::Give { ask, person } => self.reviewed(ask, at, |asked| {
                 let fresh = asked.approvals.insert(person);
@@ -314,8 +353,15 @@ impl<'a> Model<'a> {
                 self.stand(installation, &[Standing::Active, Standing::Suspended], Standing::Removed)
             }
             Said::RevokeKey(key) => self.revoked.insert(key),
-            Said::Freeze(scope) => self.frozen.insert(scope),
-            Said::Lift(scope) => self.frozen.remove(&scope),
+            Said::Freeze(scope) => {
+                let free = !self.frozen.contains_key(&scope);
+                self.frozen.entry(scope).or_insert((token.session, token.copy));
+                free
+            }
+            Said::Lift { scope, session, copy } => {
+                let stands = self.frozen.get(&scope) == Some(&(session, copy));
+                stands && self.frozen.remove(&scope).is_some()
+            }
             Said::Close { order } => self.closed.insert(order),
             Said::NextQuorum => {
                 self.epoch += 1;
@@ -338,7 +384,7 @@ impl<'a> Model<'a> {
             self.limit(counted).is_some_and(|limit| reserved + spent + ask.amount <= limit)
         };
         // Everything, the first installation, and the plugin that both are installations of.
-        let frozen = self.frozen.iter().any(|scope| *scope != 1 || ask.installation == 0);
+        let frozen = self.frozen.keys().any(|scope| *scope != 1 || ask.installation == 0);
         let allowed = !frozen
             && self.standing[ask.installation] == Standing::Active
             && at < ask.valid_until

@@ -320,7 +320,10 @@ impl Pool {
                 let args = args::Set { scope: scope(self, n), reason: reason() };
                 self.by(session, admin, "/freeze/set", &args)
             }
-            Said::Lift(n) => self.by(session, admin, "/freeze/lift", &args::Lift { scope: scope(self, n) }),
+            Said::Lift { scope: n, session: then, copy } => {
+                let freeze = self.statement(Token { session: then, copy, said: Said::Freeze(n) }).cid();
+                self.by(session, admin, "/freeze/lift", &args::Lift { scope: scope(self, n), freeze })
+            }
             Said::Close { order: n } => {
                 self.by(session, &world.market, "/order/close", &args::Close { order: order(n) })
             }
