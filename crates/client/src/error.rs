@@ -23,6 +23,9 @@ pub enum ClientError {
     /// A stream said nothing for longer than its heartbeat allows.
     #[error("the stream has gone silent")]
     Silent,
+    /// A status without the problem that explains it, as proxies answer.
+    #[error("status {0} without problem details")]
+    Status(u16),
     /// An answer that is not what the endpoint gives.
     #[error("malformed answer: {0}")]
     Malformed(String),
@@ -49,6 +52,7 @@ impl ClientError {
                     || matches!(problem.kind, ProblemType::RateLimited | ProblemType::TokenNotYetValid)
             }
             Self::Refused(refusal) => refusal.retry_after.is_some(),
+            Self::Status(status) => *status >= 500,
             Self::Transport { .. } | Self::Silent => true,
             Self::Malformed(_) | Self::TooLarge { .. } | Self::Unauthentic(_) | Self::Speak(_) => false,
         }

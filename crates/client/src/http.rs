@@ -39,8 +39,7 @@ pub(crate) async fn send(url: &str, request: RequestBuilder) -> Result<Response,
     }
     let retry_after = response.headers().get("retry-after").and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
     let body = bytes(url, response, MAX_PROBLEM).await?;
-    let mut problem: Problem = serde_json::from_slice(&body)
-        .map_err(|_| ClientError::Malformed(format!("status {status} without problem details")))?;
+    let mut problem: Problem = serde_json::from_slice(&body).map_err(|_| ClientError::Status(status.as_u16()))?;
     problem.retry_after = problem.retry_after.or(retry_after);
     Err(ClientError::Problem(Box::new(problem)))
 }

@@ -1,7 +1,7 @@
 //! Bodies of signing sessions between coordinators and signers.
 
 use crate::{Envelope, Hex};
-use domain::{Cid, Did, Digest, PluginId, Reason, Time};
+use domain::{Cid, Did, Digest, PluginId, Time};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -255,7 +255,7 @@ pub struct NodeStatus {
     /// Whether that is young enough to sign.
     pub fresh: bool,
     /// What is frozen here directly, beyond the log.
-    pub frozen: Vec<FreezeScope>,
+    pub frozen: Vec<HeldFreeze>,
     /// Why it has halted, if it has.
     pub halted: Option<String>,
     /// What it shows of the log: as in [`Refusal::checkpoints`].
@@ -266,6 +266,9 @@ pub struct NodeStatus {
     /// The program's version.
     pub version: String,
 }
+
+/// The most bytes of a statement's container: an invocation with the deepest chain of delegations fits several times.
+pub const MAX_STATEMENT: usize = 128 * 1024;
 
 /// What a freeze covers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -295,20 +298,24 @@ pub enum FreezeScope {
     },
 }
 
-/// Body of a freeze sent to a signer directly, beside the log.
+/// A freeze that a signer was sent directly and that the log has not taken. Nothing of its realm is signed meanwhile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Freeze {
-    /// What to stop signing.
+pub struct HeldFreeze {
+    /// The statement that set it.
+    pub statement: Cid,
+    /// Who the freeze belongs to: a tenant or the operator.
+    pub realm: Did,
+    /// What it is meant to stop.
     pub scope: FreezeScope,
-    /// Why.
-    pub reason: Reason,
+    /// Until when the log can take it.
+    pub expires_at: Time,
 }
 
 /// Body of the answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FreezeReply {
-    /// Everything that is frozen here now.
-    pub frozen: Vec<FreezeScope>,
+    /// Everything that is held here now.
+    pub frozen: Vec<HeldFreeze>,
 }

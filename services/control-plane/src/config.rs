@@ -73,7 +73,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             proposal_bytes: 16 * 1024,
-            statement_bytes: 128 * 1024,
+            statement_bytes: messages::MAX_STATEMENT,
             connections: serving::CONNECTIONS,
             head: serving::HEAD,
             in_flight: 4096,

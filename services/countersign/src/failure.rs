@@ -31,7 +31,8 @@ struct Report<'a> {
     problem: Option<&'a messages::Problem>,
 }
 
-fn code(error: &anyhow::Error) -> u8 {
+/// The exit code of a command that failed so.
+pub fn code(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
         if cause.is::<Usage>()
             || cause.is::<Mistakes>()

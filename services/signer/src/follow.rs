@@ -273,7 +273,7 @@ impl Follower {
         let (size, root) = (signed.checkpoint().size, signed.checkpoint().root);
         if let Some(suspicion) = suspicion.filter(|s| s.roots.contains(&(size, root))) {
             // Others are shown it: whoever has another log of this size has the proof of a fork.
-            let _ = node.view.hear(&signed);
+            node.view.hear(&signed)?;
             return Err(Stop::Diverged {
                 reason: suspicion.reason.clone(),
                 line: format!("{}\n{text}", suspicion.line),
@@ -282,7 +282,12 @@ impl Follower {
         match node.view.hear(&signed)? {
             // What this node has seen must be on its own disk before it signs by it.
             Place::Agreed => match node.anchor.confirm(&signed) {
-                Ok(()) => node.view.confirm(&signed, node.ambient.now()),
+                Ok(()) => {
+                    node.view.confirm(&signed, node.ambient.now());
+                    if let Err(error) = node.freezes.keep() {
+                        tracing::warn!(%error, "direct freezes cannot be written");
+                    }
+                }
                 Err(error) => tracing::error!(%error, "the anchor cannot be written; the view grows old"),
             },
             Place::Beyond => {}

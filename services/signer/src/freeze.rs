@@ -1,5 +1,6 @@
 //! Freezes that reach this node directly, before or without the log. Until the log has the statement, the node signs nothing
-//! in its realm; afterwards the log's own state says what is frozen.
+//! in its realm; afterwards the log's own state says what is frozen. The node passes each on to the log for as long as it is
+//! valid, also after a restart.
 //!
 //! No other freeze of the same scope takes its place while the log can still take it: a control plane could show an earlier
 //! one with its lift only now. One that the log never takes, because it expired while the control plane was away, holds
@@ -7,9 +8,11 @@
 
 use crate::Node;
 use axum::body::Bytes;
+use client::ClientError;
 use domain::{Cid, Did, Time};
+use futures_util::{StreamExt, stream};
 use ledger::{Act, MAX_CLOCK_TOLERANCE, Scope, State, Statement};
-use messages::FreezeScope;
+use messages::{Base64, FreezeScope, HeldFreeze, MAX_STATEMENT};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -19,48 +22,61 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use ucan::{Limits, Token, container};
 
 /// Freezes of parts of one realm that are held, and as many of all of it. One holds the whole realm; the others go on when
 /// the log has taken it over. A realm has few parts to stop at once, and everything in it can be stopped beside them.
 const PER_REALM: usize = 64;
-/// Freezes that are passed on at a time: each takes a connection and a copy, for as long as it is valid.
+/// Freezes that are passed on at a time: each takes a connection.
 const FORWARDED: usize = 32;
-
-/// Tries to pass a freeze on while its statement is valid: fifteen minutes.
-const FORWARDS: u32 = 60;
+/// Between attempts to pass on what the log has not taken.
 const FORWARD_PAUSE: Duration = Duration::from_secs(15);
 
 /// A freeze as somebody has stated it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Direct {
     statement: Cid,
     realm: Did,
     scope: Scope,
     /// Until when the log can take the statement.
-    expires_at: Option<Time>,
+    expires_at: Time,
+    /// The statement itself, for the log.
+    container: Base64,
+    /// Whether the control plane has answered for good; asked again after a restart.
+    #[serde(skip)]
+    is_answered: bool,
 }
 
 /// One that the log has accepted, and when.
 pub(crate) struct Logged {
-    freeze: Direct,
+    statement: Cid,
+    realm: Did,
+    scope: Scope,
     at: Time,
 }
 
 pub(crate) struct DirectFreezes {
-    file: PathBuf,
     held: Mutex<Held>,
+    /// Apart from what is held, so that signing does not wait for the disk.
+    file: Mutex<File>,
     /// Fair, so that who sends many keeps nobody's freeze out, and on one thread, so that the rest of the node goes on.
-    turn: Semaphore,
-    forwarded: Arc<Semaphore>,
+    turn: Arc<Semaphore>,
+    news: Notify,
 }
 
 #[derive(Default)]
 struct Held {
     freezes: BTreeMap<Cid, Direct>,
-    /// Whether the file does not say all of this.
-    is_unsaved: bool,
+    /// Counts changes.
+    version: u64,
+}
+
+struct File {
+    path: PathBuf,
+    /// The version of what it says.
+    version: u64,
 }
 
 /// Why a direct freeze is not taken.
@@ -73,118 +89,156 @@ pub(crate) enum FreezeError {
     #[error("{0}")]
     Refused(String),
     #[error(
-        "{PER_REALM} freezes of this realm are held here that the log has not taken; freeze everything in it instead"
+        "{PER_REALM} freezes like it are held here that the log has not taken; nothing of this realm is signed meanwhile"
     )]
     Full,
     #[error("cannot be kept: {0}")]
     Keep(#[source] std::io::Error),
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl DirectFreezes {
     /// Those that were held when the node stopped. A file that cannot be read stops the node: it might say that
     /// everything is frozen.
     pub fn load(data: &Path) -> std::io::Result<Self> {
-        let file = data.join("freezes.json");
-        let held: Vec<Direct> = match fs::read(&file) {
+        let path = data.join("freezes.json");
+        let held: Vec<Direct> = match fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes)?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error),
         };
         let freezes = held.into_iter().map(|d| (d.statement, d)).collect();
-        let held = Mutex::new(Held { freezes, is_unsaved: false });
-        Ok(Self { file, held, turn: Semaphore::new(1), forwarded: Arc::new(Semaphore::new(FORWARDED)) })
+        Ok(Self {
+            held: Mutex::new(Held { freezes, version: 0 }),
+            file: Mutex::new(File { path, version: 0 }),
+            turn: Arc::new(Semaphore::new(1)),
+            news: Notify::new(),
+        })
     }
 
     /// Whether something of this tenant, or everything, is frozen here directly. The scope within the realm is not
     /// looked at: until the log knows better, too much is frozen rather than too little.
     pub fn holds(&self, operator: Did, tenant: Did) -> bool {
-        self.lock().freezes.values().any(|d| d.realm == operator || d.realm == tenant)
+        lock(&self.held).freezes.values().any(|d| d.realm == operator || d.realm == tenant)
     }
 
-    pub fn scopes(&self) -> Vec<FreezeScope> {
-        self.lock().freezes.values().map(|d| scope(&d.scope)).collect()
+    /// What is held, for those who ask.
+    pub fn list(&self) -> Vec<HeldFreeze> {
+        lock(&self.held).freezes.values().map(Direct::describe).collect()
     }
 
-    /// Lets go of what the log has taken over.
+    /// How many the log cannot take any more at this time.
+    pub fn overdue(&self, now: Time) -> usize {
+        lock(&self.held).freezes.values().filter(|d| d.is_over(now)).count()
+    }
+
+    /// Lets go of what the log has taken over. [`DirectFreezes::keep`] writes that down, once the log's key has signed for it:
+    /// until then the file says too much, which the replay at the next start finds.
     pub fn release(&self, logged: impl IntoIterator<Item = Logged>) {
-        let mut held = self.lock();
+        let mut held = lock(&self.held);
         let before = held.freezes.len();
         for logged in logged {
             held.freezes.retain(|_, direct| !direct.yields_to(&logged));
         }
-        held.is_unsaved |= held.freezes.len() != before;
-        // What the file says too much is found again when the log is taken from its start.
-        if let Err(error) = held.save(&self.file) {
-            tracing::warn!(%error, "direct freezes cannot be written");
+        if held.freezes.len() != before {
+            held.version = held.version.saturating_add(1);
         }
     }
 
-    /// Holds a freeze that the log would take, as it is here at this moment. Says whether it is new.
-    fn hold(&self, node: &Node, statement: &Statement, direct: Direct) -> Result<bool, FreezeError> {
-        let mut held = self.lock();
+    /// Writes down what is held, if the file does not say it.
+    pub fn keep(&self) -> std::io::Result<()> {
+        let mut file = lock(&self.file);
+        let (version, bytes) = {
+            let held = lock(&self.held);
+            if held.version == file.version {
+                return Ok(());
+            }
+            (held.version, serde_json::to_vec(&held.freezes.values().collect::<Vec<_>>())?)
+        };
+        file.write(&bytes)?;
+        file.version = version;
+        Ok(())
+    }
+
+    /// Holds a freeze that the log would take, as it is here at this moment.
+    fn hold(&self, node: &Node, statement: &Statement, direct: Direct) -> Result<(), FreezeError> {
+        let mut held = lock(&self.held);
         // Loaded under the lock: what the log takes after this is released after this.
         let replica = node.view.replica();
         if replica.state().seen(&direct.statement).is_some() {
-            return Ok(false);
+            return Ok(());
         }
         check(node, replica.state(), statement, replica.next_seq())?;
-        held.put(direct)
+        held.put(direct)?;
+        self.news.notify_one();
+        Ok(())
     }
 
-    /// Writes down what is held, if that has not been done.
-    fn keep(&self) -> std::io::Result<()> {
-        self.lock().save(&self.file)
+    /// What the log can take still and has not answered for.
+    fn unanswered(&self, now: Time) -> Vec<(Cid, Base64)> {
+        let held = lock(&self.held);
+        let open = held.freezes.values().filter(|d| !d.is_answered && !d.is_over(now));
+        open.map(|d| (d.statement, d.container.clone())).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn answered(&self, statement: &Cid) {
+        if let Some(direct) = lock(&self.held).freezes.get_mut(statement) {
+            direct.is_answered = true;
+        }
     }
 }
 
 impl Direct {
-    fn of(statement: &Statement) -> Option<Self> {
-        let Act::FreezeSet(set) = statement.act() else { return None };
-        let invocation = statement.invocation();
-        let (realm, expires_at) = (invocation.subject(), invocation.expiration());
-        Some(Self { statement: statement.cid(), realm, scope: set.scope.clone(), expires_at })
+    fn of(statement: &Statement, container: &[u8]) -> Option<Self> {
+        let Logged { statement: cid, realm, scope, .. } = logged(statement, Time::default())?;
+        let expires_at = statement.invocation().expiration()?;
+        let container = Base64(container.to_vec());
+        Some(Self { statement: cid, realm, scope, expires_at, container, is_answered: false })
+    }
+
+    /// Whether the log can not take the statement any more.
+    fn is_over(&self, now: Time) -> bool {
+        self.expires_at.plus(MAX_CLOCK_TOLERANCE) < now
     }
 
     /// Whether the log has taken this very statement, or one of the same scope when it could not take this one any more.
-    fn yields_to(&self, Logged { freeze, at }: &Logged) -> bool {
-        let is_over = || self.expires_at.is_some_and(|end| end.plus(MAX_CLOCK_TOLERANCE) < *at);
-        let is_alike = || (self.realm, &self.scope) == (freeze.realm, &freeze.scope);
-        self.statement == freeze.statement || (is_alike() && is_over())
+    fn yields_to(&self, logged: &Logged) -> bool {
+        let is_alike = || (self.realm, &self.scope) == (logged.realm, &logged.scope);
+        self.statement == logged.statement || (is_alike() && self.is_over(logged.at))
+    }
+
+    fn describe(&self) -> HeldFreeze {
+        let Self { statement, realm, expires_at, .. } = *self;
+        HeldFreeze { statement, realm, scope: scope(&self.scope), expires_at }
     }
 }
 
 impl Held {
-    /// Says whether it is new.
-    fn put(&mut self, direct: Direct) -> Result<bool, FreezeError> {
+    fn put(&mut self, direct: Direct) -> Result<(), FreezeError> {
         if self.freezes.contains_key(&direct.statement) {
-            return Ok(false);
+            return Ok(());
         }
         let is_like = |d: &&Direct| d.realm == direct.realm && (d.scope == Scope::All) == (direct.scope == Scope::All);
         if self.freezes.values().filter(is_like).count() >= PER_REALM {
             return Err(FreezeError::Full);
         }
         self.freezes.insert(direct.statement, direct);
-        self.is_unsaved = true;
-        Ok(true)
-    }
-
-    fn save(&mut self, file: &Path) -> std::io::Result<()> {
-        if !self.is_unsaved {
-            return Ok(());
-        }
-        let draft = file.with_extension("draft");
-        let all: Vec<&Direct> = self.freezes.values().collect();
-        let mut out = fs::File::create(&draft)?;
-        out.write_all(&serde_json::to_vec(&all)?)?;
-        out.sync_all()?;
-        fs::rename(&draft, file)?;
-        fs::File::open(file.parent().unwrap_or(Path::new(".")))?.sync_all()?;
-        self.is_unsaved = false;
+        self.version = self.version.saturating_add(1);
         Ok(())
+    }
+}
+
+impl File {
+    fn write(&self, bytes: &[u8]) -> std::io::Result<()> {
+        let draft = self.path.with_extension("draft");
+        let mut out = fs::File::create(&draft)?;
+        out.write_all(bytes)?;
+        out.sync_all()?;
+        fs::rename(&draft, &self.path)?;
+        fs::File::open(self.path.parent().unwrap_or(Path::new(".")))?.sync_all()
     }
 }
 
@@ -196,37 +250,24 @@ fn check(node: &Node, state: &State, statement: &Statement, seq: u64) -> Result<
 
 /// Takes a `/freeze/set` container: its own chain entitles it, as in the log. It is passed on to the log, which then
 /// governs it: whoever sent it may have reached this node alone, and need not wait for the answer.
-pub(crate) async fn take(node: Arc<Node>, body: Bytes) -> Result<Vec<FreezeScope>, FreezeError> {
-    tokio::spawn(take_over(node, body)).await.map_err(ended)?
-}
-
-fn ended(error: impl std::fmt::Display) -> FreezeError {
-    FreezeError::Refused(format!("the node is shutting down: {error}"))
-}
-
-async fn take_over(node: Arc<Node>, body: Bytes) -> Result<Vec<FreezeScope>, FreezeError> {
-    let _turn = node.freezes.turn.acquire().await.map_err(ended)?;
-    let (own, container) = (node.clone(), body.clone());
+pub(crate) async fn take(node: Arc<Node>, body: Bytes) -> Result<Vec<HeldFreeze>, FreezeError> {
+    let ended = |e: &dyn std::fmt::Display| FreezeError::Refused(format!("the node is shutting down: {e}"));
+    // Whoever leaves loses the place in the queue; what has begun is finished, waited for or not.
+    let turn = node.freezes.turn.clone().acquire_owned().await.map_err(|e| ended(&e))?;
     let taking = tokio::task::spawn_blocking(move || {
-        let is_new = hold(&own, &container)?;
-        Ok::<_, FreezeError>((is_new, own.freezes.keep()))
+        let _turn = turn;
+        hold(&node, &body)?;
+        node.freezes.keep().map_err(FreezeError::Keep)?;
+        Ok(node.freezes.list())
     });
-    let (is_new, kept) = taking.await.map_err(ended)??;
-    if is_new && let Ok(permit) = node.freezes.forwarded.clone().try_acquire_owned() {
-        let node = node.clone();
-        tokio::spawn(async move {
-            forward(&node, &body).await;
-            drop(permit);
-        });
-    }
-    kept.map(|()| node.freezes.scopes()).map_err(FreezeError::Keep)
+    taking.await.map_err(|e| ended(&e))?
 }
 
-/// Says whether it was not held before, nor in the log.
-fn hold(node: &Node, body: &[u8]) -> Result<bool, FreezeError> {
+fn hold(node: &Node, body: &[u8]) -> Result<(), FreezeError> {
     let malformed = |e: ucan::Error| FreezeError::Container(e.to_string());
+    let limits = Limits { max_container_bytes: MAX_STATEMENT, max_inflated_bytes: MAX_STATEMENT, ..Limits::default() };
     let (mut invocation, mut proofs) = (None, Vec::new());
-    for token in container::decode(body, &Limits::default()).map_err(malformed)? {
+    for token in container::decode(body, &limits).map_err(malformed)? {
         match ucan::open(&token).map_err(malformed)? {
             Token::Invocation(i) if invocation.is_none() => invocation = Some(i),
             Token::Invocation(_) => return Err(FreezeError::Container("two invocations".to_owned())),
@@ -235,22 +276,42 @@ fn hold(node: &Node, body: &[u8]) -> Result<bool, FreezeError> {
     }
     let invocation = invocation.ok_or_else(|| FreezeError::Container("no invocation".to_owned()))?;
     let statement = Statement::parse(invocation, proofs).map_err(|e| FreezeError::Refused(e.to_string()))?;
-    node.freezes.hold(node, &statement, Direct::of(&statement).ok_or(FreezeError::Command)?)
+    node.freezes.hold(node, &statement, Direct::of(&statement, body).ok_or(FreezeError::Command)?)
 }
 
-async fn forward(node: &Node, body: &[u8]) {
-    for _ in 0..FORWARDS {
-        match node.control_plane.submit_statement(body).await {
-            Ok(_) => return,
-            Err(error) if !error.is_retryable() => return,
-            Err(_) => tokio::time::sleep(FORWARD_PAUSE).await,
-        }
+/// Passes on to the log what it can take and has not taken.
+pub(crate) async fn forward(node: Arc<Node>) {
+    loop {
+        let unanswered = node.freezes.unanswered(node.ambient.now());
+        stream::iter(unanswered)
+            .for_each_concurrent(FORWARDED, |(statement, container)| submit(&node, statement, container))
+            .await;
+        // Woken by the next freeze, or else by the clock.
+        let _ = tokio::time::timeout(FORWARD_PAUSE, node.freezes.news.notified()).await;
     }
+}
+
+async fn submit(node: &Node, statement: Cid, container: Base64) {
+    match node.control_plane.submit_statement(&container.0).await {
+        Ok(_) => node.freezes.answered(&statement),
+        Err(error) if is_final(&error) => {
+            tracing::warn!(%statement, %error, "the log does not take a freeze that this node holds");
+            node.freezes.answered(&statement);
+        }
+        Err(error) => tracing::debug!(%statement, %error, "a freeze could not be passed on yet"),
+    }
+}
+
+/// Whether the control plane has said no for good. That it does not know the node's own token is no answer.
+fn is_final(error: &ClientError) -> bool {
+    matches!(error, ClientError::Problem(problem) if problem.status < 500 && problem.status != 401)
+        && !error.is_retryable()
 }
 
 /// What a statement has frozen that the log took at this time, if that is what it does.
 pub(crate) fn logged(statement: &Statement, at: Time) -> Option<Logged> {
-    Direct::of(statement).map(|freeze| Logged { freeze, at })
+    let Act::FreezeSet(set) = statement.act() else { return None };
+    Some(Logged { statement: statement.cid(), realm: statement.invocation().subject(), scope: set.scope.clone(), at })
 }
 
 fn scope(scope: &Scope) -> FreezeScope {

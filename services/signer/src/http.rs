@@ -4,7 +4,7 @@ use crate::{ENVELOPE_TOLERANCE, Node, freeze, halt::Kept, session};
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Request, State},
+    extract::{DefaultBodyLimit, Request, State, rejection::BytesRejection},
     http::{StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -12,8 +12,8 @@ use axum::{
 };
 use domain::{Did, Digest};
 use messages::{
-    Envelope, EnvelopeError, Expected, FreezeReply, MAX_BODY, NodeStatus, Nonce, PROBLEM_JSON, Problem, ProblemType,
-    Refusal, Seal, paths,
+    Envelope, EnvelopeError, Expected, FreezeReply, MAX_BODY, MAX_STATEMENT, NodeStatus, Nonce, PROBLEM_JSON, Problem,
+    ProblemType, Refusal, Seal, paths,
 };
 use rand_core::{OsRng, RngCore};
 use serde::{Serialize, de::DeserializeOwned};
@@ -56,7 +56,7 @@ pub(crate) async fn serve(listener: TcpListener, node: Shared, shutdown: impl Fu
         .route(paths::DKG_FINISH, post(dkg_finish))
         .route(paths::DKG_CONFIRM, post(dkg_confirm))
         .route(paths::DKG_ACCEPT, post(dkg_accept))
-        .route(paths::FREEZE, post(freeze_now))
+        .route(paths::FREEZE, post(freeze_now).layer(DefaultBodyLimit::max(MAX_STATEMENT)))
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
@@ -175,7 +175,14 @@ exchange!(dkg_confirm, paths::DKG_CONFIRM, Administrators, |node, request| node.
 exchange!(dkg_accept, paths::DKG_ACCEPT, Administrators, |node, request| node.ceremonies.accept(&node, &request));
 
 /// A freeze needs no envelope: the statement in the body has its own chain of authority.
-async fn freeze_now(State(node): State<Shared>, body: Bytes) -> Response {
+async fn freeze_now(State(node): State<Shared>, body: Result<Bytes, BytesRejection>) -> Response {
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            return problem(ProblemType::PayloadTooLarge, format!("a statement has at most {MAX_STATEMENT} bytes"));
+        }
+        Err(rejection) => return problem(ProblemType::MalformedRequest, rejection.body_text()),
+    };
     match freeze::take(node, body).await {
         Ok(frozen) => Json(FreezeReply { frozen }).into_response(),
         Err(freeze::FreezeError::Keep(error)) => {
@@ -201,7 +208,7 @@ fn describe(node: &Node) -> NodeStatus {
         head: replica.head().map(|h| h.seq),
         view_time: (freshness.checkpoint.unix() > 0).then_some(freshness.checkpoint),
         fresh,
-        frozen: node.freezes.scopes(),
+        frozen: node.freezes.list(),
         halted: node.view.halted().map(str::to_owned),
         checkpoints: node.view.shown(),
         open_commitments: u64::try_from(node.sessions.open()).unwrap_or(u64::MAX),
@@ -223,7 +230,13 @@ async fn ready(State(node): State<Shared>) -> Response {
     let stale = (!status.fresh).then(|| "the view of the log is older than its lease: nothing is signed".to_owned());
     let hidden = node.view.beyond().map(|size| format!("the log has {size} entries; some of them have not come here"));
     let silent = (!node.endpoint.answers()).then(|| "the RPC endpoint does not answer: nothing is attested".to_owned());
-    let missing: Vec<String> = [stale, hidden, silent].into_iter().flatten().collect();
+    let overdue = match node.freezes.overdue(node.ambient.now()) {
+        0 => None,
+        n => Some(format!(
+            "{n} freezes expired before the log took them and hold: set them again in the log, then lift them"
+        )),
+    };
+    let missing: Vec<String> = [stale, hidden, silent, overdue].into_iter().flatten().collect();
     if missing.is_empty() { "ready".into_response() } else { problem(ProblemType::Unavailable, missing.join("; ")) }
 }
 
@@ -236,10 +249,12 @@ async fn metrics(State(node): State<Shared>) -> Response {
          # TYPE countersign_signer_view_age_seconds gauge\ncountersign_signer_view_age_seconds {age}\n\
          # TYPE countersign_signer_halted gauge\ncountersign_signer_halted {}\n\
          # TYPE countersign_signer_rpc_up gauge\ncountersign_signer_rpc_up {}\n\
+         # TYPE countersign_signer_direct_freezes gauge\ncountersign_signer_direct_freezes {}\n\
          # TYPE countersign_signer_open_commitments gauge\ncountersign_signer_open_commitments {}\n",
         node.view.replica().next_seq(),
         u8::from(status.halted.is_some()),
         u8::from(node.endpoint.answers()),
+        status.frozen.len(),
         status.open_commitments,
     );
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()

@@ -137,10 +137,12 @@ impl Signer {
             let attesting = tokio::spawn(attest::run(node.clone()));
             let probing = tokio::spawn(attest::probe(node.clone()));
             let keeping = tokio::spawn(halt::keep(node.clone()));
+            let forwarding = tokio::spawn(freeze::forward(node.clone()));
             http::serve(listener, node, shutdown).await;
             attesting.abort();
             probing.abort();
             keeping.abort();
+            forwarding.abort();
             following.abort();
         });
         Ok(Self { address, task })

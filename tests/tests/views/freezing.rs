@@ -78,6 +78,46 @@ async fn a_freeze_that_the_log_never_takes_holds_until_it_takes_one_like_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_freeze_is_passed_on_to_the_log_however_often_it_fails_and_after_a_restart() {
+    let mut stage = Stage::set().await;
+    let freeze = stage.to_freeze();
+    assert_eq!(stage.hand(0, &freeze).await, 200);
+    let before = stage.planes[0].sent(1).await.len();
+    stage.stop(0).await;
+    stage.start(0).await;
+    let sent = stage.planes[0].sent(before + 1).await;
+    assert!(sent.iter().all(|body| *body == freeze.container()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_freezes_of_one_scope_the_log_takes_both_and_one_lift_ends_them() {
+    let mut stage = Stage::set().await;
+    let [first, second] = [stage.to_freeze(), stage.to_freeze()];
+    for freeze in [&first, &second] {
+        assert_eq!(stage.hand(0, freeze).await, 200);
+    }
+    stage.append(&first);
+    stage.show_all(0).await;
+    assert_eq!(stage.status(0).await.frozen.len(), 1);
+    stage.append(&second);
+    stage.lift();
+    stage.show_all(0).await;
+    assert!(!stage.is_frozen(0).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_freeze_is_taken_though_the_log_has_one_that_may_have_been_lifted() {
+    let mut stage = Stage::set().await;
+    stage.freeze();
+    stage.show_all(0).await;
+    // What has lifted it by now is kept back.
+    assert_eq!(stage.hand(0, &stage.to_freeze()).await, 200);
+    stage.lift();
+    stage.show_all(0).await;
+    assert!(stage.is_frozen(0).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_earlier_freeze_that_is_shown_with_its_lift_releases_no_later_one() {
     let mut stage = Stage::set().await;
     stage.freeze();

@@ -5,7 +5,7 @@ use axum::{
     body::{Body, Bytes},
     extract::{Query, State},
     http::StatusCode,
-    routing::get,
+    routing::{get, post},
 };
 use countersign_tests::Person;
 use domain::NodeUrl;
@@ -34,6 +34,8 @@ pub struct Plane {
     padding: Mutex<String>,
     /// How many notes it has signed.
     signed: watch::Sender<usize>,
+    /// The statements that it was sent. It takes none, and answers like a proxy before a control plane that is down.
+    sent: watch::Sender<Vec<Bytes>>,
 }
 
 /// A note over the first entries of a log, signed now.
@@ -48,11 +50,12 @@ pub fn note(sequencer: &Person, entries: &[Line]) -> String {
 
 impl Plane {
     pub async fn start(sequencer: &Person, log: &[Line]) -> (Arc<Self>, NodeUrl) {
-        let ((shown, _), (signed, _)) = (watch::channel(log.len()), watch::channel(0));
+        let (shown, signed, sent) = (watch::Sender::new(log.len()), watch::Sender::new(0), watch::Sender::default());
         let (sequencer, log, padding) = (sequencer.clone(), Mutex::new(log.to_vec()), Mutex::default());
-        let plane = Arc::new(Self { sequencer, log, shown, padding, signed });
+        let plane = Arc::new(Self { sequencer, log, shown, padding, signed, sent });
         let router = Router::new()
             .route("/v1/log/follow", get(follow))
+            .route("/v1/statements", post(statement))
             .fallback(|| async { StatusCode::SERVICE_UNAVAILABLE })
             .with_state(plane.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -79,6 +82,11 @@ impl Plane {
         signed.wait_for(|signed| *signed >= enough).await.unwrap();
     }
 
+    /// Waits until it has been sent as many statements in all, and gives them.
+    pub async fn sent(&self, in_all: usize) -> Vec<Bytes> {
+        self.sent.subscribe().wait_for(|sent| sent.len() >= in_all).await.unwrap().clone()
+    }
+
     /// The next line for somebody who has seen `next` entries.
     async fn line(&self, next: usize) -> (FollowLine, usize) {
         let mut shown = self.shown.subscribe();
@@ -93,6 +101,11 @@ impl Plane {
         let seq = next.try_into().unwrap();
         (FollowLine::Entry(LogEntryView { seq, entry: Base64(entry.clone()), tokens }), next + 1)
     }
+}
+
+async fn statement(State(plane): State<Arc<Plane>>, body: Bytes) -> (StatusCode, &'static str) {
+    plane.sent.send_modify(|sent| sent.push(body));
+    (StatusCode::BAD_GATEWAY, "<html>bad gateway</html>")
 }
 
 async fn follow(State(plane): State<Arc<Plane>>, Query(query): Query<BTreeMap<String, usize>>) -> Body {

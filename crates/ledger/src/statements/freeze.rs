@@ -5,7 +5,8 @@ use crate::{
 use domain::{Cid, Reason};
 use serde::{Deserialize, Serialize};
 
-/// Args of `/freeze/set`.
+/// Args of `/freeze/set`. Of several of one scope the newest stands: it takes back what was said for lifting the one before,
+/// and no freeze that somebody holds already is refused for another's sake.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Set {
@@ -43,10 +44,6 @@ impl Rule for Set {
             && cx.subject != tenant
         {
             return Err(Refusal::not_entitled("args.scope", "a tenant freezes itself, not another"));
-        }
-        // Setting it again takes back what admins have said for lifting it.
-        if state.freezes().get(cx.subject, &self.scope).is_some_and(|f| f.lifts.is_empty()) {
-            return Err(Refusal::conflict("scope", "it is frozen already"));
         }
         let freeze = Freeze {
             statement: cx.cid,

@@ -88,14 +88,26 @@ fn a_tenant_freezes_itself_and_no_other() {
 }
 
 #[test]
-fn a_freeze_is_set_once_and_lifted_where_it_was_set() {
+fn a_freeze_is_lifted_where_it_was_set() {
     let mut stage = Stage::ready();
     let all = set(&stage, Scope::All);
     stage.say(&all);
-    assert_eq!(stage.why_not(&set(&stage, Scope::All)), "scope: it is frozen already");
     assert_eq!(stage.why_not(&stage.operator("/freeze/lift", &lift(Scope::All, &all))), "scope: unknown freeze");
     let other = lift(Scope::Plugin(stage.world.plugin()), &all);
     assert_eq!(stage.why_not(&stage.admin("/freeze/lift", &other)), "scope: unknown freeze");
+}
+
+#[test]
+fn of_two_freezes_of_one_scope_the_later_one_is_lifted() {
+    let mut stage = Stage::ready();
+    let [first, second] = [(); 2].map(|()| set(&stage, Scope::All));
+    stage.say(&first);
+    stage.say(&second);
+    assert_eq!(stage.state.freezes().iter().count(), 1);
+    let why = format!("freeze: the freeze in force was set by {}", second.cid());
+    assert_eq!(stage.why_not(&stage.admin("/freeze/lift", &lift(Scope::All, &first))), why);
+    stage.say(&stage.admin("/freeze/lift", &lift(Scope::All, &second)));
+    assert_eq!(stage.state.freezes().iter().count(), 0);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use super::show;
 use crate::{
     connection::{Connection, ConnectionArgs},
-    failure::{REFUSED, UNAVAILABLE},
+    failure::{self, UNAVAILABLE},
     output::Output,
 };
 use anyhow::Context as _;
@@ -10,7 +10,7 @@ use domain::{Cid, Did, NodeUrl, PluginId, Reason};
 use futures_util::future::join_all;
 use ledger::{Scope, args::Set};
 use messages::{SubmitReply, paths};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::{fmt::Write as _, process::ExitCode, time::Duration};
 
 /// A freeze must not wait for a signer that is down.
@@ -29,6 +29,16 @@ pub struct ScopeArgs {
     /// One kind of intent, such as /proposal/payout
     #[arg(long, value_name = "COMMAND")]
     action: Option<String>,
+    /// One tenant, in the operator's realm
+    #[arg(long, value_name = "DID")]
+    only_tenant: Option<Did>,
+}
+
+impl ScopeArgs {
+    /// The realm to freeze or thaw in: only the operator's has tenants to name.
+    pub fn realm(&self, everywhere: bool, connection: &Connection) -> anyhow::Result<Did> {
+        if everywhere || self.only_tenant.is_some() { connection.operator() } else { connection.tenant() }
+    }
 }
 
 impl From<ScopeArgs> for Scope {
@@ -37,7 +47,7 @@ impl From<ScopeArgs> for Scope {
             (Some(plugin), _, _) => Self::Plugin(plugin),
             (_, Some(installation), _) => Self::Installation(installation),
             (_, _, Some(action)) => Self::Action(action),
-            _ => Self::All,
+            _ => args.only_tenant.map_or(Self::All, Self::Tenant),
         }
     }
 }
@@ -69,33 +79,11 @@ pub struct Command {
 pub struct Frozen {
     /// The statement, which whoever lifts the freeze names.
     pub id: Cid,
-    /// The log's answer.
-    pub log: Heard<SubmitReply>,
+    /// What the log said.
+    #[serde(serialize_with = "answer")]
+    pub log: anyhow::Result<SubmitReply>,
     /// What each signer said.
     pub signers: Vec<Told>,
-}
-
-/// An answer, or why there is none.
-#[derive(Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Heard<T> {
-    /// It was taken.
-    Taken(T),
-    /// It was not, as far as this command knows.
-    Error(String),
-}
-
-impl<T> Heard<T> {
-    /// Whether it was taken.
-    pub const fn is_taken(&self) -> bool {
-        matches!(self, Self::Taken(_))
-    }
-}
-
-impl<T> From<anyhow::Result<T>> for Heard<T> {
-    fn from(answer: anyhow::Result<T>) -> Self {
-        answer.map_or_else(|e| Self::Error(format!("{e:#}")), Self::Taken)
-    }
 }
 
 /// What one signer said.
@@ -103,15 +91,51 @@ impl<T> From<anyhow::Result<T>> for Heard<T> {
 pub struct Told {
     /// The signer's base URL.
     pub url: NodeUrl,
-    /// Why it has not taken the freeze, if it has not.
+    /// Why it has not confirmed the freeze, if it has not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+fn answer<S: Serializer>(log: &anyhow::Result<SubmitReply>, serializer: S) -> Result<S::Ok, S::Error> {
+    match log {
+        Ok(reply) => serializer.serialize_newtype_variant("Log", 0, "taken", reply),
+        Err(error) => serializer.serialize_newtype_variant("Log", 1, "error", &format!("{error:#}")),
+    }
+}
+
+impl Frozen {
+    fn text(&self) -> String {
+        let mut text = match &self.log {
+            Ok(reply) => show::reply("frozen", reply),
+            Err(error) => format!("statement {} is NOT in the log: {error:#}", self.id),
+        };
+        for Told { url, error } in &self.signers {
+            let _ = match error {
+                None => write!(text, "\n{url}: frozen"),
+                Some(error) => write!(text, "\n{url}: NOT confirmed: {error}"),
+            };
+        }
+        if self.signers.is_empty() {
+            text.push_str("\nno signer is named, so it holds when a signer reads it in the log");
+        }
+        text
+    }
+
+    /// Done when everybody has confirmed it: of who has not, nothing is known.
+    fn exit(&self) -> ExitCode {
+        let confirmed = self.signers.iter().filter(|told| told.error.is_none()).count();
+        match &self.log {
+            Ok(_) if confirmed == self.signers.len() => ExitCode::SUCCESS,
+            Err(error) if confirmed == 0 => ExitCode::from(failure::code(error)),
+            _ => ExitCode::from(UNAVAILABLE),
+        }
+    }
 }
 
 /// Freezes through both ways at once.
 pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
     let connection = command.connection.open()?;
-    let realm = if command.everywhere { connection.operator()? } else { connection.tenant()? };
+    let realm = command.scope.realm(command.everywhere, &connection)?;
     let said = connection.speaker()?.say(
         "/freeze/set",
         realm,
@@ -119,33 +143,17 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
     )?;
     let signers = if command.signers.is_empty() { connection.settings().signers.clone() } else { command.signers };
     let frozen = send(&connection, &said, &signers).await;
-    let mut text = match &frozen.log {
-        Heard::Taken(reply) => show::reply("frozen", reply),
-        Heard::Error(error) => format!("statement {} is NOT in the log: {error}", frozen.id),
-    };
-    for Told { url, error } in &frozen.signers {
-        let _ = match error {
-            None => write!(text, "\n{url}: frozen"),
-            Some(error) => write!(text, "\n{url}: NOT frozen: {error}"),
-        };
-    }
-    out.show(&frozen, &text)?;
-    let reached = frozen.signers.iter().any(|told| told.error.is_none());
-    Ok(match &frozen.log {
-        Heard::Taken(_) => ExitCode::SUCCESS,
-        Heard::Error(_) if reached => ExitCode::from(UNAVAILABLE),
-        Heard::Error(_) => ExitCode::from(REFUSED),
-    })
+    out.show(&frozen, &frozen.text())?;
+    Ok(frozen.exit())
 }
 
 /// Sends a `/freeze/set` statement to the log and to every signer, without waiting for one before the other.
 pub async fn send(connection: &Connection, said: &Statement, signers: &[NodeUrl]) -> Frozen {
-    let logged = async { connection.send("/freeze/set", said).await.into() };
     let direct = join_all(signers.iter().map(|url| async {
         let told = tell(url, &said.container).await;
         Told { url: url.clone(), error: told.err().map(|e| format!("{e:#}")) }
     }));
-    let (log, signers) = tokio::join!(logged, direct);
+    let (log, signers) = tokio::join!(connection.send("/freeze/set", said), direct);
     Frozen { id: said.id, log, signers }
 }
 

@@ -27,7 +27,7 @@ pub struct Command {
 /// One admin's word for the end of one freeze; several make the thaw.
 pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
     let connection = command.connection.open()?;
-    let realm = if command.everywhere { connection.operator()? } else { connection.tenant()? };
+    let realm = command.scope.realm(command.everywhere, &connection)?;
     let scope = command.scope.into();
     let freeze = match command.freeze {
         Some(freeze) => freeze,

@@ -39,7 +39,7 @@ pub async fn tell(scene: &Scene, story: &mut Story) -> anyhow::Result<()> {
     let said = guardian.speaker()?.say("/freeze/set", tenant, &set)?;
     let frozen = freeze::send(&guardian, &said, &guardian.settings().signers).await;
     let reached = frozen.signers.iter().filter(|told| told.error.is_none()).count();
-    ensure!(frozen.log.is_taken() && reached == frozen.signers.len(), "{}", serde_json::to_string(&frozen)?);
+    ensure!(frozen.log.is_ok() && reached == frozen.signers.len(), "{}", serde_json::to_string(&frozen)?);
     story.done(&format!("the log and all {reached} signers have taken the freeze"))?;
     let (_, reply) = scene.propose(&scene.payout(ORDER, 10 * DOLLAR)?).await?;
     story.done(&format!("the next proposal is denied: {}", reason(&reply, "frozen")?))?;

@@ -1,5 +1,6 @@
 use super::*;
 use domain::PluginId;
+use messages::ProblemType::{Conflict, Forbidden, RateLimited, Revoked, Unavailable};
 
 fn realm(n: u8) -> Did {
     countersign_tests::Person::named(&format!("realm {n}")).did
@@ -15,18 +16,21 @@ fn time(unix: u64) -> Time {
 
 type Place = (Did, Scope);
 
-fn direct(statement: &str, (realm, scope): &Place, expires_at: Option<Time>) -> Direct {
-    Direct { statement: Cid::of(statement.as_bytes()), realm: *realm, scope: scope.clone(), expires_at }
+fn direct(statement: &str, (realm, scope): &Place, end: u64) -> Direct {
+    let (statement, container) = (Cid::of(statement.as_bytes()), Base64(statement.as_bytes().to_vec()));
+    let (realm, scope, expires_at) = (*realm, scope.clone(), time(end));
+    Direct { statement, realm, scope, expires_at, container, is_answered: false }
 }
 
-fn put(freezes: &DirectFreezes, statement: &str, place: &Place, end: Option<Time>) -> Result<bool, FreezeError> {
-    let is_new = freezes.lock().put(direct(statement, place, end))?;
+fn put(freezes: &DirectFreezes, statement: &str, place: &Place, end: u64) -> Result<(), FreezeError> {
+    lock(&freezes.held).put(direct(statement, place, end))?;
     freezes.keep().unwrap();
-    Ok(is_new)
+    Ok(())
 }
 
-fn logged(statement: &str, place: &Place, at: u64) -> [Logged; 1] {
-    [Logged { freeze: direct(statement, place, None), at: time(at) }]
+fn logged(statement: &str, (realm, scope): &Place, at: u64) -> [Logged; 1] {
+    let statement = Cid::of(statement.as_bytes());
+    [Logged { statement, realm: *realm, scope: scope.clone(), at: time(at) }]
 }
 
 #[test]
@@ -34,8 +38,9 @@ fn only_the_statement_itself_or_one_that_came_when_it_could_not_releases() {
     let folder = tempfile::tempdir().unwrap();
     let freezes = DirectFreezes::load(folder.path()).unwrap();
     let (place, operator) = ((realm(1), Scope::All), realm(9));
-    assert!(put(&freezes, "one", &place, Some(time(2_000))).unwrap());
-    assert!(!put(&freezes, "one", &place, Some(time(2_000))).unwrap(), "held already");
+    put(&freezes, "one", &place, 2_000).unwrap();
+    put(&freezes, "one", &place, 2_000).unwrap();
+    assert_eq!(freezes.list().len(), 1);
     let here = [(&place, 900), (&place, 2_000 + MAX_CLOCK_TOLERANCE)];
     let elsewhere = [(realm(1), plugin(1)), (realm(2), Scope::All)];
     for (place, at) in here.into_iter().chain(elsewhere.iter().map(|place| (place, 9_000))) {
@@ -47,13 +52,43 @@ fn only_the_statement_itself_or_one_that_came_when_it_could_not_releases() {
         assert!(restarted.holds(operator, realm(1)));
         restarted.release(logged(statement, &place, at));
         assert!(!restarted.holds(operator, realm(1)), "{statement} at {at}");
-        assert!(!DirectFreezes::load(folder.path()).unwrap().holds(operator, realm(1)), "written down");
-        freezes.lock().is_unsaved = true;
-        freezes.keep().unwrap();
+        assert!(DirectFreezes::load(folder.path()).unwrap().holds(operator, realm(1)), "not written down by itself");
     }
-    assert!(put(&freezes, "endless", &place, None).unwrap());
-    freezes.release(logged("other", &place, u64::from(u32::MAX)));
-    assert!(freezes.holds(operator, realm(1)), "the log can always take it");
+    freezes.release(logged("one", &place, 900));
+    freezes.keep().unwrap();
+    assert!(!DirectFreezes::load(folder.path()).unwrap().holds(operator, realm(1)), "written down");
+}
+
+#[test]
+fn what_the_log_can_take_is_passed_on_until_it_answers_and_again_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let freezes = DirectFreezes::load(folder.path()).unwrap();
+    let (place, last) = ((realm(1), Scope::All), 2_000 + MAX_CLOCK_TOLERANCE);
+    put(&freezes, "one", &place, 2_000).unwrap();
+    let one = (Cid::of(b"one"), Base64(b"one".to_vec()));
+    assert_eq!(freezes.unanswered(time(last)), std::slice::from_ref(&one));
+    assert_eq!((freezes.unanswered(time(last + 1)), freezes.overdue(time(last + 1))), (Vec::new(), 1));
+    freezes.answered(&one.0);
+    assert_eq!((freezes.unanswered(time(900)), freezes.overdue(time(last))), (Vec::new(), 0));
+    assert_eq!(DirectFreezes::load(folder.path()).unwrap().unanswered(time(900)), [one]);
+}
+
+#[test]
+fn only_a_no_of_the_control_plane_itself_is_final() {
+    let problem = |kind| ClientError::Problem(Box::new(messages::Problem::new(kind, "")));
+    let cases = [
+        (problem(Conflict), true),
+        (problem(Forbidden), true),
+        (problem(Revoked), false),
+        (problem(RateLimited), false),
+        (problem(Unavailable), false),
+        (ClientError::Status(502), false),
+        (ClientError::Status(404), false),
+        (ClientError::Silent, false),
+    ];
+    for (error, is_no) in cases {
+        assert_eq!(is_final(&error), is_no, "{error:?}");
+    }
 }
 
 #[test]
@@ -63,8 +98,9 @@ fn each_statement_is_held_for_itself() {
     let place = (realm(1), Scope::All);
     // Whichever of them the log takes and lifts, the other was meant as well.
     for (first, second) in [("one", "two"), ("two", "one")] {
-        assert!(put(&freezes, "one", &place, Some(time(2_000))).unwrap());
-        assert!(put(&freezes, "two", &place, Some(time(1_500))).unwrap(), "it ends earlier");
+        put(&freezes, "one", &place, 2_000).unwrap();
+        // It ends earlier.
+        put(&freezes, "two", &place, 1_500).unwrap();
         freezes.release(logged(first, &place, 1_000));
         assert!(freezes.holds(realm(9), realm(1)), "{second}");
         freezes.release(logged(second, &place, 1_000));
@@ -77,15 +113,12 @@ fn what_is_not_held_is_not_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
     let freezes = DirectFreezes::load(folder.path()).unwrap();
     for n in 0..PER_REALM {
-        assert!(put(&freezes, &n.to_string(), &(realm(1), plugin(n)), Some(time(1))).unwrap());
+        put(&freezes, &n.to_string(), &(realm(1), plugin(n)), 1).unwrap();
     }
-    let refused = put(&freezes, "more", &(realm(1), plugin(PER_REALM)), Some(time(1)));
+    let refused = put(&freezes, "more", &(realm(1), plugin(PER_REALM)), 1);
     assert!(matches!(refused, Err(FreezeError::Full)), "{refused:?}");
-    assert!(put(&freezes, "other", &(realm(2), plugin(0)), Some(time(1))).unwrap(), "another realm");
-    assert!(
-        put(&freezes, "all", &(realm(1), Scope::All), Some(time(1))).unwrap(),
-        "everything can be frozen beside its parts"
-    );
+    put(&freezes, "other", &(realm(2), plugin(0)), 1).expect("another realm");
+    put(&freezes, "all", &(realm(1), Scope::All), 1).expect("everything can be frozen beside its parts");
     for n in 0..PER_REALM {
         freezes.release(logged(&n.to_string(), &(realm(1), plugin(n)), 1));
     }
@@ -99,10 +132,11 @@ fn what_could_not_be_written_is_written_with_the_next_chance() {
     let draft = folder.path().join("freezes.draft");
     fs::create_dir(&draft).unwrap();
     let place = (realm(1), Scope::All);
-    assert!(freezes.lock().put(direct("one", &place, Some(time(1)))).unwrap());
+    lock(&freezes.held).put(direct("one", &place, 1)).unwrap();
     freezes.keep().unwrap_err();
     assert!(freezes.holds(realm(9), realm(1)), "in force all the same");
     fs::remove_dir(&draft).unwrap();
-    assert!(!put(&freezes, "one", &place, Some(time(1))).unwrap(), "the same again");
+    // The same again.
+    put(&freezes, "one", &place, 1).unwrap();
     assert!(DirectFreezes::load(folder.path()).unwrap().holds(realm(9), realm(1)));
 }

@@ -354,9 +354,8 @@ impl<'a> Model<'a> {
             }
             Said::RevokeKey(key) => self.revoked.insert(key),
             Said::Freeze(scope) => {
-                let free = !self.frozen.contains_key(&scope);
-                self.frozen.entry(scope).or_insert((token.session, token.copy));
-                free
+                self.frozen.insert(scope, (token.session, token.copy));
+                true
             }
             Said::Lift { scope, session, copy } => {
                 let stands = self.frozen.get(&scope) == Some(&(session, copy));
