@@ -68,7 +68,8 @@ async fn problems_keep_their_type_and_say_whether_to_retry() {
     let error = plane.submit_proposal(b"B").await.unwrap_err();
     assert!(!error.is_retryable());
     assert_eq!(error.problem(), Some(ProblemType::PolicyMismatch));
-    assert!(matches!(plane.checkpoint().await, Err(ClientError::Malformed(_))));
+    let error = plane.checkpoint().await.unwrap_err();
+    assert!(matches!(error, ClientError::Status(502)) && error.is_retryable());
 }
 
 #[tokio::test]

@@ -69,7 +69,9 @@ fn plugins_take_back_what_they_proposed(system: &System, proposed: &Value) {
 }
 
 fn a_freeze_is_lifted_by_two_admins_who_name_it(system: &System, proposal: &str) {
-    let frozen = json(&system.run(&["freeze", "--as", "guardian", "--reason", "suspicious payouts"]));
+    let frozen = system.run(&["freeze", "--as", "guardian", "--reason", "suspicious payouts"]);
+    assert_eq!(frozen.status.code(), Some(0));
+    let frozen = json(&frozen);
     let signers = frozen["signers"].as_array().unwrap();
     assert!(signers.len() == 3 && signers.iter().all(|s| s.get("error").is_none()), "{frozen}");
     let id = frozen["id"].as_str().unwrap();

@@ -161,7 +161,7 @@ impl Follower {
             }
         }
         let admitted = self.replica.follow(entry, &statement)?;
-        self.frozen.extend(freeze::logged(&statement, admitted.at));
+        self.frozen.extend(freeze::logged(&statement, admitted.seq, admitted.at));
         let invocation = statement.invocation();
         let own = NewToken { cid: invocation.cid(), bytes: invocation.bytes().to_vec() };
         let rest = introduced.iter().map(|d| NewToken { cid: d.cid(), bytes: d.bytes().to_vec() });
@@ -284,6 +284,7 @@ impl Follower {
             Place::Agreed => match node.anchor.confirm(&signed) {
                 Ok(()) => {
                     node.view.confirm(&signed, node.ambient.now());
+                    node.freezes.anchored(size);
                     if let Err(error) = node.freezes.keep() {
                         tracing::warn!(%error, "direct freezes cannot be written");
                     }

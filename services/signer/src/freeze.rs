@@ -12,18 +12,22 @@ use client::ClientError;
 use domain::{Cid, Did, Time};
 use futures_util::{StreamExt, stream};
 use ledger::{Act, MAX_CLOCK_TOLERANCE, Scope, State, Statement};
-use messages::{Base64, FreezeScope, HeldFreeze, MAX_STATEMENT};
+use messages::{Base64, FreezeScope, HeldFreeze, MAX_STATEMENT, ProblemType};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     fs,
     io::Write,
+    iter,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::sync::{Notify, Semaphore};
-use ucan::{Limits, Token, container};
+use ucan::{
+    Limits, Token,
+    container::{self, Encoding},
+};
 
 /// Freezes of parts of one realm that are held, and as many of all of it. One holds the whole realm; the others go on when
 /// the log has taken it over. A realm has few parts to stop at once, and everything in it can be stopped beside them.
@@ -49,11 +53,12 @@ struct Direct {
     is_answered: bool,
 }
 
-/// One that the log has accepted, and when.
+/// One that the log has accepted: as which entry, and when.
 pub(crate) struct Logged {
     statement: Cid,
     realm: Did,
     scope: Scope,
+    seq: u64,
     at: Time,
 }
 
@@ -69,7 +74,9 @@ pub(crate) struct DirectFreezes {
 #[derive(Default)]
 struct Held {
     freezes: BTreeMap<Cid, Direct>,
-    /// Counts changes.
+    /// Those that an entry has taken over, until the log's key has signed for it: before, the entry could still be denied.
+    released: Vec<(u64, Direct)>,
+    /// Counts changes of what the file is to say.
     version: u64,
 }
 
@@ -94,6 +101,8 @@ pub(crate) enum FreezeError {
     Full,
     #[error("cannot be kept: {0}")]
     Keep(#[source] std::io::Error),
+    #[error("the node is shutting down: {0}")]
+    Ending(String),
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -112,7 +121,7 @@ impl DirectFreezes {
         };
         let freezes = held.into_iter().map(|d| (d.statement, d)).collect();
         Ok(Self {
-            held: Mutex::new(Held { freezes, version: 0 }),
+            held: Mutex::new(Held { freezes, ..Held::default() }),
             file: Mutex::new(File { path, version: 0 }),
             turn: Arc::new(Semaphore::new(1)),
             news: Notify::new(),
@@ -125,7 +134,7 @@ impl DirectFreezes {
         lock(&self.held).freezes.values().any(|d| d.realm == operator || d.realm == tenant)
     }
 
-    /// What is held, for those who ask.
+    /// What is held.
     pub fn list(&self) -> Vec<HeldFreeze> {
         lock(&self.held).freezes.values().map(Direct::describe).collect()
     }
@@ -135,15 +144,23 @@ impl DirectFreezes {
         lock(&self.held).freezes.values().filter(|d| d.is_over(now)).count()
     }
 
-    /// Lets go of what the log has taken over. [`DirectFreezes::keep`] writes that down, once the log's key has signed for it:
-    /// until then the file says too much, which the replay at the next start finds.
+    /// Lets go of what the log has taken over. The file goes on to say it until [`DirectFreezes::anchored`]; at the next
+    /// start the replay lets go of it again.
     pub fn release(&self, logged: impl IntoIterator<Item = Logged>) {
         let mut held = lock(&self.held);
-        let before = held.freezes.len();
+        let Held { freezes, released, .. } = &mut *held;
         for logged in logged {
-            held.freezes.retain(|_, direct| !direct.yields_to(&logged));
+            let taken = freezes.extract_if(.., |_, direct| direct.yields_to(&logged));
+            released.extend(taken.map(|(_, direct)| (logged.seq, direct)));
         }
-        if held.freezes.len() != before {
+    }
+
+    /// Forgets what was taken over by the first `size` entries, which the log's key has signed for.
+    pub fn anchored(&self, size: u64) {
+        let mut held = lock(&self.held);
+        let before = held.released.len();
+        held.released.retain(|(seq, _)| *seq >= size);
+        if held.released.len() != before {
             held.version = held.version.saturating_add(1);
         }
     }
@@ -156,7 +173,8 @@ impl DirectFreezes {
             if held.version == file.version {
                 return Ok(());
             }
-            (held.version, serde_json::to_vec(&held.freezes.values().collect::<Vec<_>>())?)
+            let all = held.freezes.values().chain(held.released.iter().map(|(_, direct)| direct));
+            (held.version, serde_json::to_vec(&all.collect::<Vec<_>>())?)
         };
         file.write(&bytes)?;
         file.version = version;
@@ -172,8 +190,9 @@ impl DirectFreezes {
             return Ok(());
         }
         check(node, replica.state(), statement, replica.next_seq())?;
-        held.put(direct)?;
-        self.news.notify_one();
+        if held.put(direct)? {
+            self.news.notify_one();
+        }
         Ok(())
     }
 
@@ -192,11 +211,18 @@ impl DirectFreezes {
 }
 
 impl Direct {
-    fn of(statement: &Statement, container: &[u8]) -> Option<Self> {
-        let Logged { statement: cid, realm, scope, .. } = logged(statement, Time::default())?;
-        let expires_at = statement.invocation().expiration()?;
-        let container = Base64(container.to_vec());
-        Some(Self { statement: cid, realm, scope, expires_at, container, is_answered: false })
+    /// With the tokens that it names, and with no others that came along.
+    fn of(statement: &Statement) -> Result<Self, FreezeError> {
+        let invocation = statement.invocation();
+        let named = statement.proofs().iter().filter(|proof| invocation.proofs().contains(&proof.cid()));
+        let tokens: Vec<&[u8]> = iter::once(invocation.bytes()).chain(named.map(|proof| proof.bytes())).collect();
+        let container = container::encode(Encoding::Raw, &tokens).map_err(|e| FreezeError::Container(e.to_string()))?;
+        let (Act::FreezeSet(set), Some(expires_at)) = (statement.act(), invocation.expiration()) else {
+            return Err(FreezeError::Command);
+        };
+        let (realm, scope) = (invocation.subject(), set.scope.clone());
+        let container = Base64(container);
+        Ok(Self { statement: statement.cid(), realm, scope, expires_at, container, is_answered: false })
     }
 
     /// Whether the log can not take the statement any more.
@@ -217,9 +243,10 @@ impl Direct {
 }
 
 impl Held {
-    fn put(&mut self, direct: Direct) -> Result<(), FreezeError> {
+    /// Says whether it is new.
+    fn put(&mut self, direct: Direct) -> Result<bool, FreezeError> {
         if self.freezes.contains_key(&direct.statement) {
-            return Ok(());
+            return Ok(false);
         }
         let is_like = |d: &&Direct| d.realm == direct.realm && (d.scope == Scope::All) == (direct.scope == Scope::All);
         if self.freezes.values().filter(is_like).count() >= PER_REALM {
@@ -227,7 +254,7 @@ impl Held {
         }
         self.freezes.insert(direct.statement, direct);
         self.version = self.version.saturating_add(1);
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -251,19 +278,22 @@ fn check(node: &Node, state: &State, statement: &Statement, seq: u64) -> Result<
 /// Takes a `/freeze/set` container: its own chain entitles it, as in the log. It is passed on to the log, which then
 /// governs it: whoever sent it may have reached this node alone, and need not wait for the answer.
 pub(crate) async fn take(node: Arc<Node>, body: Bytes) -> Result<Vec<HeldFreeze>, FreezeError> {
-    let ended = |e: &dyn std::fmt::Display| FreezeError::Refused(format!("the node is shutting down: {e}"));
+    let ending = |e: &dyn std::fmt::Display| FreezeError::Ending(e.to_string());
     // Whoever leaves loses the place in the queue; what has begun is finished, waited for or not.
-    let turn = node.freezes.turn.clone().acquire_owned().await.map_err(|e| ended(&e))?;
+    let turn = node.freezes.turn.clone().acquire_owned().await.map_err(|e| ending(&e))?;
     let taking = tokio::task::spawn_blocking(move || {
-        let _turn = turn;
-        hold(&node, &body)?;
+        let realm = hold(&node, &body);
+        // It holds in memory by now: nobody behind waits for the disk.
+        drop(turn);
+        let realm = realm?;
         node.freezes.keep().map_err(FreezeError::Keep)?;
-        Ok(node.freezes.list())
+        Ok(node.freezes.list().into_iter().filter(|held| held.realm == realm).collect())
     });
-    taking.await.map_err(|e| ended(&e))?
+    taking.await.map_err(|e| ending(&e))?
 }
 
-fn hold(node: &Node, body: &[u8]) -> Result<(), FreezeError> {
+/// Gives the realm that it belongs to.
+fn hold(node: &Node, body: &[u8]) -> Result<Did, FreezeError> {
     let malformed = |e: ucan::Error| FreezeError::Container(e.to_string());
     let limits = Limits { max_container_bytes: MAX_STATEMENT, max_inflated_bytes: MAX_STATEMENT, ..Limits::default() };
     let (mut invocation, mut proofs) = (None, Vec::new());
@@ -276,16 +306,23 @@ fn hold(node: &Node, body: &[u8]) -> Result<(), FreezeError> {
     }
     let invocation = invocation.ok_or_else(|| FreezeError::Container("no invocation".to_owned()))?;
     let statement = Statement::parse(invocation, proofs).map_err(|e| FreezeError::Refused(e.to_string()))?;
-    node.freezes.hold(node, &statement, Direct::of(&statement, body).ok_or(FreezeError::Command)?)
+    let direct = Direct::of(&statement)?;
+    let realm = direct.realm;
+    node.freezes.hold(node, &statement, direct)?;
+    Ok(realm)
 }
 
-/// Passes on to the log what it can take and has not taken.
+/// Passes on to the log what it can take and has not taken, and writes down what could not be written before.
 pub(crate) async fn forward(node: Arc<Node>) {
     loop {
         let unanswered = node.freezes.unanswered(node.ambient.now());
         stream::iter(unanswered)
             .for_each_concurrent(FORWARDED, |(statement, container)| submit(&node, statement, container))
             .await;
+        let own = node.clone();
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || own.freezes.keep()).await {
+            tracing::warn!(%error, "direct freezes cannot be written");
+        }
         // Woken by the next freeze, or else by the clock.
         let _ = tokio::time::timeout(FORWARD_PAUSE, node.freezes.news.notified()).await;
     }
@@ -302,16 +339,17 @@ async fn submit(node: &Node, statement: Cid, container: Base64) {
     }
 }
 
-/// Whether the control plane has said no for good. That it does not know the node's own token is no answer.
+/// Whether the control plane has said no for good. By a clock that is slightly behind, a statement may live too long.
 fn is_final(error: &ClientError) -> bool {
-    matches!(error, ClientError::Problem(problem) if problem.status < 500 && problem.status != 401)
+    matches!(error, ClientError::Problem(problem) if problem.status < 500 && problem.kind != ProblemType::LifetimeTooLong)
         && !error.is_retryable()
 }
 
-/// What a statement has frozen that the log took at this time, if that is what it does.
-pub(crate) fn logged(statement: &Statement, at: Time) -> Option<Logged> {
+/// What a statement has frozen that the log took as this entry at this time, if that is what it does.
+pub(crate) fn logged(statement: &Statement, seq: u64, at: Time) -> Option<Logged> {
     let Act::FreezeSet(set) = statement.act() else { return None };
-    Some(Logged { statement: statement.cid(), realm: statement.invocation().subject(), scope: set.scope.clone(), at })
+    let (statement, realm) = (statement.cid(), statement.invocation().subject());
+    Some(Logged { statement, realm, scope: set.scope.clone(), seq, at })
 }
 
 fn scope(scope: &Scope) -> FreezeScope {

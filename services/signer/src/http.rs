@@ -189,7 +189,9 @@ async fn freeze_now(State(node): State<Shared>, body: Result<Bytes, BytesRejecti
             tracing::error!(%error, "a direct freeze is in force but cannot be kept across a restart");
             problem(ProblemType::Unavailable, "frozen, but not kept across a restart: the disk refused")
         }
-        Err(error @ freeze::FreezeError::Full) => problem(ProblemType::Unavailable, error.to_string()),
+        Err(error @ (freeze::FreezeError::Full | freeze::FreezeError::Ending(_))) => {
+            problem(ProblemType::Unavailable, error.to_string())
+        }
         Err(error @ freeze::FreezeError::Refused(_)) => problem(ProblemType::Forbidden, error.to_string()),
         Err(error) => problem(ProblemType::MalformedRequest, error.to_string()),
     }
@@ -230,13 +232,7 @@ async fn ready(State(node): State<Shared>) -> Response {
     let stale = (!status.fresh).then(|| "the view of the log is older than its lease: nothing is signed".to_owned());
     let hidden = node.view.beyond().map(|size| format!("the log has {size} entries; some of them have not come here"));
     let silent = (!node.endpoint.answers()).then(|| "the RPC endpoint does not answer: nothing is attested".to_owned());
-    let overdue = match node.freezes.overdue(node.ambient.now()) {
-        0 => None,
-        n => Some(format!(
-            "{n} freezes expired before the log took them and hold: set them again in the log, then lift them"
-        )),
-    };
-    let missing: Vec<String> = [stale, hidden, silent, overdue].into_iter().flatten().collect();
+    let missing: Vec<String> = [stale, hidden, silent].into_iter().flatten().collect();
     if missing.is_empty() { "ready".into_response() } else { problem(ProblemType::Unavailable, missing.join("; ")) }
 }
 
@@ -250,11 +246,13 @@ async fn metrics(State(node): State<Shared>) -> Response {
          # TYPE countersign_signer_halted gauge\ncountersign_signer_halted {}\n\
          # TYPE countersign_signer_rpc_up gauge\ncountersign_signer_rpc_up {}\n\
          # TYPE countersign_signer_direct_freezes gauge\ncountersign_signer_direct_freezes {}\n\
+         # TYPE countersign_signer_overdue_freezes gauge\ncountersign_signer_overdue_freezes {}\n\
          # TYPE countersign_signer_open_commitments gauge\ncountersign_signer_open_commitments {}\n",
         node.view.replica().next_seq(),
         u8::from(status.halted.is_some()),
         u8::from(node.endpoint.answers()),
         status.frozen.len(),
+        node.freezes.overdue(node.ambient.now()),
         status.open_commitments,
     );
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()

@@ -21,6 +21,8 @@ use tokio::sync::watch;
 
 /// How often it signs what it shows.
 const HEARTBEAT: Duration = Duration::from_millis(50);
+/// Only a failure lasts as long.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// An entry with the tokens that it introduced.
 pub type Line = (Vec<u8>, Vec<Vec<u8>>);
@@ -84,7 +86,9 @@ impl Plane {
 
     /// Waits until it has been sent as many statements in all, and gives them.
     pub async fn sent(&self, in_all: usize) -> Vec<Bytes> {
-        self.sent.subscribe().wait_for(|sent| sent.len() >= in_all).await.unwrap().clone()
+        let mut sent = self.sent.subscribe();
+        let enough = tokio::time::timeout(PATIENCE, sent.wait_for(|sent| sent.len() >= in_all)).await;
+        enough.expect("it is sent what it takes none of").unwrap().clone()
     }
 
     /// The next line for somebody who has seen `next` entries.

@@ -13,8 +13,10 @@ use messages::{SubmitReply, paths};
 use serde::{Serialize, Serializer};
 use std::{fmt::Write as _, process::ExitCode, time::Duration};
 
-/// A freeze must not wait for a signer that is down.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// A signer that is down answers nothing.
+const CONNECT: Duration = Duration::from_secs(5);
+/// One that is busy takes freezes in turn; nobody waits for it but this command.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What a freeze covers; everything in the realm when nothing is named.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -107,7 +109,7 @@ impl Frozen {
     fn text(&self) -> String {
         let mut text = match &self.log {
             Ok(reply) => show::reply("frozen", reply),
-            Err(error) => format!("statement {} is NOT in the log: {error:#}", self.id),
+            Err(error) => format!("statement {} is NOT confirmed by the log: {error:#}", self.id),
         };
         for Told { url, error } in &self.signers {
             let _ = match error {
@@ -126,8 +128,8 @@ impl Frozen {
         let confirmed = self.signers.iter().filter(|told| told.error.is_none()).count();
         match &self.log {
             Ok(_) if confirmed == self.signers.len() => ExitCode::SUCCESS,
-            Err(error) if confirmed == 0 => ExitCode::from(failure::code(error)),
-            _ => ExitCode::from(UNAVAILABLE),
+            Ok(_) => ExitCode::from(UNAVAILABLE),
+            Err(error) => ExitCode::from(failure::code(error)),
         }
     }
 }
@@ -159,7 +161,7 @@ pub async fn send(connection: &Connection, said: &Statement, signers: &[NodeUrl]
 
 async fn tell(signer: &NodeUrl, container: &[u8]) -> anyhow::Result<()> {
     let url = format!("{}{}", signer.as_str().trim_end_matches('/'), paths::FREEZE);
-    let http = reqwest::Client::builder().timeout(PATIENCE).no_proxy().build()?;
+    let http = reqwest::Client::builder().connect_timeout(CONNECT).timeout(PATIENCE).no_proxy().build()?;
     let answer = http.post(url).body(container.to_vec()).send().await.context("no answer")?;
     let status = answer.status();
     if status.is_success() {

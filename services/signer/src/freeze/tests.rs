@@ -1,6 +1,6 @@
 use super::*;
 use domain::PluginId;
-use messages::ProblemType::{Conflict, Forbidden, RateLimited, Revoked, Unavailable};
+use messages::ProblemType::{Conflict, Forbidden, LifetimeTooLong, RateLimited, Revoked, Unavailable};
 
 fn realm(n: u8) -> Did {
     countersign_tests::Person::named(&format!("realm {n}")).did
@@ -30,7 +30,7 @@ fn put(freezes: &DirectFreezes, statement: &str, place: &Place, end: u64) -> Res
 
 fn logged(statement: &str, (realm, scope): &Place, at: u64) -> [Logged; 1] {
     let statement = Cid::of(statement.as_bytes());
-    [Logged { statement, realm: *realm, scope: scope.clone(), at: time(at) }]
+    [Logged { statement, realm: *realm, scope: scope.clone(), seq: 7, at: time(at) }]
 }
 
 #[test]
@@ -52,11 +52,25 @@ fn only_the_statement_itself_or_one_that_came_when_it_could_not_releases() {
         assert!(restarted.holds(operator, realm(1)));
         restarted.release(logged(statement, &place, at));
         assert!(!restarted.holds(operator, realm(1)), "{statement} at {at}");
-        assert!(DirectFreezes::load(folder.path()).unwrap().holds(operator, realm(1)), "not written down by itself");
     }
+}
+
+#[test]
+fn the_file_lets_go_when_the_logs_key_has_signed_for_the_entry() {
+    let folder = tempfile::tempdir().unwrap();
+    let freezes = DirectFreezes::load(folder.path()).unwrap();
+    let place = (realm(1), Scope::All);
+    put(&freezes, "one", &place, 2_000).unwrap();
     freezes.release(logged("one", &place, 900));
-    freezes.keep().unwrap();
-    assert!(!DirectFreezes::load(folder.path()).unwrap().holds(operator, realm(1)), "written down");
+    put(&freezes, "two", &(realm(2), Scope::All), 2_000).unwrap();
+    for (size, is_kept) in [(0, true), (7, true), (8, false)] {
+        freezes.anchored(size);
+        freezes.keep().unwrap();
+        assert!(!freezes.holds(realm(9), realm(1)));
+        let restarted = DirectFreezes::load(folder.path()).unwrap();
+        assert_eq!(restarted.holds(realm(9), realm(1)), is_kept, "{size}");
+        assert!(restarted.holds(realm(9), realm(2)));
+    }
 }
 
 #[test]
@@ -79,7 +93,8 @@ fn only_a_no_of_the_control_plane_itself_is_final() {
     let cases = [
         (problem(Conflict), true),
         (problem(Forbidden), true),
-        (problem(Revoked), false),
+        (problem(Revoked), true),
+        (problem(LifetimeTooLong), false),
         (problem(RateLimited), false),
         (problem(Unavailable), false),
         (ClientError::Status(502), false),
