@@ -173,7 +173,10 @@ impl Verdict {
     pub(crate) fn read(result: &Value) -> Result<Self, Fault> {
         let wrong = |what: &str| Fault::Result(what.to_owned());
         let fields = result.as_object().map_err(|_| wrong("effect, violation or approvals is undefined"))?;
-        let field = |name: &str| fields.get(&Value::from(name)).ok_or_else(|| wrong(&format!("{name} is undefined")));
+        // By iteration: looking a key up would allocate it, for each decision anew.
+        let named = |name: &str| fields.iter().find(|(key, _)| key.as_string().is_ok_and(|key| key.as_ref() == name));
+        let field =
+            |name: &str| named(name).map(|(_, value)| value).ok_or_else(|| wrong(&format!("{name} is undefined")));
 
         let effect = field("effect")?.as_string().ok().and_then(|s| s.parse::<Effect>().ok());
         let effect = effect.ok_or_else(|| wrong("effect is not allow, review or deny"))?;
@@ -199,7 +202,7 @@ impl Verdict {
 fn violation(value: &Value) -> Result<Violation, Fault> {
     let wrong = |what: &str| Fault::Result(format!("a violation {what}"));
     let fields = value.as_object().map_err(|_| wrong("is not an object"))?;
-    // By iteration: looking a key up would allocate it, for each violation anew.
+    // By iteration, as above.
     let text = |name: &str| {
         let (_, value) = fields.iter().find(|(key, _)| key.as_string().is_ok_and(|key| key.as_ref() == name))?;
         value.as_string().ok()
@@ -218,7 +221,26 @@ fn compile(bundle: &Bundle) -> Result<Arc<Program>, LoadError> {
     let failed = |e: &dyn fmt::Display| lint::located(&e.to_string(), bundle);
     let mut interpreter = interpreter(bundle)?;
     let policy = interpreter.compile_with_entrypoint(&ENTRY_RULE.into()).map_err(|e| failed(&e))?;
-    Compiler::compile_from_policy(&policy, &[ENTRY_RULE]).map_err(|e| failed(&e))
+    let program = Compiler::compile_from_policy(&policy, &[ENTRY_RULE]).map_err(|e| failed(&e))?;
+    Ok(Arc::new(lean(Arc::unwrap_or_clone(program))))
+}
+
+/// The machine copies all that is known of a rule each time that the rule is asked for. This takes out of it what the
+/// machine never reads, or reads as it reads nothing: the names, and lists of which no element says anything.
+fn lean(mut program: Program) -> Program {
+    for rule in &mut program.rule_infos {
+        rule.name = String::new();
+        if let Some(function) = &mut rule.function_info {
+            function.param_names = Vec::new();
+        }
+        if rule.destructuring_blocks.iter().all(Option::is_none) {
+            rule.destructuring_blocks = Vec::new();
+        }
+        if !rule.else_bodies.iter().flatten().any(|is_else| *is_else) {
+            rule.else_bodies = Vec::new();
+        }
+    }
+    program
 }
 
 /// The engine's interpreter with a bundle and the entry module, strict like the machine.

@@ -3,6 +3,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Room for the JSON of an ordinary input, so that it is not moved while it is written.
+const ORDINARY_JSON_BYTES: usize = 2_048;
+
 /// Everything that a payout decision may depend on, gathered by the ledger from its own state.
 ///
 /// Amounts are in minor units of the payout's asset, times in Unix seconds. Fields are declared in alphabetical order
@@ -276,7 +279,11 @@ impl Input {
     /// The compact JSON of this input, keys sorted: the bytes that [`Input::digest`] is over.
     pub fn canonical_json(&self) -> Vec<u8> {
         // Every map key is text and every number an integer, so serialisation to memory has no way to fail.
-        serde_json::to_vec(self).unwrap_or_default()
+        let mut json = Vec::with_capacity(ORDINARY_JSON_BYTES);
+        if serde_json::to_writer(&mut json, self).is_err() {
+            json.clear();
+        }
+        json
     }
 
     /// SHA-256 of [`Input::canonical_json`].

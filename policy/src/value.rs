@@ -6,23 +6,46 @@ use crate::input::{
 };
 use domain::{AccountId, Time};
 use regorus::Value;
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write as _},
+    sync::LazyLock,
+};
 
-/// The keys of one kind of object. They are made once: a decision would otherwise allocate each of them, some seventy.
-type Keys<const N: usize> = LazyLock<[Value; N]>;
+/// The longest CAIP-19 asset: `eip155:`, 20 digits, `/erc20:` and an address. No other text is longer.
+const MAX_TEXT_BYTES: usize = 7 + 20 + 7 + 42;
 
-fn keys<const N: usize>(names: [&str; N]) -> [Value; N] {
-    names.map(Value::from)
+/// One kind of object: its keys in their order, and the object that has them with nothing in it. Both are made once: a
+/// decision would otherwise allocate each key, some seventy, and sort them anew for each object.
+struct Shape<const N: usize> {
+    keys: [Value; N],
+    empty: Value,
 }
 
-fn object<const N: usize>(keys: &[Value; N], values: [Value; N]) -> Value {
-    Value::from(keys.iter().cloned().zip(values).collect::<BTreeMap<_, _>>())
+type Kind<const N: usize> = LazyLock<Shape<N>>;
+
+fn kind<const N: usize>(names: [&str; N]) -> Shape<N> {
+    let keys = names.map(Value::from);
+    let empty = Value::from(keys.iter().map(|key| (key.clone(), Value::Null)).collect::<BTreeMap<_, _>>());
+    Shape { keys, empty }
 }
 
-static ASSET: Keys<3> = LazyLock::new(|| keys(["decimals", "id", "symbol"]));
-static BUDGET: Keys<2> = LazyLock::new(|| keys(["reserved", "spent"]));
-static INPUT: Keys<16> = LazyLock::new(|| {
-    keys([
+fn object<const N: usize>(shape: &Shape<N>, values: [Value; N]) -> Value {
+    let mut object = shape.empty.clone();
+    if let Ok(fields) = object.as_object_mut() {
+        for (key, value) in shape.keys.iter().zip(values) {
+            if let Some(field) = fields.get_mut(key) {
+                *field = value;
+            }
+        }
+    }
+    object
+}
+
+static ASSET: Kind<3> = LazyLock::new(|| kind(["decimals", "id", "symbol"]));
+static BUDGET: Kind<2> = LazyLock::new(|| kind(["reserved", "spent"]));
+static INPUT: Kind<16> = LazyLock::new(|| {
+    kind([
         "action",
         "asset",
         "budget",
@@ -41,25 +64,27 @@ static INPUT: Keys<16> = LazyLock::new(|| {
         "total",
     ])
 });
-static INSTALLATION: Keys<6> =
-    LazyLock::new(|| keys(["capabilities", "expires_at", "frozen", "granted_at", "id", "state"]));
-static LIMITS: Keys<2> = LazyLock::new(|| keys(["daily_total", "max_per_payout"]));
-static LINE_ITEM: Keys<2> = LazyLock::new(|| keys(["amount", "description"]));
-static ORDER: Keys<6> = LazyLock::new(|| keys(["amount", "asset", "available", "id", "royalties", "state"]));
-static PLUGIN: Keys<4> = LazyLock::new(|| keys(["frozen", "id", "state", "version"]));
-static PROPOSAL: Keys<3> = LazyLock::new(|| keys(["asset", "order", "valid_until"]));
-static RECIPIENT: Keys<4> = LazyLock::new(|| keys(["kyc_level", "provider", "sanctioned", "valid_until"]));
-static ROYALTY: Keys<2> = LazyLock::new(|| keys(["bps", "recipient"]));
-static SPLIT: Keys<3> = LazyLock::new(|| keys(["amount", "bps", "recipient"]));
-static TENANT: Keys<2> = LazyLock::new(|| keys(["frozen", "id"]));
-static TOKEN: Keys<2> = LazyLock::new(|| keys(["expires_at", "lifetime_left"]));
+static INSTALLATION: Kind<6> =
+    LazyLock::new(|| kind(["capabilities", "expires_at", "frozen", "granted_at", "id", "state"]));
+static LIMITS: Kind<2> = LazyLock::new(|| kind(["daily_total", "max_per_payout"]));
+static LINE_ITEM: Kind<2> = LazyLock::new(|| kind(["amount", "description"]));
+static ORDER: Kind<6> = LazyLock::new(|| kind(["amount", "asset", "available", "id", "royalties", "state"]));
+static PLUGIN: Kind<4> = LazyLock::new(|| kind(["frozen", "id", "state", "version"]));
+static PROPOSAL: Kind<3> = LazyLock::new(|| kind(["asset", "order", "valid_until"]));
+static RECIPIENT: Kind<4> = LazyLock::new(|| kind(["kyc_level", "provider", "sanctioned", "valid_until"]));
+static ROYALTY: Kind<2> = LazyLock::new(|| kind(["bps", "recipient"]));
+static SPLIT: Kind<3> = LazyLock::new(|| kind(["amount", "bps", "recipient"]));
+static TENANT: Kind<2> = LazyLock::new(|| kind(["frozen", "id"]));
+static TOKEN: Kind<2> = LazyLock::new(|| kind(["expires_at", "lifetime_left"]));
 
 fn list<T>(items: &[T], value: fn(&T) -> Value) -> Value {
     Value::from(items.iter().map(value).collect::<Vec<_>>())
 }
 
-fn text(item: &impl ToString) -> Value {
-    Value::from(item.to_string())
+fn text(item: &impl fmt::Display) -> Value {
+    let mut text = String::with_capacity(MAX_TEXT_BYTES);
+    let _ = write!(text, "{item}");
+    Value::from(text)
 }
 
 fn time(moment: Time) -> Value {

@@ -1,4 +1,4 @@
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::{fmt, str::FromStr};
 
 /// An EIP-155 chain id.
@@ -8,13 +8,13 @@ pub struct ChainId(pub u64);
 
 /// A 20-byte EVM address, written `0x` and 40 lower-case hex digits: one address has one spelling, so that two
 /// recipients are the same exactly when their texts are.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Address(pub [u8; 20]);
 
 /// An account: CAIP-10 in the `eip155` namespace, such as `eip155:1:0xab…`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct AccountId {
     /// The chain that the account lives on.
     pub chain: ChainId,
@@ -33,8 +33,8 @@ pub enum AssetKind {
 }
 
 /// An asset: CAIP-19 in the `eip155` namespace, `eip155:1/erc20:0xab…` or `eip155:1/slip44:60`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct AssetId {
     /// The chain that the asset lives on.
     pub chain: ChainId,
@@ -119,21 +119,28 @@ impl fmt::Display for ChainId {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "0x{}", data_encoding::HEXLOWER.encode(&self.0))
+        f.write_str("0x")?;
+        f.write_str(data_encoding::HEXLOWER.encode_mut_str(&self.0, &mut [0; 40]))
     }
 }
 
 impl fmt::Display for AccountId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.chain, self.address)
+        self.chain.fmt(f)?;
+        f.write_str(":")?;
+        self.address.fmt(f)
     }
 }
 
 impl fmt::Display for AssetId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.chain.fmt(f)?;
         match self.kind {
-            AssetKind::Native => write!(f, "{}/slip44:60", self.chain),
-            AssetKind::Erc20(token) => write!(f, "{}/erc20:{token}", self.chain),
+            AssetKind::Native => f.write_str("/slip44:60"),
+            AssetKind::Erc20(token) => {
+                f.write_str("/erc20:")?;
+                token.fmt(f)
+            }
         }
     }
 }
@@ -143,6 +150,11 @@ macro_rules! text_form {
         impl fmt::Debug for $ty {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 fmt::Display::fmt(self, f)
+            }
+        }
+        impl Serialize for $ty {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
             }
         }
         impl TryFrom<String> for $ty {
