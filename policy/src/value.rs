@@ -1,5 +1,8 @@
 //! Builds the engine's value of an input straight from its fields, without JSON text in between.
 
+#[cfg(test)]
+mod tests;
+
 use crate::input::{
     Action, Asset, Input, Installation, InstallationState, LineItem, Order, OrderState, Plugin, PluginState, Recipient,
     Royalty, Split,
@@ -26,20 +29,20 @@ type Kind<const N: usize> = LazyLock<Shape<N>>;
 
 fn kind<const N: usize>(names: [&str; N]) -> Shape<N> {
     let keys = names.map(Value::from);
-    let empty = Value::from(keys.iter().map(|key| (key.clone(), Value::Null)).collect::<BTreeMap<_, _>>());
+    let empty = keys.iter().map(|key| (key.clone(), Value::Null)).collect::<BTreeMap<_, _>>().into();
     Shape { keys, empty }
 }
 
 fn object<const N: usize>(shape: &Shape<N>, values: [Value; N]) -> Value {
-    let mut object = shape.empty.clone();
-    if let Ok(fields) = object.as_object_mut() {
+    shape.empty.as_object().map_or(Value::Undefined, |empty| {
+        let mut fields = empty.clone();
         for (key, value) in shape.keys.iter().zip(values) {
             if let Some(field) = fields.get_mut(key) {
                 *field = value;
             }
         }
-    }
-    object
+        fields.into()
+    })
 }
 
 static ASSET: Kind<3> = LazyLock::new(|| kind(["decimals", "id", "symbol"]));
