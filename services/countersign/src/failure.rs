@@ -1,7 +1,9 @@
 //! What a command's exit code says: 0 done, 1 refused, denied or invalid, 2 used wrongly, 3 not available now.
 
 use crate::{output::Output, settings::Mistakes};
+use clap::error::ErrorKind;
 use client::{ClientError, DelegationsError};
+use control_plane::Error;
 use keyfile::{OpenError, PassphraseError};
 use serde::Serialize;
 use std::{fmt::Write as _, process::ExitCode};
@@ -31,6 +33,10 @@ struct Report<'a> {
     problem: Option<&'a messages::Problem>,
 }
 
+fn is_database_away(cause: &(dyn std::error::Error + 'static)) -> bool {
+    matches!(cause.downcast_ref(), Some(storage::Error::Unavailable(_) | storage::Error::Unknown(_)))
+}
+
 /// The exit code of a command that failed so.
 pub fn code(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
@@ -43,7 +49,7 @@ pub fn code(error: &anyhow::Error) -> u8 {
         {
             return USAGE;
         }
-        if cause.is::<Unavailable>() {
+        if cause.is::<Unavailable>() || is_database_away(cause) || matches!(cause.downcast_ref(), Some(Error::Led)) {
             return UNAVAILABLE;
         }
         if let Some(error) = cause.downcast_ref::<ClientError>() {
@@ -51,6 +57,24 @@ pub fn code(error: &anyhow::Error) -> u8 {
         }
     }
     REFUSED
+}
+
+/// Tells of a command line that cannot be understood, or shows the help that it asks for.
+pub fn misused(out: Output, error: &clap::Error) -> ExitCode {
+    if !out.is_json() || !error.use_stderr() {
+        // Nobody to tell is no reason to fail in another way.
+        let _ = error.print();
+        return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
+    }
+    let text = error.render().to_string();
+    // What follows is the usage, which is for people.
+    let what = text.split("\n\nUsage:").next().unwrap_or_default();
+    let what = match error.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a command is missing; --help shows all of them",
+        _ => what.strip_prefix("error: ").unwrap_or(what).trim(),
+    };
+    out.error(&Report { error: what.to_owned(), causes: Vec::new(), problem: None }, &text);
+    ExitCode::from(USAGE)
 }
 
 /// Tells the user and gives the exit code.

@@ -19,11 +19,19 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return failure::misused(output::Output::new(asks_for_json()), &error),
+    };
     let out = output::Output::new(cli.json);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failure::report(out, &error.into()),
     };
     runtime.block_on(cli.command.run(&out)).unwrap_or_else(|error| failure::report(out, &error))
+}
+
+/// Whether the arguments have the flag `--json`, also when they cannot be understood.
+fn asks_for_json() -> bool {
+    std::env::args_os().skip(1).take_while(|argument| argument != "--").any(|argument| argument == "--json")
 }

@@ -1,9 +1,10 @@
-//! The command line by itself: help, exit codes, configuration mistakes, key files.
-#![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
+//! The command line by itself: help, exit codes, key files, measurements.
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 #[path = "support/system.rs"]
 mod support;
 
+use serde_json::Value;
 use std::{fs, os::unix::fs::PermissionsExt};
 use support::{countersign, json, run};
 
@@ -97,68 +98,42 @@ fn wrong_usage_is_exit_code_2() {
 }
 
 #[test]
-fn every_mistake_of_a_configuration_is_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("signer.toml");
-    fs::write(&file, "listen = \"nowhere\"\noperator = \"did:web:x\"\nlease = 2\nseqencer = \"did:key:z6Mk\"\n")
-        .unwrap();
-    let output = countersign(&["signer", "--config", file.to_str().unwrap()]).output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    let text = String::from_utf8(output.stderr).unwrap();
-    for mistake in [
-        "listen:",
-        "operator:",
-        "seqencer: unknown field",
-        "sequencer: missing",
-        "data: missing",
-        "rpc: missing",
-        "passphrase_file:",
+fn programs_are_told_of_wrong_usage_by_json() {
+    for (arguments, what) in [
+        (&["--json", "no-such-command"][..], "unrecognized subcommand 'no-such-command'"),
+        (&["approve", "--json", "--no-such-flag"], "unexpected argument '--no-such-flag' found"),
+        (&["approve", "not-a-cid", "--json"], "invalid value 'not-a-cid' for '<PROPOSAL>'"),
+        (&["--json", "quorum"], "a command is missing"),
     ] {
-        assert!(text.contains(mistake), "{mistake} is not named in\n{text}");
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+        let report: Value = serde_json::from_slice(&output.stderr).unwrap();
+        let error = report["error"].as_str().unwrap();
+        assert!(error.starts_with(what) && !error.contains("Usage:"), "{error}");
+        assert!(report["causes"].as_array().unwrap().is_empty());
     }
-    assert!(text.contains("COUNTERSIGN_RPC"), "the remedy is named");
+    // People and who asks for help read on.
+    assert!(String::from_utf8(run(&["no-such-command"]).stderr).unwrap().contains("Usage: countersign"));
+    let helped = run(&["--json", "approve", "--help"]);
+    assert!(helped.status.success() && String::from_utf8(helped.stdout).unwrap().contains("Example:"));
+    // What comes after the dashes is somebody else's.
+    assert!(!run(&["leash", "--no-such-flag", "--", "x", "--json"]).stderr.starts_with(b"{"));
 }
 
 #[test]
-fn a_line_that_is_not_toml_is_not_repeated() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("plane.toml");
-    fs::write(&file, "listen = \"127.0.0.1:1\"\ndatabase = \"postgres://u:hunter2@h/d\n").unwrap();
-    let output = run(&["control-plane", "--config", file.to_str().unwrap()]);
-    assert_eq!(output.status.code(), Some(2));
-    let text = String::from_utf8(output.stderr).unwrap();
-    assert!(text.contains("not TOML in line 2") && !text.contains("hunter2"), "{text}");
-}
-
-#[test]
-fn variables_override_the_file() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("relayer.toml");
-    fs::write(&file, "listen = \"127.0.0.1:1\"\n").unwrap();
-    let mut command = countersign(&["relayer", "--config", file.to_str().unwrap()]);
-    let output = command.env("COUNTERSIGN_LISTEN", "somewhere").output().unwrap();
-    let text = String::from_utf8(output.stderr).unwrap();
-    assert!(text.contains("\"somewhere\""), "{text}");
-}
-
-#[test]
-fn a_variable_that_no_field_has_is_a_mistake_of_a_service() {
-    for role in ["control-plane", "signer", "relayer"] {
-        let mut command = countersign(&[role]);
-        command.env("COUNTERSIGN_LISTENN", "127.0.0.1:1").env("COUNTERSIGN_TESTS", "all");
-        let output = command.env("COUNTERSIGN_CLIENT", "client.toml").output().unwrap();
-        assert_eq!(output.status.code(), Some(2));
-        let text = String::from_utf8(output.stderr).unwrap();
-        assert!(text.contains("COUNTERSIGN_LISTENN: unknown variable"), "{text}");
-        assert!(!text.contains("COUNTERSIGN_TESTS") && !text.contains("COUNTERSIGN_CLIENT"), "{text}");
+fn one_kind_of_measurement_is_made_alone() {
+    let measured = run(&["--json", "bench", "--quick", "--seconds", "1", "--only", "policy"]);
+    assert!(measured.status.success(), "{}", String::from_utf8_lossy(&measured.stderr));
+    let report = json(&measured);
+    let figures = report["figures"].as_array().unwrap();
+    assert!(!figures.is_empty() && figures.iter().all(|f| f["bench"] == "policy"), "{report}");
+    for figure in figures {
+        let values = figure["values"].as_array().unwrap();
+        assert!(!values.is_empty() && figure.get("not_measured").is_none(), "{figure}");
+        assert!(values.iter().all(|v| v["value"].as_f64().is_some_and(|n| n > 0.0)), "{figure}");
     }
-}
-
-#[test]
-fn a_missing_configuration_file_is_said_to_be_missing() {
-    let output = run(&["control-plane", "--config", "/no/such/file.toml"]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8(output.stderr).unwrap().contains("there is no such file"));
+    assert!(report["seconds"] == 1 && report["machine"]["cores"].as_u64().is_some_and(|n| n > 0), "{report}");
 }
 
 #[test]

@@ -170,14 +170,26 @@ pub struct SignerStatus {
     /// Where it listens.
     pub url: String,
     /// What it says about itself, or why it says nothing.
-    pub status: Result<NodeStatus, String>,
+    #[serde(flatten)]
+    pub answer: Answer,
+}
+
+/// What came of asking a signer: `status` or `error`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// What it says about itself.
+    Status(Box<NodeStatus>),
+    /// Why it says nothing.
+    Error(String),
 }
 
 impl Statuses {
     /// How many would sign now.
     pub fn usable(&self) -> usize {
-        let usable = |s: &&SignerStatus| {
-            s.status.as_ref().is_ok_and(|n| n.fresh && n.halted.is_none() && n.epochs.contains(&self.epoch))
+        let usable = |s: &&SignerStatus| match &s.answer {
+            Answer::Status(n) => n.fresh && n.halted.is_none() && n.epochs.contains(&self.epoch),
+            Answer::Error(_) => false,
         };
         self.signers.iter().filter(usable).count()
     }
@@ -193,9 +205,9 @@ impl Statuses {
         );
         for signer in &self.signers {
             let _ = write!(text, "\n  {} {}: ", signer.id, signer.url);
-            match &signer.status {
-                Err(error) => text.push_str(error),
-                Ok(n) => {
+            match &signer.answer {
+                Answer::Error(error) => text.push_str(error),
+                Answer::Status(n) => {
                     let head = n.head.map_or_else(|| "nothing".to_owned(), |h| h.to_string());
                     let _ = write!(text, "has verified the log up to {head}");
                     if !n.fresh {
@@ -224,8 +236,30 @@ pub async fn statuses(connection: &Connection) -> anyhow::Result<Statuses> {
             let exchange = client.ask::<(), NodeStatus>(paths::NODE_STATUS, &(), PATIENCE).await?;
             anyhow::Ok(exchange.reply)
         };
-        SignerStatus { id: p.id, url: p.url.to_string(), status: answer.await.map_err(|e| format!("{e:#}")) }
+        let answer =
+            answer.await.map_or_else(|e| Answer::Error(format!("{e:#}")), |status| Answer::Status(Box::new(status)));
+        SignerStatus { id: p.id, url: p.url.to_string(), answer }
     });
     let signers = join_all(asked).await;
     Ok(Statuses { epoch: quorum.epoch, threshold: usize::from(quorum.threshold), keys: quorum.keys, signers })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_signer_says_its_status_or_the_error_is_told() {
+        let shown = |answer| serde_json::to_value(SignerStatus { id: 1, url: "http://h".to_owned(), answer }).unwrap();
+        let error = shown(Answer::Error("it is away".to_owned()));
+        assert_eq!(error, json!({"id": 1, "url": "http://h", "error": "it is away"}));
+        let node = json!({
+            "node": "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp", "participant": 1, "epochs": [1],
+            "active_epoch": 1, "head": 7, "view_time": 1, "fresh": true, "frozen": [], "halted": null,
+            "open_commitments": 0, "version": "0.1.0",
+        });
+        let status = shown(Answer::Status(serde_json::from_value(node.clone()).unwrap()));
+        assert_eq!(status, json!({"id": 1, "url": "http://h", "status": node}));
+    }
 }
