@@ -25,24 +25,48 @@ impl fmt::Debug for Storage {
     }
 }
 
+/// Where a database is.
+enum Place<'a> {
+    Sqlite(&'a Path),
+    Postgres,
+}
+
+fn place(url: &str) -> Result<Place<'_>, OpenError> {
+    if let Some(path) = url.strip_prefix("sqlite:") {
+        // Each connection to an in-memory database would see a database of its own.
+        if path.is_empty() || path.contains(":memory:") {
+            return Err(OpenError::Url { what: "a path to a file is needed".to_owned() });
+        }
+        return Ok(Place::Sqlite(Path::new(path.strip_prefix("//").unwrap_or(path))));
+    }
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return Ok(Place::Postgres);
+    }
+    Err(OpenError::Url { what: "unknown scheme".to_owned() })
+}
+
 impl Storage {
     /// Opens `sqlite:PATH` (created if absent, its folder must exist) or `postgres://USER:PASSWORD@HOST/DATABASE`,
     /// and brings the schema up to date. A schema without the triggers that keep facts from being changed is refused.
     /// Connections to PostgreSQL are not encrypted: use a Unix socket, a private
     /// network or a tunnel; a URL that asks for `sslmode=require` is refused.
     pub fn open(url: &str) -> Result<Self, OpenError> {
-        if let Some(path) = url.strip_prefix("sqlite:") {
-            // Each connection to an in-memory database would see a database of its own.
-            if path.is_empty() || path.contains(":memory:") {
-                return Err(OpenError::Url { what: "a path to a file is needed".to_owned() });
+        Ok(match place(url)? {
+            Place::Sqlite(path) => Self { engine: Engine::Sqlite, backend: Box::new(Sqlite::open(path)?) },
+            Place::Postgres => Self { engine: Engine::Postgres, backend: Box::new(Postgres::open(url)?) },
+        })
+    }
+
+    /// Says what is wrong with a URL before anything is opened: also that the folder of an SQLite file is not there.
+    pub fn check(url: &str) -> Result<(), OpenError> {
+        match place(url)? {
+            Place::Sqlite(path) => {
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+                let absent = || OpenError::Url { what: "the folder of the file is not there".to_owned() };
+                folder.is_dir().then_some(()).ok_or_else(absent)
             }
-            let path = path.strip_prefix("//").unwrap_or(path);
-            return Ok(Self { engine: Engine::Sqlite, backend: Box::new(Sqlite::open(Path::new(path))?) });
+            Place::Postgres => Postgres::check(url),
         }
-        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return Ok(Self { engine: Engine::Postgres, backend: Box::new(Postgres::open(url)?) });
-        }
-        Err(OpenError::Url { what: "unknown scheme".to_owned() })
     }
 
     /// The engine in use.

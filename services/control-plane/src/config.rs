@@ -3,12 +3,16 @@ use ed25519_dalek::SigningKey;
 use std::{
     fmt,
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
+use storage::Storage;
 
 /// Where the API listens unless told otherwise: this machine only.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7700);
+
+/// The name of the process that leads the log, unless told otherwise.
+pub const DEFAULT_HOLDER: &str = "control-plane";
 
 /// What one control plane needs to run. Made by [`Config::new`], checked when the server starts.
 #[derive(Clone)]
@@ -90,21 +94,64 @@ impl Default for Limits {
     }
 }
 
-/// A configuration contradicts itself.
+/// A setting is not usable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// One key plays two parts.
-    #[error("operator, sequencer key and issuer key are three different keys")]
-    SharedKey,
-    /// The holder's name is empty or too long.
-    #[error("holder has 1 to 256 characters")]
-    Holder,
-    /// A limit is zero, or larger than what it is part of.
-    #[error("limits.{0} is out of range")]
-    Limit(&'static str),
-    /// The anchor path names no file.
-    #[error("anchor is the path of a file")]
-    Anchor,
+#[error("{setting}: {reason}")]
+pub struct ConfigError {
+    /// Which.
+    pub setting: &'static str,
+    /// Why.
+    pub reason: String,
+}
+
+/// Parts of a configuration, some of which may be missing: what is there is checked all the same.
+#[derive(Debug, Default)]
+pub struct Parts<'a> {
+    /// See [`Config::database`].
+    pub database: Option<&'a str>,
+    /// See [`Config::operator`].
+    pub operator: Option<Did>,
+    /// See [`Config::sequencer_did`].
+    pub sequencer: Option<Did>,
+    /// See [`Config::issuer_did`].
+    pub issuer: Option<Did>,
+    /// See [`Config::anchor`].
+    pub anchor: Option<&'a Path>,
+    /// See [`Config::holder`].
+    pub holder: Option<&'a str>,
+    /// See [`Config::limits`].
+    pub limits: Option<&'a Limits>,
+}
+
+impl Parts<'_> {
+    /// Names every setting that is wrong.
+    pub fn check(&self) -> Vec<ConfigError> {
+        let mut wrong = Vec::new();
+        let mut say = |setting, reason: &str| wrong.push(ConfigError { setting, reason: reason.to_owned() });
+        let shared = "operator, sequencer and issuer are three different keys";
+        if self.sequencer.is_some() && self.sequencer == self.operator {
+            say("sequencer", shared);
+        }
+        if self.issuer.is_some() && [self.operator, self.sequencer].contains(&self.issuer) {
+            say("issuer", shared);
+        }
+        if self.holder.is_some_and(|holder| !(1..=256).contains(&holder.chars().count())) {
+            say("holder", "1 to 256 characters");
+        }
+        match self.anchor {
+            Some(path) if path.file_name().is_none() || path.is_dir() => say("anchor", "not the path of a file"),
+            // An empty parent is the working folder.
+            Some(path) if path.parent().is_some_and(|p| !p.as_os_str().is_empty() && !p.is_dir()) => {
+                say("anchor", "its folder is not there");
+            }
+            _ => {}
+        }
+        if let Some(Err(error)) = self.database.map(Storage::check) {
+            say("database", &error.to_string());
+        }
+        wrong.extend(self.limits.map(Limits::check).into_iter().flatten());
+        wrong
+    }
 }
 
 impl Config {
@@ -123,7 +170,7 @@ impl Config {
             sequencer: SigningKey::from_bytes(sequencer),
             issuer: SigningKey::from_bytes(issuer),
             anchor,
-            holder: "control-plane".to_owned(),
+            holder: DEFAULT_HOLDER.to_owned(),
             accept_missing_anchor: false,
             limits: Limits::default(),
         }
@@ -139,51 +186,39 @@ impl Config {
         Did::from_key(self.issuer.verifying_key().to_bytes())
     }
 
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        let (sequencer, issuer) = (self.sequencer_did(), self.issuer_did());
-        if sequencer == issuer || sequencer == self.operator || issuer == self.operator {
-            return Err(ConfigError::SharedKey);
-        }
-        if !(1..=256).contains(&self.holder.chars().count()) {
-            return Err(ConfigError::Holder);
-        }
-        if self.anchor.file_name().is_none() {
-            return Err(ConfigError::Anchor);
-        }
-        self.limits.check()
+    pub(crate) fn check(&self) -> Vec<ConfigError> {
+        let parts = Parts {
+            database: Some(&self.database),
+            operator: Some(self.operator),
+            sequencer: Some(self.sequencer_did()),
+            issuer: Some(self.issuer_did()),
+            anchor: Some(&self.anchor),
+            holder: Some(&self.holder),
+            limits: Some(&self.limits),
+        };
+        parts.check()
     }
 }
 
 impl Limits {
-    fn check(&self) -> Result<(), ConfigError> {
-        let counts = [
-            ("proposal_bytes", self.proposal_bytes),
-            ("statement_bytes", self.statement_bytes),
-            ("connections", self.connections),
-            ("in_flight", self.in_flight),
-            ("in_flight_per_issuer", self.in_flight_per_issuer),
-            ("queue", self.queue),
-            ("batch", self.batch),
-            ("followers", self.followers),
-            ("cached_delegations", self.cached_delegations),
+    fn check(&self) -> Vec<ConfigError> {
+        let wrong = [
+            (self.proposal_bytes == 0, "limits.proposal_bytes"),
+            (self.statement_bytes == 0, "limits.statement_bytes"),
+            (self.connections == 0, "limits.connections"),
+            (self.in_flight == 0, "limits.in_flight"),
+            (self.in_flight_per_issuer == 0, "limits.in_flight_per_issuer"),
+            (self.queue == 0, "limits.queue"),
+            // A transaction of more entries holds the database longer than a request may wait.
+            (!(1..=4096).contains(&self.batch), "limits.batch"),
+            (self.followers == 0, "limits.followers"),
+            (self.cached_delegations == 0, "limits.cached_delegations"),
+            (self.head.is_zero(), "limits.head"),
+            (self.commit.is_zero() || self.commit > self.request, "limits.commit"),
+            (!(2..=MAX_LEASE).contains(&self.lease), "limits.lease"),
         ];
-        if let Some((name, _)) = counts.into_iter().find(|(_, n)| *n == 0) {
-            return Err(ConfigError::Limit(name));
-        }
-        if self.head.is_zero() {
-            return Err(ConfigError::Limit("head"));
-        }
-        // A transaction of more entries holds the database longer than a request may wait.
-        if self.batch > 4096 {
-            return Err(ConfigError::Limit("batch"));
-        }
-        if self.commit.is_zero() || self.commit > self.request {
-            return Err(ConfigError::Limit("commit"));
-        }
-        if !(2..=MAX_LEASE).contains(&self.lease) {
-            return Err(ConfigError::Limit("lease"));
-        }
-        Ok(())
+        let wrong = wrong.into_iter().filter(|(is_wrong, _)| *is_wrong);
+        wrong.map(|(_, setting)| ConfigError { setting, reason: "out of range".to_owned() }).collect()
     }
 }
 

@@ -27,7 +27,7 @@ mod snapshot;
 mod start;
 
 pub use anchor::AnchorError;
-pub use config::{Config, ConfigError, DEFAULT_LISTEN, Limits};
+pub use config::{Config, ConfigError, DEFAULT_HOLDER, DEFAULT_LISTEN, Limits, Parts};
 pub use http::{Access, ROUTES, Route, Verb};
 pub use server::{Error, Server, run};
 pub use start::VerifyError;

@@ -27,9 +27,9 @@ use tokio::{
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The configuration contradicts itself.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
+    /// The configuration contradicts itself: every setting that is wrong.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Config(Vec<ConfigError>),
     /// The database could not be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -104,7 +104,10 @@ fn prepare(config: &Config) -> Result<Ground, Error> {
 impl Server {
     /// Verifies the database, takes the lease, and serves. Port 0 takes any free port; see [`Server::address`].
     pub async fn start(config: Config) -> Result<Self, Error> {
-        config.check()?;
+        let wrong = config.check();
+        if !wrong.is_empty() {
+            return Err(Error::Config(wrong));
+        }
         let config = Arc::new(config);
         let own = Arc::clone(&config);
         let ground = spawn_blocking(move || prepare(&own)).await.map_err(|_| Error::Part("verification"))??;

@@ -52,7 +52,8 @@ pub enum VerifyError {
     AnchorSignature(String),
     /// The log has checkpoints and there is no anchor file.
     #[error(
-        "the log has checkpoints and the anchor file is missing; restore it, or accept the database as it is, once"
+        "the log has checkpoints and the anchor file is missing; restore it, or accept the database as it is: start \
+         once with accept_missing_anchor = true"
     )]
     AnchorMissing,
     /// The anchor file is there and is told to be missing.

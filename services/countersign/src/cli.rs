@@ -1,4 +1,4 @@
-use crate::{commands, output::Output, process::RoleArgs};
+use crate::{commands, output::Output, process::RoleArgs, settings};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -45,18 +45,13 @@ commands! {
     /// Tell the whole story in a fresh folder and check every step of it
     Demo(commands::demo::Command) => demo,
     /// Run the control plane: the log's sequencer and HTTP API
-    #[command(after_help = "Verifies the whole stored log before it listens. Ends on SIGINT and SIGTERM.\n\n\
-                            Examples:\n  countersign control-plane --config control-plane.toml\n  \
-                            COUNTERSIGN_LISTEN=127.0.0.1:7700 countersign control-plane --config control-plane.toml \\\n    \
-                            --log-format json")]
+    #[command(after_help = settings::control_plane_help())]
     ControlPlane(RoleArgs) => control_plane,
     /// Run a signer: follows the log, decides again, signs what it decided
-    #[command(after_help = "Verifies its whole copy of the log before it listens. Ends on SIGINT and SIGTERM.\n\n\
-                            Example:\n  countersign signer --config signer-1.toml")]
+    #[command(after_help = settings::signer_help())]
     Signer(RoleArgs) => signer,
     /// Run a relayer: carries signatures to the chain
-    #[command(after_help = "Keeps nothing that cannot be had again from the log and the chain; any number may run at once.\n\n\
-                            Example:\n  countersign relayer --config relayer.toml")]
+    #[command(after_help = settings::relayer_help())]
     Relayer(RoleArgs) => relayer,
     /// Make an encrypted key file, or show what one holds
     Keygen(commands::keygen::Command) => keygen,

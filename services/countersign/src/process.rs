@@ -12,7 +12,7 @@ use tracing_subscriber::{EnvFilter, fmt};
 /// What a role is told on the command line; everything else is configuration.
 #[derive(Debug, Args)]
 pub struct RoleArgs {
-    /// The configuration file (TOML). Every field can be overridden by a variable `COUNTERSIGN_<FIELD>`
+    /// The configuration file (TOML), whose fields are below
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// How the log on standard error is written; what is logged, RUST_LOG says

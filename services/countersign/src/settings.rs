@@ -4,8 +4,15 @@
 mod client;
 mod control_plane;
 mod fields;
+mod help;
+mod keys;
 mod relayer;
 mod signer;
 
-pub use self::{client::ClientSettings, control_plane::control_plane, relayer::relayer, signer::signer};
+pub use self::{
+    client::ClientSettings,
+    control_plane::{control_plane, control_plane_help},
+    relayer::{relayer, relayer_help},
+    signer::{signer, signer_help},
+};
 pub use fields::{Fields, Mistakes};

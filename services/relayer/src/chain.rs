@@ -79,7 +79,7 @@ pub(crate) struct Receipt {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ChainError {
     /// The endpoint is configured wrongly.
-    #[error("the RPC endpoint of {0} is not a URL, or of another chain")]
+    #[error("the RPC endpoint of {0} is of another chain")]
     Endpoint(ChainId),
     /// Not reachable, or an answer that is none. The endpoint's URL may hold a key, so only the kind is told.
     #[error("RPC: {0}")]
@@ -133,12 +133,10 @@ const fn word(digest: &Digest) -> B256 {
 }
 
 impl Chain {
-    pub(crate) fn new(config: ChainConfig, wallet: PrivateKeySigner) -> Result<Self, ChainError> {
-        let url: reqwest::Url = config.rpc.parse().map_err(|_| ChainError::Endpoint(config.chain))?;
-        let http = reqwest::Client::builder().timeout(RPC_TIMEOUT).tcp_nodelay(true).no_proxy().build();
-        let http = http.map_err(|_| ChainError::Endpoint(config.chain))?;
-        let provider = RootProvider::new(RpcClient::new_http_with_client(http, url));
-        let account = GasAccount::new(wallet, config.chain, u128::from(config.max_fee_per_gas));
+    pub(crate) fn new(config: ChainConfig, wallet: PrivateKeySigner) -> Result<Self, reqwest::Error> {
+        let http = reqwest::Client::builder().timeout(RPC_TIMEOUT).tcp_nodelay(true).no_proxy().build()?;
+        let provider = RootProvider::new(RpcClient::new_http_with_client(http, config.rpc.url()));
+        let account = GasAccount::new(wallet, config.chain, config.max_fee());
         Ok(Self { config, account, provider, healthy: AtomicBool::new(false) })
     }
 
@@ -195,7 +193,7 @@ impl Chain {
     pub(crate) async fn fees(&self) -> Result<Fees, ChainError> {
         let market = self.provider.estimate_eip1559_fees().await?;
         let fees = Fees { max: market.max_fee_per_gas, priority: market.max_priority_fee_per_gas };
-        Ok(fees.within(u128::from(self.config.max_fee_per_gas)))
+        Ok(fees.within(self.config.max_fee()))
     }
 
     pub(crate) async fn height(&self) -> Result<u64, ChainError> {
@@ -261,7 +259,7 @@ impl Chain {
 
     /// Sends the same call with the same nonce and higher fees; `None` when the limit does not allow more.
     pub(crate) async fn replace(&self, call: &Call, gas: u64, sent: &Sent) -> Result<Option<Sent>, ChainError> {
-        let limit = u128::from(self.config.max_fee_per_gas);
+        let limit = self.config.max_fee();
         let fees = match sent.fees.replacing(self.fees().await?, limit) {
             Some(fees) => fees,
             // No dearer, but the node may have forgotten it.
@@ -274,7 +272,7 @@ impl Chain {
 
     /// Takes `sent` back by a transaction under its nonce that does nothing, unless the limit does not allow it.
     pub(crate) async fn cancel(&self, sent: &Sent) -> Result<(), ChainError> {
-        let limit = u128::from(self.config.max_fee_per_gas);
+        let limit = self.config.max_fee();
         if let Some(fees) = sent.fees.replacing(self.fees().await?, limit) {
             self.account.cancel(&self.provider, fees, sent).await?;
         }
@@ -283,7 +281,7 @@ impl Chain {
 
     /// Fills the gap that keeps `sent` from being included, if there is one.
     pub(crate) async fn fill_below(&self, sent: &Sent) -> Result<u64, ChainError> {
-        let fees = self.fees().await?.ample().within(u128::from(self.config.max_fee_per_gas));
+        let fees = self.fees().await?.ample().within(self.config.max_fee());
         self.account.fill(&self.provider, sent.nonce, fees).await
     }
 

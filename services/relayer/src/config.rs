@@ -1,63 +1,30 @@
-use alloy::signers::local::PrivateKeySigner;
-use client::{Ambient, Delegations, DelegationsError};
+use alloy::{signers::local::PrivateKeySigner, transports::http::reqwest::Url};
+use client::{Ambient, Delegations};
 use domain::{ChainId, Did, NodeUrl};
-use keyfile::{Identity, Kind, Passphrase};
-use serde::Deserialize;
-use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+use keyfile::Identity;
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    num::NonZeroU64,
+    str::FromStr,
+    time::Duration,
+};
 
-/// What an operator writes in the configuration file.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// Base URL of the control plane.
-    pub control_plane: NodeUrl,
-    /// Key of the log's sequencer, the audience of every statement.
-    pub sequencer: Did,
-    /// The operator's key, whose log it is.
-    pub operator: Did,
-    /// Key file of the relayer's node key.
-    pub identity: PathBuf,
-    /// Key file of the gas wallet.
-    pub wallet: PathBuf,
-    /// Folder of `*.ucan` files.
-    pub delegations: PathBuf,
-    /// RPC endpoints.
-    pub chains: Vec<ChainConfig>,
-    /// Where health and metrics are served; a loopback address.
-    #[serde(default = "default_listen")]
-    pub listen: SocketAddr,
-    /// Proposals that are signed and submitted at once.
-    #[serde(default = "default_concurrency")]
-    pub concurrency: usize,
-}
-
-/// How one chain is reached.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ChainConfig {
-    /// EIP-155 id, checked against the endpoint.
-    pub chain: ChainId,
-    /// JSON-RPC endpoint; may hold an access key, so it is never logged.
-    pub rpc: String,
-    /// The most to pay per gas, in wei.
-    #[serde(default = "default_max_fee")]
-    pub max_fee_per_gas: u64,
-    /// Milliseconds between looks for a new block.
-    #[serde(default = "default_poll")]
-    pub poll_ms: u64,
-    /// Seconds after which a pending transaction is replaced by a dearer one.
-    #[serde(default = "default_stuck")]
-    pub stuck_after: u64,
-}
+/// Where health and metrics are served unless told otherwise.
+pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7720);
+/// Proposals that are signed and submitted at once, unless told otherwise.
+pub const DEFAULT_CONCURRENCY: usize = 16;
+/// Far above what signers keep up with.
+const MAX_CONCURRENCY: usize = 1024;
 
 /// Everything that a relayer needs, with its keys open.
 #[derive(Debug)]
 pub struct Config {
     /// Base URL of the control plane.
     pub control_plane: NodeUrl,
-    /// Key of the log's sequencer.
+    /// Key of the log's sequencer, the audience of every statement.
     pub sequencer: Did,
-    /// The operator's key.
+    /// The operator's key, whose log it is.
     pub operator: Did,
     /// The node key.
     pub identity: Identity,
@@ -65,9 +32,9 @@ pub struct Config {
     pub wallet: PrivateKeySigner,
     /// What the relayer was entitled to.
     pub delegations: Delegations,
-    /// RPC endpoints.
+    /// RPC endpoints, one for each chain.
     pub chains: Vec<ChainConfig>,
-    /// Where health and metrics are served.
+    /// Where health and metrics are served; a loopback address.
     pub listen: SocketAddr,
     /// Proposals that are signed and submitted at once.
     pub concurrency: usize,
@@ -75,55 +42,116 @@ pub struct Config {
     pub ambient: Ambient,
 }
 
-/// A relayer cannot start as configured.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// A key file does not open.
-    #[error(transparent)]
-    Key(#[from] keyfile::OpenError),
-    /// The wallet's secret is not a secp256k1 key.
-    #[error("the gas wallet does not hold a secp256k1 key")]
-    Wallet,
-    /// The delegations folder cannot be read.
-    #[error(transparent)]
-    Delegations(#[from] DelegationsError),
-    /// Health and metrics say more than strangers should know.
-    #[error("listen must be a loopback address, not {0}")]
-    NotLoopback(SocketAddr),
+/// How one chain is reached.
+#[derive(Clone)]
+pub struct ChainConfig {
+    /// EIP-155 id, checked against the endpoint.
+    pub chain: ChainId,
+    /// JSON-RPC endpoint.
+    pub rpc: RpcUrl,
+    /// The most to pay per gas, in wei.
+    pub max_fee_per_gas: NonZeroU64,
+    /// Milliseconds between looks for a new block.
+    pub poll_ms: NonZeroU64,
+    /// Seconds after which a pending transaction is replaced by a dearer one.
+    pub stuck_after: NonZeroU64,
 }
 
-impl Settings {
-    /// Opens the keys and reads the folders.
-    pub fn open(self, passphrase: &Passphrase) -> Result<Config, OpenError> {
-        if !self.listen.ip().is_loopback() {
-            return Err(OpenError::NotLoopback(self.listen));
+/// URL of a JSON-RPC endpoint, `http` or `https`; may hold an access key, so it is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RpcUrl(Url);
+
+/// A text is not the URL of an RPC endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected the URL of a JSON-RPC endpoint, http:// or https://")]
+pub struct ParseRpcUrlError;
+
+/// Parts of a configuration, some of which may be missing: what is there is checked all the same.
+#[derive(Debug, Default)]
+pub struct Parts<'a> {
+    /// See [`Config::listen`].
+    pub listen: Option<SocketAddr>,
+    /// See [`Config::concurrency`].
+    pub concurrency: Option<usize>,
+    /// See [`Config::chains`].
+    pub chains: Option<&'a [ChainConfig]>,
+}
+
+/// A setting is not usable.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{setting}: {reason}")]
+pub struct ConfigError {
+    /// Which.
+    pub setting: &'static str,
+    /// Why.
+    pub reason: String,
+}
+
+impl Parts<'_> {
+    /// Names every setting that is wrong.
+    pub fn check(&self) -> Vec<ConfigError> {
+        let mut wrong = Vec::new();
+        let mut say = |setting, reason: String| wrong.push(ConfigError { setting, reason });
+        // Health and metrics say more than strangers should know.
+        if let Some(listen) = self.listen.filter(|listen| !listen.ip().is_loopback()) {
+            say("listen", format!("a loopback address, not {listen}"));
         }
-        let identity = Identity::open(&self.identity, passphrase)?;
-        let secret = keyfile::open(&self.wallet, passphrase, Kind::GAS_WALLET)?;
-        let wallet = PrivateKeySigner::from_slice(&secret).map_err(|_| OpenError::Wallet)?;
-        Ok(Config {
-            control_plane: self.control_plane,
-            sequencer: self.sequencer,
-            operator: self.operator,
-            identity,
-            wallet,
-            delegations: Delegations::load(&self.delegations)?,
-            chains: self.chains,
-            listen: self.listen,
-            concurrency: self.concurrency.max(1),
-            ambient: Ambient::system(),
-        })
+        if self.concurrency.is_some_and(|n| !(1..=MAX_CONCURRENCY).contains(&n)) {
+            say("concurrency", format!("1 to {MAX_CONCURRENCY}"));
+        }
+        if self.chains.is_some_and(<[_]>::is_empty) {
+            say("chains", "name at least one".to_owned());
+        }
+        wrong
     }
 }
 
+/// The most to pay per gas, unless told otherwise, in wei. 500 gwei: above what mainnet asked for in any calm week, below what would empty a wallet unseen.
+pub const MAX_FEE: NonZeroU64 = NonZeroU64::MIN.saturating_add(500_000_000_000 - 1);
+/// Milliseconds between looks for a new block, unless told otherwise: twelve looks in a block of the main chain.
+pub const POLL: NonZeroU64 = NonZeroU64::MIN.saturating_add(1_000 - 1);
+/// Seconds until a transaction is replaced by a dearer one, unless told otherwise: five blocks of the main chain.
+pub const STUCK: NonZeroU64 = NonZeroU64::MIN.saturating_add(60 - 1);
+
 impl ChainConfig {
+    /// A chain with [`MAX_FEE`], [`POLL`] and [`STUCK`].
+    pub const fn new(chain: ChainId, rpc: RpcUrl) -> Self {
+        Self { chain, rpc, max_fee_per_gas: MAX_FEE, poll_ms: POLL, stuck_after: STUCK }
+    }
+
+    /// The most to pay per gas, in wei.
+    pub(crate) fn max_fee(&self) -> u128 {
+        self.max_fee_per_gas.get().into()
+    }
+
     /// How often to look for a new block.
     pub(crate) const fn poll(&self) -> Duration {
-        Duration::from_millis(self.poll_ms)
+        Duration::from_millis(self.poll_ms.get())
     }
 
     pub(crate) const fn stuck_after(&self) -> Duration {
-        Duration::from_secs(self.stuck_after)
+        Duration::from_secs(self.stuck_after.get())
+    }
+}
+
+impl RpcUrl {
+    pub(crate) fn url(&self) -> Url {
+        self.0.clone()
+    }
+}
+
+impl FromStr for RpcUrl {
+    type Err = ParseRpcUrlError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let url: Url = text.parse().map_err(|_| ParseRpcUrlError)?;
+        if matches!(url.scheme(), "http" | "https") { Ok(Self(url)) } else { Err(ParseRpcUrlError) }
+    }
+}
+
+impl fmt::Debug for RpcUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RpcUrl(…)")
     }
 }
 
@@ -131,25 +159,4 @@ impl fmt::Debug for ChainConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ChainConfig").field("chain", &self.chain).finish_non_exhaustive()
     }
-}
-
-fn default_listen() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 7720))
-}
-
-const fn default_concurrency() -> usize {
-    16
-}
-
-/// 500 gwei: above what mainnet asked for in any calm week, below what would empty a wallet unseen.
-const fn default_max_fee() -> u64 {
-    500_000_000_000
-}
-
-const fn default_poll() -> u64 {
-    1_000
-}
-
-const fn default_stuck() -> u64 {
-    60
 }

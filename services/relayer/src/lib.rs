@@ -27,7 +27,10 @@ mod reporter;
 mod service;
 mod survey;
 
-pub use config::{ChainConfig, Config, OpenError, Settings};
+pub use config::{
+    ChainConfig, Config, ConfigError, DEFAULT_CONCURRENCY, DEFAULT_LISTEN, MAX_FEE, POLL, ParseRpcUrlError, Parts,
+    RpcUrl, STUCK,
+};
 pub use gas_account::wallet_address;
 pub use gather::{Culprit, Gathered, Panel, Patience, Unsigned, gather};
 pub use horizon::Horizon;

@@ -42,8 +42,8 @@ pub enum RunError {
         #[source]
         source: std::io::Error,
     },
-    /// An RPC endpoint is not a URL.
-    #[error("the RPC endpoint of {0} is not a URL")]
+    /// No HTTP client could be made for a chain's RPC endpoint.
+    #[error("no HTTP client can be made for the RPC endpoint of {0}")]
     Endpoint(ChainId),
     /// An HTTP client could not be made.
     #[error(transparent)]
@@ -77,7 +77,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> R
         identity: config.identity,
         ambient: config.ambient,
         observed: observed.clone(),
-        slots: Semaphore::new(config.concurrency.max(1)),
+        slots: Semaphore::new(config.concurrency),
         changed: Notify::new(),
         administered: Notify::new(),
         quorum: RwLock::new(None),

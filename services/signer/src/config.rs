@@ -1,6 +1,11 @@
 use domain::{Did, NodeUrl};
 use keyfile::{Identity, Passphrase};
-use std::{fmt, net::SocketAddr, path::PathBuf};
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+use storage::Storage;
 
 /// What a signer is told. Nothing of it is taken from the log: these are the roots of its trust.
 pub struct Config {
@@ -54,23 +59,40 @@ const MIN_LEASE: u64 = 5;
 /// Longer would let a frozen log be signed for too long.
 const MAX_LEASE: u64 = 600;
 
-impl Config {
-    /// Names every setting that is wrong.
-    pub fn check(&self) -> Result<(), Vec<ConfigError>> {
-        let mut wrong = Vec::new();
-        let mut require = |ok: bool, setting: &'static str, reason: &str| {
-            if !ok {
-                wrong.push(ConfigError { setting, reason: reason.to_owned() });
-            }
-        };
-        require((MIN_LEASE..=MAX_LEASE).contains(&self.lease), "lease", "between 5 and 600 seconds");
-        require(!self.coordinators.is_empty(), "coordinators", "name the node key of at least one relayer");
-        require(!self.administrators.is_empty(), "administrators", "name the operator's node key");
-        require(self.data.is_dir(), "data", "not a folder; create it with mode 0700");
-        require(self.delegations.is_dir(), "delegations", "not a folder");
-        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
-    }
+/// Parts of a configuration, some of which may be missing: what is there is checked all the same.
+#[derive(Debug, Default)]
+pub struct Parts<'a> {
+    /// See [`Config::data`].
+    pub data: Option<&'a Path>,
+    /// See [`Config::database`].
+    pub database: Option<&'a str>,
+    /// See [`Config::coordinators`].
+    pub coordinators: Option<&'a [Did]>,
+    /// See [`Config::administrators`].
+    pub administrators: Option<&'a [Did]>,
+    /// See [`Config::lease`].
+    pub lease: Option<u64>,
+}
 
+impl Parts<'_> {
+    /// Names every setting that is wrong.
+    pub fn check(&self) -> Vec<ConfigError> {
+        let none = |list: &[Did]| list.is_empty();
+        let wrong = [
+            (self.lease.is_some_and(|l| !(MIN_LEASE..=MAX_LEASE).contains(&l)), "lease", "between 5 and 600 seconds"),
+            (self.coordinators.is_some_and(none), "coordinators", "name the node key of at least one relayer"),
+            (self.administrators.is_some_and(none), "administrators", "name the operator's node key"),
+            (self.data.is_some_and(|d| !d.is_dir()), "data", "not a folder; create it with mode 0700"),
+        ];
+        let wrong = wrong.into_iter().filter(|(is_wrong, ..)| *is_wrong);
+        let wrong = wrong.map(|(_, setting, reason)| ConfigError { setting, reason: reason.to_owned() });
+        let database = self.database.and_then(|url| Storage::check(url).err());
+        let database = database.map(|e| ConfigError { setting: "database", reason: e.to_string() });
+        wrong.chain(database).collect()
+    }
+}
+
+impl Config {
     pub(crate) fn database_url(&self) -> String {
         self.database.clone().unwrap_or_else(|| format!("sqlite:{}", self.data.join("log.db").display()))
     }

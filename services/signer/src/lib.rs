@@ -31,7 +31,7 @@ mod session;
 mod start;
 mod view;
 
-pub use config::{Config, ConfigError};
+pub use config::{Config, ConfigError, Parts};
 pub use keys::KeysError;
 
 use client::{Ambient, ControlPlane, Delegations, DelegationsError, ReadAccess, Speaker};

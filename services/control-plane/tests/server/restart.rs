@@ -64,6 +64,8 @@ async fn a_log_without_its_anchor_is_accepted_only_when_told() {
     std::fs::remove_file(folder.path().join("anchor")).unwrap();
     let refused = Server::start(config(&world, &folder)).await;
     assert!(matches!(refused, Err(Error::Verify(VerifyError::AnchorMissing))), "{refused:?}");
+    let remedy = refused.unwrap_err().to_string();
+    assert!(remedy.contains("accept_missing_anchor = true"), "{remedy}");
     let mut accepting = config(&world, &folder);
     accepting.accept_missing_anchor = true;
     Server::start(accepting.clone()).await.unwrap().stop().await.unwrap();

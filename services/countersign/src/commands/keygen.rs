@@ -87,5 +87,5 @@ pub fn make(file: &Path, kind: KeyKind, passphrase: &Passphrase, hardness: Hardn
 /// Opens a gas wallet.
 pub fn wallet(file: &Path, passphrase: &Passphrase) -> anyhow::Result<PrivateKeySigner> {
     let secret = keyfile::open(file, passphrase, Kind::GAS_WALLET)?;
-    Ok(PrivateKeySigner::from_slice(&secret)?)
+    PrivateKeySigner::from_slice(&secret).context("the key file does not hold a secp256k1 key")
 }

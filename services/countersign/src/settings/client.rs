@@ -42,7 +42,7 @@ impl ClientSettings {
             key: f.optional_path("key"),
             passphrase_file: f.optional_path("passphrase_file"),
             rpc: f.optional("rpc"),
-            signers: f.list("signers"),
+            signers: f.list("signers").unwrap_or_default(),
         };
         f.finish(Some(settings))
     }

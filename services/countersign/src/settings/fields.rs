@@ -24,6 +24,7 @@ fn lines(all: &[String]) -> String {
 }
 
 /// The fields of one configuration as they are read; remembers which were asked for and what was wrong.
+#[derive(Default)]
 pub struct Fields {
     file: Option<PathBuf>,
     table: Table,
@@ -31,20 +32,30 @@ pub struct Fields {
     known: BTreeSet<&'static str>,
     mistakes: Vec<String>,
     is_shared: bool,
+    /// The table in a list whose fields these are, such as `chains[0]`.
+    within: Option<String>,
 }
 
 /// Variables of this program and of its tests that are no fields: without their prefix, in lower case.
 const NOT_FIELDS: [&str; 9] =
     ["anvil", "bin", "budget_cases", "client", "interop", "kill_seed", "log_cases", "passphrase", "tests"];
+/// Fields whose values may hold a password or an access key: they are not repeated where they are wrong.
+const MAY_HOLD_SECRETS: [&str; 4] = ["control_plane", "database", "rpc", "signers"];
 
 impl Fields {
     /// Reads `file`, if one is named, and takes the process's `COUNTERSIGN_…` variables.
     pub fn read(file: Option<&Path>) -> Result<Self, Mistakes> {
-        let prefix = |(name, value): (String, String)| Some((name.strip_prefix("COUNTERSIGN_")?.to_lowercase(), value));
-        let variables = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .filter_map(prefix);
-        Self::with(file, variables.collect())
+        let (mut variables, mut unreadable) = (BTreeMap::new(), Vec::new());
+        for (name, value) in std::env::vars_os() {
+            let Some(field) = name.to_str().and_then(|n| n.strip_prefix("COUNTERSIGN_")) else { continue };
+            match value.into_string() {
+                Ok(value) => drop(variables.insert(field.to_lowercase(), value)),
+                Err(_) => unreadable.push(format!("COUNTERSIGN_{field}: not UTF-8")),
+            }
+        }
+        let mut fields = Self::with(file, variables)?;
+        fields.mistakes = unreadable;
+        Ok(fields)
     }
 
     /// As [`Fields::read`], with the variables given: lower-case names without their prefix.
@@ -65,14 +76,7 @@ impl Fields {
             wrong(format!("not TOML{line}: {}", e.message()))
         };
         let table = text.parse().map_err(not_toml)?;
-        Ok(Self {
-            file: file.map(Path::to_owned),
-            table,
-            variables,
-            known: BTreeSet::new(),
-            mistakes: Vec::new(),
-            is_shared: false,
-        })
+        Ok(Self { file: file.map(Path::to_owned), table, variables, ..Self::default() })
     }
 
     /// A field that must be there.
@@ -102,8 +106,9 @@ impl Fields {
         Some(self.resolve(&path))
     }
 
-    /// A list: an array in the file, separated by commas in a variable. Empty when missing.
-    pub fn list<T: FromStr<Err: Display>>(&mut self, name: &'static str) -> Vec<T> {
+    /// A list: an array in the file, separated by commas in a variable. Empty when missing; `None` when any item is
+    /// wrong.
+    pub fn list<T: FromStr<Err: Display>>(&mut self, name: &'static str) -> Option<Vec<T>> {
         self.known.insert(name);
         let items: Vec<String> = match (self.variables.get(name), self.table.get(name)) {
             (Some(text), _) => text.split(',').map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect(),
@@ -111,23 +116,44 @@ impl Fields {
             (None, Some(other)) => vec![plain(other)],
             (None, None) => Vec::new(),
         };
-        items.iter().filter_map(|text| self.parse(name, text)).collect()
+        let parsed: Vec<Option<T>> = items.iter().map(|text| self.parse(name, text)).collect();
+        parsed.into_iter().collect()
     }
 
-    /// A field of its own shape.
-    pub fn value<T: serde::de::DeserializeOwned>(&mut self, name: &'static str) -> Option<T> {
+    /// A list of tables that must be there: an array of them in the file, the same as TOML in a variable. `read` takes
+    /// the fields of one. `None` when any is wrong. Nothing of them is repeated: any value may hold an access key.
+    pub fn tables<T>(&mut self, name: &'static str, mut read: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
         self.known.insert(name);
-        let Some(value) = self.table.get(name).cloned() else {
+        let value = match self.variables.get(name) {
+            Some(text) => Some(toml_value(name, text)),
+            None => self.table.get(name).cloned(),
+        };
+        let Some(value) = value else {
             self.missing(name);
             return None;
         };
-        match value.try_into() {
-            Ok(value) => Some(value),
-            Err(e) => {
-                self.mistake(format!("{name}: {}", e.message()));
-                None
-            }
-        }
+        let Value::Array(items) = value else {
+            self.mistake(name, "not a list of tables");
+            return None;
+        };
+        let one = |(place, item): (usize, Value)| {
+            let within = format!("{name}[{place}]");
+            let Value::Table(table) = item else {
+                self.mistake(&within, "not a table");
+                return None;
+            };
+            let mut fields = Self { file: None, table, within: Some(within), ..Self::default() };
+            let value = read(&mut fields);
+            fields.finish(value).map_err(|mistakes| self.mistakes.extend(mistakes.all)).ok()
+        };
+        let read: Vec<Option<T>> = items.into_iter().enumerate().map(one).collect();
+        read.into_iter().collect()
+    }
+
+    /// A variable that other programs read, too. Without a value it counts as missing.
+    pub fn foreign(&mut self, name: &str) -> Option<String> {
+        let value = std::env::var_os(name)?.into_string().map_err(|_| anyhow::anyhow!("not UTF-8"));
+        self.keep(name, value).filter(|value| !value.is_empty())
     }
 
     /// Takes variables that are no fields here for those of a service in the same environment.
@@ -135,28 +161,39 @@ impl Fields {
         self.is_shared = true;
     }
 
-    /// Notes something that is wrong.
-    pub fn mistake(&mut self, mistake: impl Into<String>) {
-        self.mistakes.push(mistake.into());
+    /// Notes what is wrong with a field.
+    pub fn mistake(&mut self, name: &str, what: impl Display) {
+        let within = self.within.as_ref().map_or_else(String::new, |within| format!("{within}."));
+        self.mistakes.push(format!("{within}{name}: {what}"));
+    }
+
+    /// The value; an error is noted with its causes.
+    pub fn keep<T, E: Into<anyhow::Error>>(&mut self, name: &str, result: Result<T, E>) -> Option<T> {
+        result.map_err(|e| self.mistake(name, format_args!("{:#}", e.into()))).ok()
     }
 
     /// Notes that a field is missing.
     pub fn missing(&mut self, name: &str) {
-        self.mistake(format!("{name}: missing; set it in the file or as COUNTERSIGN_{}", name.to_uppercase()));
+        if self.within.is_some() {
+            return self.mistake(name, "missing");
+        }
+        let variable = name.to_uppercase();
+        self.mistake(name, format_args!("missing; set it in the file or as COUNTERSIGN_{variable}"));
     }
 
     /// `value`, when it is there and nothing at all was wrong, unknown fields and variables included.
     pub fn finish<T>(mut self, value: Option<T>) -> Result<T, Mistakes> {
+        let names = self.names();
         let unknown = self.table.keys().filter(|k| !self.known.contains(k.as_str()));
-        let unknown: Vec<_> = unknown.map(|k| format!("{k}: unknown field; known are {}", self.names())).collect();
-        self.mistakes.extend(unknown);
+        for name in unknown.cloned().collect::<Vec<_>>() {
+            self.mistake(&name, format_args!("unknown field; known are {names}"));
+        }
         let is_unknown = |v: &&String| !self.known.contains(v.as_str()) && !NOT_FIELDS.contains(&v.as_str());
         let unknown = self.variables.keys().filter(|_| !self.is_shared).filter(is_unknown);
-        let name = |v: &String| {
-            format!("COUNTERSIGN_{}: unknown variable; known fields are {}", v.to_uppercase(), self.names())
-        };
-        let unknown: Vec<_> = unknown.map(name).collect();
-        self.mistakes.extend(unknown);
+        for name in unknown.cloned().collect::<Vec<_>>() {
+            let name = format!("COUNTERSIGN_{}", name.to_uppercase());
+            self.mistake(&name, format_args!("unknown variable; known fields are {names}"));
+        }
         match value {
             Some(value) if self.mistakes.is_empty() => Ok(value),
             _ => Err(Mistakes { file: self.file, all: self.mistakes }),
@@ -180,12 +217,22 @@ impl Fields {
     fn parse<T: FromStr<Err: Display>>(&mut self, name: &str, text: &str) -> Option<T> {
         match text.parse() {
             Ok(value) => Some(value),
+            Err(e) if self.within.is_some() || MAY_HOLD_SECRETS.contains(&name) => {
+                self.mistake(name, e);
+                None
+            }
             Err(e) => {
-                self.mistake(format!("{name}: {e}, not {text:?}"));
+                self.mistake(name, format_args!("{e}, not {text:?}"));
                 None
             }
         }
     }
+}
+
+/// The value of `name` that a text is in TOML; the text itself when it is none, or more than that.
+fn toml_value(name: &str, text: &str) -> Value {
+    let table = format!("{name} = {text}").parse::<Table>().ok().filter(|table| table.len() == 1);
+    table.and_then(|mut table| table.remove(name)).unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
 /// Strings without their quotes, everything else as TOML writes it.

@@ -71,10 +71,9 @@ impl Scene {
         let mut delegations = Delegations::default();
         delegations.add(delegate(tenant.key(), new).unwrap());
         delegations.add(delegate(identity(60).key(), read).unwrap());
-        let chain: ChainConfig = serde_json::from_value(json!({
-            "chain": ChainId(31_337), "rpc": self.anvil.url, "poll_ms": 20, "stuck_after": stuck_after,
-        }))
-        .unwrap();
+        let mut chain = ChainConfig::new(ChainId(31_337), self.anvil.url.parse().unwrap());
+        chain.poll_ms = 20.try_into().unwrap();
+        chain.stuck_after = stuck_after.try_into().unwrap();
         let config = Config {
             control_plane: self.url.clone(),
             sequencer: identity(61).did(),

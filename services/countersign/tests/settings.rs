@@ -1,0 +1,360 @@
+//! What a role is told: every mistake is named at once, and nothing secret with it.
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests")]
+
+#[path = "support/system.rs"]
+mod support;
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Output, Stdio},
+};
+use support::{countersign, json, run};
+
+const DID: &str = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp";
+
+/// What a role says of a file and of variables: each mistake as one line.
+fn mistakes(role: &str, folder: &Path, text: &str, variables: &[(&str, &str)]) -> Vec<String> {
+    let file = folder.join("config.toml");
+    fs::write(&file, text).unwrap();
+    let mut command = countersign(&[role, "--config", file.to_str().unwrap()]);
+    let output = command.envs(variables.iter().copied()).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    text.lines().filter_map(|line| line.strip_prefix("  - ")).map(str::to_owned).collect()
+}
+
+/// The fields that mistakes are about, sorted.
+fn fields(mistakes: &[String]) -> Vec<&str> {
+    let mut fields: Vec<_> = mistakes.iter().map(|m| m.split_once(": ").unwrap().0).collect();
+    fields.sort_unstable();
+    fields
+}
+
+fn key(folder: &Path, name: &str) -> String {
+    let mut command = countersign(&["--json", "keygen", folder.join(name).to_str().unwrap()]);
+    let made = command.env("COUNTERSIGN_PASSPHRASE", "words").output().unwrap();
+    json(&made)["did"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_role_that_is_told_nothing_names_all_that_it_needs() {
+    let needed = [
+        ("control-plane", &["anchor", "issuer", "operator", "passphrase_file", "sequencer"][..]),
+        (
+            "signer",
+            &[
+                "administrators",
+                "control_plane",
+                "coordinators",
+                "data",
+                "delegations",
+                "identity",
+                "operator",
+                "passphrase_file",
+                "rpc",
+                "sequencer",
+            ],
+        ),
+        (
+            "relayer",
+            &[
+                "chains",
+                "control_plane",
+                "delegations",
+                "identity",
+                "operator",
+                "passphrase_file",
+                "sequencer",
+                "wallet",
+            ],
+        ),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    for (role, needed) in needed {
+        let mistakes = mistakes(role, folder.path(), "", &[]);
+        assert_eq!(fields(&mistakes), needed, "{mistakes:?}");
+    }
+    let output = run(&["signer"]);
+    assert!(String::from_utf8(output.stderr).unwrap().contains("COUNTERSIGN_RPC"), "the remedy is named");
+}
+
+#[test]
+fn every_mistake_of_a_signer_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("broken.ucan"), "nothing").unwrap();
+    let text = "listen = \"nowhere\"\noperator = \"did:web:x\"\nlease = 2\nseqencer = \"did:key:z6Mk\"\n\
+                data = \"no-such-folder\"\ndelegations = \".\"\nidentity = \"no-such-key\"\ndatabase = \"mysql://h/d\"\n\
+                administrators = [\"me\", \"you\"]\ncontrol_plane = \"http://127.0.0.1:1\"\n";
+    let told = mistakes("signer", folder.path(), text, &[("COUNTERSIGN_PASSPHRASE", "words")]);
+    // A list with wrong items is not told to be empty, too.
+    let all = [
+        "administrators",
+        "administrators",
+        "coordinators",
+        "data",
+        "database",
+        "delegations",
+        "identity",
+        "lease",
+        "listen",
+        "operator",
+        "rpc",
+        "seqencer",
+        "sequencer",
+    ];
+    assert_eq!(fields(&told), all, "{told:#?}");
+    let says = |what: &str| assert!(told.iter().any(|m| m.contains(what)), "{what}: {told:#?}");
+    for what in ["broken.ucan", "no-such-key", "between 5 and 600", "seqencer: unknown field"] {
+        says(what);
+    }
+}
+
+#[test]
+fn every_mistake_of_a_control_plane_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let operator = key(folder.path(), "one.key");
+    let holder = "h".repeat(257);
+    let text = format!(
+        "listen = 7\noperator = \"{operator}\"\nsequencer = \"one.key\"\nissuer = \"one.key\"\n\
+         database = \"sqlite:/no/such/folder/log.db\"\nanchor = \"no-such-folder/anchor\"\nholder = \"{holder}\"\n\
+         accept_missing_anchor = \"perhaps\"\n"
+    );
+    let told = mistakes("control-plane", folder.path(), &text, &[("COUNTERSIGN_PASSPHRASE", "words")]);
+    let all = ["accept_missing_anchor", "anchor", "database", "holder", "issuer", "listen", "sequencer"];
+    assert_eq!(fields(&told), all, "{told:#?}");
+    // What opens the keys is missing, and told once; what needs no key is told with it.
+    let told = mistakes("control-plane", folder.path(), &text, &[("COUNTERSIGN_DATABASE", "mysql://h/d")]);
+    let all = ["accept_missing_anchor", "anchor", "database", "holder", "listen", "passphrase_file"];
+    assert_eq!(fields(&told), all, "{told:#?}");
+}
+
+#[test]
+fn every_mistake_of_a_relayer_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    key(folder.path(), "node.key");
+    let text = format!(
+        "listen = \"0.0.0.0:7720\"\noperator = \"{DID}\"\nsequencer = \"{DID}\"\nconcurrency = 0\n\
+         control_plane = \"127.0.0.1:1\"\nidentity = \"no.key\"\nwallet = \"node.key\"\ndelegations = \"none\"\n\
+         [[chains]]\nchain = 1\nrpc = \"rpc.example.com\"\npoll_ms = 0\n\
+         [[chains]]\nchain = 1\nrpc = \"http://127.0.0.1:1/k\"\nstuck_after = \"soon\"\nmax_fee = 1\n\
+         [[chains]]\nchain = 0\n"
+    );
+    let words = ("COUNTERSIGN_PASSPHRASE", "words");
+    let told = mistakes("relayer", folder.path(), &text, &[words]);
+    let all = [
+        "chains[0].poll_ms",
+        "chains[0].rpc",
+        "chains[1].chain",
+        "chains[1].max_fee",
+        "chains[1].stuck_after",
+        "chains[2].chain",
+        "chains[2].rpc",
+        "concurrency",
+        "control_plane",
+        "delegations",
+        "identity",
+        "listen",
+        "wallet",
+    ];
+    assert_eq!(fields(&told), all, "{told:#?}");
+    for (chains, what) in [
+        ("[]", "chains: name at least one"),
+        ("1", "chains: not a list of tables"),
+        ("[1]", "chains[0]: not a table"),
+        ("[]\nlease = 1", "chains: not a list of tables"),
+        ("[{ chain = 1 }]", "chains[0].rpc: missing"),
+    ] {
+        let told = mistakes("relayer", folder.path(), &text, &[words, ("COUNTERSIGN_CHAINS", chains)]);
+        let about: Vec<_> = told.iter().filter(|m| m.starts_with("chains")).collect();
+        assert_eq!(about, [what], "{chains}");
+    }
+    // The variable replaces the file's list.
+    let good =
+        "[{ chain = 1, rpc = \"https://rpc.example.com/v1?key=k\" }, { chain = 10, rpc = \"http://[::1]:8545\" }]";
+    let told = mistakes("relayer", folder.path(), &text, &[words, ("COUNTERSIGN_CHAINS", good)]);
+    assert!(!told.iter().any(|m| m.starts_with("chains")), "{told:#?}");
+}
+
+#[test]
+fn values_that_may_hold_secrets_are_not_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let wrong = "https://rpc.example.com/v2/hunter2";
+    let text = format!(
+        "rpc = \"{wrong}\"\ncontrol_plane = \"{wrong}\"\ndatabase = \"{wrong}\"\n[[chains]]\nchain = \"{wrong}\"\n\
+         rpc = \"ftp://hunter2\"\npoll_ms = \"{wrong}\"\n"
+    );
+    for role in ["control-plane", "signer", "relayer"] {
+        for variables in [&[][..], &[("COUNTERSIGN_CHAINS", wrong)], &[("COUNTERSIGN_CHAINS", "[\"hunter2\"]")]] {
+            let told = mistakes(role, folder.path(), &text, variables);
+            let url = if role == "control-plane" { "database" } else { "control_plane" };
+            assert!(fields(&told).contains(&url), "{told:#?}");
+            assert!(!told.iter().any(|m| m.contains("hunter2")), "{told:#?}");
+        }
+    }
+    fs::write(folder.path().join("client.toml"), format!("signers = [\"{wrong}\"]\nrpc = \"{wrong}\"\n")).unwrap();
+    let output =
+        countersign(&["quorum", "status", "--client", "client.toml"]).current_dir(folder.path()).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("signers: ") && text.contains("rpc: ") && !text.contains("hunter2"), "{text}");
+}
+
+/// Starts a role with the fields of a file, which need a folder `delegations`, and tells it at once to stop.
+fn started(role: &str, folder: &Path, text: &str, variables: &[(&str, &str)]) -> Output {
+    let file = folder.join("config.toml");
+    fs::write(&file, text).unwrap();
+    let mut command = countersign(&["--json", role, "--leashed", "--config", file.to_str().unwrap()]);
+    command.envs(variables.iter().copied()).env("COUNTERSIGN_PASSPHRASE", "words");
+    command.stdin(Stdio::null()).output().unwrap()
+}
+
+/// A control plane's fields without its database, with keys in the folder.
+fn control_plane(folder: &Path) -> String {
+    let operator = key(folder, "operator.key");
+    key(folder, "sequencer.key");
+    key(folder, "issuer.key");
+    format!(
+        "listen = \"127.0.0.1:0\"\noperator = \"{operator}\"\nsequencer = \"sequencer.key\"\nissuer = \"issuer.key\"\n\
+         anchor = \"anchor\"\n"
+    )
+}
+
+#[test]
+fn a_control_planes_database_is_its_field_else_database_url_else_beside_the_anchor() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = control_plane(folder.path());
+    let url = |name: &str| format!("sqlite:{}", folder.path().join(name).display());
+    let (field, variable, shared) = (url("field.db"), url("variable.db"), url("shared.db"));
+    let with_field = format!("{text}database = \"{field}\"\n");
+    let (variable, shared) = (("COUNTERSIGN_DATABASE", &*variable), ("DATABASE_URL", &*shared));
+    for (text, variables, made) in [
+        (&with_field, &[variable, shared][..], "variable.db"),
+        (&with_field, &[shared], "field.db"),
+        (&text, &[shared], "shared.db"),
+        (&text, &[("DATABASE_URL", "")], "log.db"),
+    ] {
+        let output = started("control-plane", folder.path(), text, variables);
+        assert!(output.status.success(), "{made}: {}", String::from_utf8_lossy(&output.stderr));
+        let is_database = |name: &String| Path::new(name).extension().is_some_and(|e| e == "db");
+        let names = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+        assert_eq!(names.filter(is_database).collect::<Vec<_>>(), [made]);
+        fs::remove_file(folder.path().join(made)).unwrap();
+        // The next database is another log's.
+        let _ = fs::remove_file(folder.path().join("anchor"));
+    }
+    let told = mistakes(
+        "control-plane",
+        folder.path(),
+        &text,
+        &[("DATABASE_URL", "mysql://u:hunter2@h/d"), ("COUNTERSIGN_PASSPHRASE", "words")],
+    );
+    assert_eq!(fields(&told), ["DATABASE_URL"], "{told:?}");
+    assert!(!told.concat().contains("hunter2"));
+}
+
+#[test]
+fn a_database_that_is_away_is_exit_code_3() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = control_plane(folder.path());
+    // Port 1 is reserved; nothing listens there.
+    let away = ("DATABASE_URL", "postgres://u:hunter2@127.0.0.1:1/d");
+    let output = started("control-plane", folder.path(), &text, &[away]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(3) && said.contains("the database is unavailable"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+    let text = format!(
+        "listen = \"127.0.0.1:0\"\ndata = \".\"\ndelegations = \".\"\nidentity = \"issuer.key\"\noperator = \"{DID}\"\n\
+         sequencer = \"{DID}\"\ncontrol_plane = \"http://127.0.0.1:1\"\nrpc = \"http://127.0.0.1:1\"\n\
+         coordinators = [\"{DID}\"]\nadministrators = [\"{DID}\"]\ndatabase = \"{}\"\n",
+        away.1
+    );
+    let output = started("signer", folder.path(), &text, &[]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(3) && !said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn a_log_that_another_process_leads_is_exit_code_3() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = control_plane(folder.path());
+    let file = folder.path().join("leader.toml");
+    fs::write(&file, &text).unwrap();
+    let mut command = countersign(&["control-plane", "--leashed", "--config", file.to_str().unwrap()]);
+    command.env("COUNTERSIGN_PASSPHRASE", "words").stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut leader = command.spawn().unwrap();
+    let mut log = BufReader::new(leader.stderr.take().unwrap()).lines();
+    assert!(log.any(|line| line.unwrap().contains("the control plane listens")));
+    let follower = started("control-plane", folder.path(), &text, &[("COUNTERSIGN_HOLDER", "another")]);
+    let said = String::from_utf8_lossy(&follower.stderr).into_owned();
+    assert!(follower.status.code() == Some(3) && said.contains("another process leads"), "{said}");
+    drop(leader.stdin.take());
+    assert!(log.all(|line| line.is_ok()) && leader.wait().unwrap().success());
+}
+
+/// The names that a role knows, as it says of one that it does not know.
+fn known(told: &[String], place: &str) -> BTreeSet<String> {
+    let start = format!("{place}unheard_of: unknown field; known are ");
+    let names = told.iter().find_map(|m| m.strip_prefix(&start)).unwrap_or_else(|| panic!("{told:#?}"));
+    names.split(", ").map(str::to_owned).collect()
+}
+
+#[test]
+fn the_help_of_a_role_lists_every_field() {
+    let folder = tempfile::tempdir().unwrap();
+    for role in ["control-plane", "signer", "relayer"] {
+        let text = "unheard_of = 1\n[[chains]]\nunheard_of = 1\n";
+        let told = mistakes(role, folder.path(), text, &[]);
+        let mut all = known(&told, "");
+        if role == "relayer" {
+            all.extend(known(&told, "chains[0].").into_iter().map(|name| format!("chains.{name}")));
+        }
+        let help = String::from_utf8(run(&[role, "--help"]).stdout).unwrap();
+        let (_, fields) = help.split_once("Fields of the configuration file").unwrap();
+        let rows = fields.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.strip_prefix("  "));
+        let shown: BTreeSet<String> = rows.map(|row| row.split(' ').next().unwrap().to_owned()).collect();
+        assert_eq!(shown, all, "{help}");
+        assert!(help.contains("COUNTERSIGN_LISTEN"));
+    }
+    assert!(String::from_utf8(run(&["control-plane", "--help"]).stdout).unwrap().contains("DATABASE_URL"));
+}
+
+#[test]
+fn a_line_that_is_not_toml_is_not_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("plane.toml");
+    fs::write(&file, "listen = \"127.0.0.1:1\"\ndatabase = \"postgres://u:hunter2@h/d\n").unwrap();
+    let output = run(&["control-plane", "--config", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("not TOML in line 2") && !text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn variables_override_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let variables = [("COUNTERSIGN_LISTEN", "somewhere")];
+    let told = mistakes("relayer", folder.path(), "listen = \"127.0.0.1:1\"\n", &variables);
+    assert!(told.iter().any(|m| m.ends_with("not \"somewhere\"")), "{told:#?}");
+}
+
+#[test]
+fn a_variable_that_no_field_has_is_a_mistake_of_a_service() {
+    for role in ["control-plane", "signer", "relayer"] {
+        let mut command = countersign(&[role]);
+        command.env("COUNTERSIGN_LISTENN", "127.0.0.1:1").env("COUNTERSIGN_TESTS", "all");
+        let output = command.env("COUNTERSIGN_CLIENT", "client.toml").output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains("COUNTERSIGN_LISTENN: unknown variable"), "{text}");
+        assert!(!text.contains("COUNTERSIGN_TESTS") && !text.contains("COUNTERSIGN_CLIENT"), "{text}");
+    }
+}
+
+#[test]
+fn a_missing_configuration_file_is_said_to_be_missing() {
+    let output = run(&["control-plane", "--config", "/no/such/file.toml"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("there is no such file"));
+}
