@@ -12,7 +12,7 @@ mod record;
 
 pub use folder::Folder;
 pub use people::PEOPLE;
-pub use record::Record;
+pub use record::{DatabaseUrl, Record};
 
 use crate::{
     connection::Connection,
@@ -45,7 +45,7 @@ pub struct Options {
     /// First of the ports to use; free ones when `None`.
     pub port: Option<u16>,
     /// The control plane's database, instead of SQLite in the folder.
-    pub database: Option<String>,
+    pub database: Option<DatabaseUrl>,
     /// A chain that runs already, instead of anvil.
     pub rpc: Option<domain::NodeUrl>,
     /// The program that runs a chain, instead of one that is found.

@@ -12,7 +12,7 @@ mod rows;
 mod scene;
 mod startup;
 
-use crate::{failure::REFUSED, output::Output};
+use crate::{dev::DatabaseUrl, failure::REFUSED, output::Output};
 use clap::ValueEnum;
 use database::Server;
 use figure::{Figure, table};
@@ -57,7 +57,7 @@ pub struct Command {
     quick: bool,
     /// A PostgreSQL database in which schemas may be made [default: DATABASE_URL, else TEST_POSTGRES_URL]
     #[arg(long, value_name = "URL")]
-    postgres: Option<String>,
+    postgres: Option<DatabaseUrl>,
     /// Folder of a running `countersign dev` for payouts, instead of one started for them
     #[arg(long, value_name = "DIR")]
     dev_dir: Option<PathBuf>,
@@ -160,7 +160,12 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
 /// Where PostgreSQL is, if anywhere.
 fn postgres(command: &Command) -> Option<String> {
     let named = |name| std::env::var(name).ok().filter(|url| url.starts_with("postgres"));
-    command.postgres.clone().or_else(|| named("DATABASE_URL")).or_else(|| named("TEST_POSTGRES_URL"))
+    command
+        .postgres
+        .as_ref()
+        .map(|url| url.as_str().to_owned())
+        .or_else(|| named("DATABASE_URL"))
+        .or_else(|| named("TEST_POSTGRES_URL"))
 }
 
 /// Measures one kind; what fails is a figure that says why, and `false`.

@@ -1,5 +1,5 @@
 use crate::{
-    dev::{Dev, Options},
+    dev::{DatabaseUrl, Dev, Options},
     output::Output,
     process::{self, LogFormat},
 };
@@ -37,7 +37,7 @@ pub struct OptionArgs {
     pub port: Option<u16>,
     /// The control plane's database [default: SQLite in the folder]; counts on the first start
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
-    pub database: Option<String>,
+    pub database: Option<DatabaseUrl>,
     /// A chain that runs already, on which anvil's first account has coins, instead of anvil
     #[arg(long, value_name = "URL")]
     pub rpc: Option<NodeUrl>,

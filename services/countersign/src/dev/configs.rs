@@ -35,7 +35,8 @@ fn database(folder: &Folder, record: &Record, options: &Options) -> anyhow::Resu
     let earlier = fs::read_to_string(control_plane_file(folder)).ok().and_then(|text| text.parse::<Table>().ok());
     let earlier = earlier.and_then(|table| table.get("database")?.as_str().map(str::to_owned));
     let is_it = |url: &String| public_database(url) == *recorded;
-    if let Some(url) = earlier.filter(is_it).or_else(|| options.database.clone().filter(is_it)) {
+    let told = options.database.as_ref().map(|url| url.as_str().to_owned());
+    if let Some(url) = earlier.filter(is_it).or_else(|| told.filter(is_it)) {
         return Ok(url);
     }
     if recorded.starts_with("sqlite:") {

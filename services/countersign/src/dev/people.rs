@@ -65,10 +65,8 @@ pub fn make(
     let urls = urls(options, names.len().saturating_add(3), ports)?;
     let mut urls = urls.into_iter();
     let mut url = || urls.next().context("every process has a port");
-    let database = options
-        .database
-        .clone()
-        .unwrap_or_else(|| format!("sqlite:{}", folder.path().join("control-plane/log.db").display()));
+    let own_file = || format!("sqlite:{}", folder.path().join("control-plane/log.db").display());
+    let database = options.database.as_ref().map_or_else(own_file, |url| url.as_str().to_owned());
     let control_plane = ControlPlaneRecord {
         url: url()?,
         sequencer: did("sequencer")?,

@@ -2,7 +2,7 @@ use super::{Folder, folder::write_private};
 use anyhow::Context as _;
 use domain::{AccountId, Address, AssetId, ChainId, Did, NodeUrl, OrderId, PluginId, Version};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{collections::BTreeMap, convert::Infallible, fmt, fs, path::PathBuf, str::FromStr};
 
 /// What runs where and who is who: `dev.json` of the folder. Nothing in it is secret.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -111,6 +111,31 @@ pub struct PluginRecord {
     pub installation: Did,
 }
 
+/// The URL of a database, which may hold a password; shown by [`public_database`].
+#[derive(Clone)]
+pub struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    /// The whole URL.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DatabaseUrl({})", public_database(&self.0))
+    }
+}
+
 /// Where a database is, without what opens it: a URL loses its user, password and query.
 pub fn public_database(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://").filter(|(scheme, _)| *scheme != "sqlite") else {
@@ -169,6 +194,8 @@ mod tests {
         ] {
             assert_eq!(public_database(url), shown);
             assert_eq!(public_database(shown), shown, "once is enough");
+            let url: DatabaseUrl = url.parse().unwrap();
+            assert_eq!(format!("{url:?}"), format!("DatabaseUrl({shown})"));
         }
     }
 }
