@@ -22,7 +22,8 @@ fn a_system_survives_restarts_and_crashes() {
     let status = system.run(&["quorum", "status", "--as", "operator"]);
     assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
     let status = json(&status);
-    assert_eq!(status["signers"].as_array().unwrap().len(), 3);
+    let signers = status["signers"].as_array().unwrap();
+    assert!(signers.len() == 3 && signers.iter().all(|s| s["status"]["fresh"] == true), "{status}");
     let (record, alice, carol) = (system.record.clone(), "alice", "carol");
     let account = |name: &str| record["recipients"][name].as_str().unwrap().to_owned();
     let asset = format!("eip155:31337/erc20:{}", record["chain"]["token"].as_str().unwrap());
@@ -39,10 +40,14 @@ fn a_system_survives_restarts_and_crashes() {
     assert_eq!(before["status"], "approved");
     plugins_take_back_what_they_proposed(&system, &propose(&system));
     a_freeze_is_lifted_by_two_admins_who_name_it(&system, before["id"].as_str().unwrap());
+    people_decide_what_is_in_review(&system, &asset, [&first, &second]);
+    who_is_new_is_granted_paid_and_revoked(&system, folder.path(), &asset);
     what_was_signed_is_simulated(&system, folder.path(), &asset, [&first, &second]);
     keys_are_not_made_for_an_epoch_that_the_log_does_not_take(&system);
     openssl_verifies_what_the_quorum_says_of_the_log(&system, folder.path(), &status);
     receipts_say_what_they_cannot_show(&system, folder.path(), before["id"].as_str().unwrap());
+    an_exported_log_is_verified_by_its_operator_alone(&system, folder.path());
+    new_keys_are_made_and_become_the_quorums(&system, folder.path());
     system.stop();
     assert!(!is_running(folder.path()), "everything has ended");
     assert_eq!(starts_that_verified(folder.path()), [1, 1]);
@@ -66,6 +71,126 @@ fn plugins_take_back_what_they_proposed(system: &System, proposed: &Value) {
     assert!(cancelled.status.success(), "{}", String::from_utf8_lossy(&cancelled.stderr));
     let status = system.run(&["status", "--as", "operator", id]);
     assert_eq!(json(&status)["status"], "cancelled");
+}
+
+/// What a command that is to succeed answers.
+fn answer(system: &System, arguments: &[&str]) -> Value {
+    let output = system.run(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    json(&output)
+}
+
+fn people_decide_what_is_in_review(system: &System, asset: &str, [first, second]: [&str; 2]) {
+    let payout =
+        |total| ["--order", "order-2", "--asset", asset, "--total", total, "--split", first, "--split", second];
+    let simulate = |total| answer(system, &[&["simulate", "--as", "plugin"], &payout(total)[..]].concat());
+    assert_eq!(simulate("1000000")["decision"]["effect"], "allow");
+    assert_eq!(simulate("1100000000")["decision"]["effect"], "review");
+    let installation = system.record["plugin"]["installation"].as_str().unwrap();
+    let draft = ["simulate", "--as", "operator", "--installation", installation];
+    let over = system.run(&[&draft, &payout("2100000000")[..]].concat());
+    assert_eq!((over.status.code(), &json(&over)["decision"]["effect"]), (Some(1), &Value::from("deny")));
+
+    let proposed = [1, 2].map(|_| {
+        let proposed = answer(system, &[&["propose", "--as", "plugin"], &payout("1100000000")[..]].concat());
+        assert_eq!(proposed["status"], "review");
+        proposed["id"].as_str().unwrap().to_owned()
+    });
+    let [approved, refused] = proposed.each_ref();
+    let view = |id: &str| answer(system, &["status", "--as", "operator", id]);
+    let given = answer(system, &["approve", "--as", "approver", approved]);
+    let approver = &system.record["people"]["approver"]["did"];
+    let seen = view(approved);
+    assert_eq!(&seen["approvals"][0]["principal"], approver, "{seen}");
+    assert!(seen["status"] != "review" && trail(&seen).contains(&given["seq"]), "{seen}");
+    let given = answer(system, &["refuse", "--as", "approver", refused, "--reason", "no invoice"]);
+    let seen = view(refused);
+    assert!(seen["status"] == "refused" && trail(&seen).contains(&given["seq"]), "{seen}");
+}
+
+/// The places in the log of what concerns a proposal.
+fn trail(view: &Value) -> Vec<Value> {
+    view["audit_trail"].as_array().unwrap().iter().map(|record| record["seq"].clone()).collect()
+}
+
+fn who_is_new_is_granted_paid_and_revoked(system: &System, folder: &Path, asset: &str) {
+    let (key, passphrase) = (folder.join("keys/second.key"), folder.join("passphrase"));
+    let keygen = ["keygen", "--passphrase-file", passphrase.to_str().unwrap(), key.to_str().unwrap()];
+    let second = answer(system, &keygen)["did"].as_str().unwrap().to_owned();
+    let account = "eip155:31337:0x00000000000000000000000000000000000000a1";
+    let share = format!("{account}=10000");
+    let limit = format!("{asset}=5000000,8000000");
+    let grant = ["grant", "--as", "admin-1", &second, "--plugin", "com.example.payouts", "--version", "1.0.0"];
+    let steps = [
+        answer(system, &[&grant, &["--limit", &limit][..]].concat()),
+        answer(system, &["verify-recipient", "--as", "provider", account, "--kyc-level", "2"]),
+        answer(
+            system,
+            &[
+                "open-order",
+                "--as",
+                "marketplace",
+                "order-7",
+                "--buyer",
+                account,
+                "--asset",
+                asset,
+                "--amount",
+                "9000000",
+            ],
+        ),
+    ];
+    let places: Vec<_> = steps.iter().map(|reply| reply["seq"].as_u64().unwrap()).collect();
+    assert!(places.is_sorted_by(|a, b| a < b), "{places:?}");
+    // All three count: the recipient, the order and the limit, which the token of a grant of one asset says itself.
+    let simulate = |total| {
+        let output = system.run(&[
+            "simulate", "--as", "second", "--order", "order-7", "--asset", asset, "--total", total, "--split", &share,
+        ]);
+        (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let allowed = simulate("5000000");
+    assert!(allowed.0 == Some(0) && allowed.1.contains("\"effect\":\"allow\""), "{allowed:?}");
+    let denied = simulate("5000001");
+    assert!(denied.0 == Some(1) && denied.2.contains("policy-mismatch"), "{denied:?}");
+    answer(system, &["revoke", "--as", "admin-1", "--grant", &second, "--reason", "uninstalled"]);
+    let gone = simulate("1");
+    assert!(gone.0 == Some(1) && gone.1.is_empty() && gone.2.contains("\"problem\""), "{gone:?}");
+}
+
+fn an_exported_log_is_verified_by_its_operator_alone(system: &System, folder: &Path) {
+    let file = folder.join("log.jsonl");
+    let file = file.to_str().unwrap();
+    let exported = answer(system, &["log", "export", "--as", "operator", "--out", file]);
+    let operator = system.record["operator"].as_str().unwrap();
+    let verified = answer(system, &["log", "verify", file, "--operator", operator]);
+    assert!(verified["ok"] == true && verified["entries"] == exported["entries"], "{verified} {exported}");
+    assert_eq!(verified["origin"], system.record["control_plane"]["origin"]);
+    let other = system.run(&["log", "verify", file, "--operator", system.record["tenant"].as_str().unwrap()]);
+    assert_eq!((other.status.code(), &json(&other)["ok"]), (Some(1), &Value::Bool(false)));
+}
+
+fn new_keys_are_made_and_become_the_quorums(system: &System, folder: &Path) {
+    let file = folder.join("quorum.json");
+    let signers = participants(system);
+    let mut arguments = vec!["quorum", "dkg", "--as", "operator", "--threshold", "3", "--submit"];
+    arguments.extend(["--out", file.to_str().unwrap()]);
+    arguments.extend(signers.iter().flat_map(|s| ["--signer", s.as_str()]));
+    let made = answer(system, &arguments);
+    let (quorum, entry) = (&made["quorum"], &made["statement"]["seq"]);
+    assert!(quorum["epoch"] == 2 && quorum["threshold"] == 3 && entry.is_u64(), "{made}");
+    let written: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    assert_eq!(&written, quorum);
+    until("signers of the new epoch", || {
+        let status = system.run(&["quorum", "status", "--as", "operator"]);
+        status.status.success() && json(&status)["epoch"] == 2 && json(&status)["keys"] == quorum["keys"]
+    });
+}
+
+/// The signers as `quorum dkg` takes them.
+fn participants(system: &System) -> Vec<String> {
+    let signer = |s: &Value| format!("{}={}@{}", s["id"], s["node"].as_str().unwrap(), s["url"].as_str().unwrap());
+    system.record["signers"].as_array().unwrap().iter().map(signer).collect()
 }
 
 fn a_freeze_is_lifted_by_two_admins_who_name_it(system: &System, proposal: &str) {
@@ -106,8 +231,7 @@ fn what_was_signed_is_simulated(system: &System, folder: &Path, asset: &str, spl
 }
 
 fn keys_are_not_made_for_an_epoch_that_the_log_does_not_take(system: &System) {
-    let signer = |s: &Value| format!("{}={}@{}", s["id"], s["node"].as_str().unwrap(), s["url"].as_str().unwrap());
-    let signers: Vec<String> = system.record["signers"].as_array().unwrap().iter().map(signer).collect();
+    let signers = participants(system);
     let mut arguments = vec!["quorum", "dkg", "--as", "operator", "--threshold", "2", "--epoch", "7", "--submit"];
     arguments.extend(signers.iter().flat_map(|s| ["--signer", s.as_str()]));
     let refused = system.run(&arguments);
