@@ -9,6 +9,7 @@ mod problem;
 mod proposals;
 mod query;
 mod raw;
+mod refusals;
 mod routes;
 mod simulate;
 mod submit;
@@ -16,6 +17,7 @@ mod token;
 mod trail;
 mod views;
 
+pub use openapi::openapi;
 pub use routes::{Access, ROUTES, Route, Verb};
 
 use crate::{clock, plane::Plane};

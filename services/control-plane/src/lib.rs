@@ -28,6 +28,6 @@ mod start;
 
 pub use anchor::AnchorError;
 pub use config::{Config, ConfigError, DEFAULT_HOLDER, DEFAULT_LISTEN, Limits, Parts};
-pub use http::{Access, ROUTES, Route, Verb};
+pub use http::{Access, ROUTES, Route, Verb, openapi};
 pub use server::{Error, Server, run};
 pub use start::VerifyError;

@@ -1,18 +1,21 @@
 use super::{
     log_reads::{DEFAULT_ENTRIES, MAX_ENTRIES},
     query::{DEFAULT_PAGE, MAX_PAGE},
+    refusals::refusals,
     routes::{Access, Endpoint, ROUTES, Route, Verb},
 };
 use axum::Json;
-use messages::PROBLEM_JSON;
+use messages::{PROBLEM_JSON, ProblemType as Type};
+use policy::Code;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
-/// The OpenAPI document, from the route table.
 pub(crate) async fn document() -> Json<Value> {
-    Json(build())
+    Json(openapi())
 }
 
-pub(crate) fn build() -> Value {
+/// The OpenAPI 3.1 document of this API, from the route table: what `/openapi.json` answers.
+pub fn openapi() -> Value {
     let mut paths = Map::new();
     for route in ROUTES {
         // OpenAPI has no wildcards; a tile's path has slashes in it.
@@ -31,7 +34,8 @@ pub(crate) fn build() -> Value {
         "info": {
             "title": "Countersign control plane",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Statements are UCAN 1.0 invocations in a container. Problems are RFC 9457.",
+            "description": "Statements are UCAN 1.0 invocations in a container. Problems are RFC 9457. A path \
+                that is not here is answered 404, a method that is not here 405 with Allow.",
         },
         "paths": paths,
         "components": {
@@ -48,31 +52,41 @@ pub(crate) fn build() -> Value {
                         a body that proves itself.",
                 },
             },
-            "schemas": messages::schemas(),
+            "schemas": schemas(),
         },
     })
+}
+
+/// The wire's schemas, with the words that policy has for what it finds.
+fn schemas() -> Map<String, Value> {
+    let mut schemas = messages::schemas();
+    let words: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    let meanings: Vec<String> = Code::ALL.iter().map(|code| format!("- `{code}`: {}", code.description())).collect();
+    let description = format!("Why a proposal is denied:\n\n{}", meanings.join("\n"));
+    schemas.insert("Code".to_owned(), json!({"type": "string", "enum": words, "description": description}));
+    if let Some(code) = schemas.get_mut("Violation").and_then(|v| v.pointer_mut("/properties/code")) {
+        *code = reference("Code");
+    }
+    schemas
 }
 
 fn operation(route: &Route) -> Value {
     let mut responses = Map::new();
     let (status, media, schema) = route.answer;
     responses.insert(status.to_string(), answer("Done", media, schema));
-    match route.endpoint {
-        Endpoint::Propose | Endpoint::State => {
-            let repeated = "The log has these bytes already: the first answer again";
-            responses.insert("200".to_owned(), answer(repeated, media, schema));
-        }
-        Endpoint::Ready => {
-            responses.insert("503".to_owned(), answer("Not ready", media, schema));
-        }
-        _ => {}
+    if matches!(route.endpoint, Endpoint::Propose | Endpoint::State) {
+        let repeated = "The log has these bytes already: the first answer again";
+        responses.insert("200".to_owned(), answer(repeated, media, schema));
     }
-    responses.insert("default".to_owned(), answer("A problem", PROBLEM_JSON, "Problem"));
+    responses.extend(refusals(route).into_iter().map(|(status, kinds)| (status.to_string(), refusal(status, &kinds))));
     let mut operation = json!({"summary": route.summary, "parameters": parameters(route), "responses": responses});
     let Some(fields) = operation.as_object_mut() else { return operation };
-    if let Access::Read(command) | Access::ReadAll(command) = route.access {
-        fields.insert("security".to_owned(), json!([{"read": [command]}]));
-    }
+    let security = match route.access {
+        Access::Public | Access::Body => None,
+        Access::Read(command) | Access::ReadAll(command) => Some(json!([{"read": [command]}])),
+        Access::BodyOrRead(command) => Some(json!([{}, {"read": [command]}])),
+    };
+    fields.extend(security.map(|security| ("security".to_owned(), security)));
     if let Some((media, json_schema)) = route.body {
         let mut bodies = Map::new();
         bodies.insert(media.to_owned(), content(media, ""));
@@ -91,6 +105,21 @@ fn answer(description: &str, media: &str, schema: &str) -> Value {
         return json!({"description": description});
     }
     json!({"description": description, "content": {media: content(media, schema)}})
+}
+
+/// An answer that is a problem of one of `kinds`.
+fn refusal(status: u16, kinds: &BTreeSet<Type>) -> Value {
+    let kinds: Vec<String> = kinds.iter().map(|kind| format!("{} (`{}`)", kind.title(), kind.slug())).collect();
+    let mut refusal = answer(&kinds.join("; "), PROBLEM_JSON, "Problem");
+    let (header, schema, description) = match status {
+        401 => ("WWW-Authenticate", json!({"type": "string"}), "The scheme: Bearer."),
+        429 | 503 => ("Retry-After", json!({"type": "integer", "minimum": 1}), "Seconds to wait."),
+        _ => return refusal,
+    };
+    if let Some(fields) = refusal.as_object_mut() {
+        fields.insert("headers".to_owned(), json!({header: {"schema": schema, "description": description}}));
+    }
+    refusal
 }
 
 fn content(media: &str, schema: &str) -> Value {

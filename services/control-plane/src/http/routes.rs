@@ -19,6 +19,8 @@ pub enum Access {
     Public,
     /// The body: a statement with its chain, or something that proves itself.
     Body,
+    /// The body as above; or, for one in JSON, which proves nothing, a read capability for this command.
+    BodyOrRead(&'static str),
     /// A read capability for this command, of a tenant or of the operator.
     Read(&'static str),
     /// A read capability for this command, of the operator.
@@ -80,7 +82,7 @@ pub(super) enum Endpoint {
 }
 
 const JSON: &str = "application/json";
-const CONTAINER: &str = "application/vnd.ucan.container";
+pub(super) const CONTAINER: &str = "application/vnd.ucan.container";
 const TEXT: &str = "text/plain";
 const LIST: &[&str] = &["cursor", "limit"];
 const TENANT_LIST: &[&str] = &["tenant", "cursor", "limit"];
@@ -126,13 +128,16 @@ pub const ROUTES: &[Route] = &[
         Endpoint::Proposal,
     ),
     write("/v1/statements", "Make any other statement", (CONTAINER, ""), (201, JSON, "SubmitReply"), Endpoint::State),
-    write(
-        "/v1/simulations",
-        "Say what would be decided now, and write nothing",
-        (CONTAINER, "SimulationDraft"),
-        (200, JSON, "SimulationReply"),
-        Endpoint::Simulate,
-    ),
+    Route {
+        access: Access::BodyOrRead(simulate::COMMAND),
+        ..write(
+            "/v1/simulations",
+            "Say what would be decided now, and write nothing",
+            (CONTAINER, "SimulationDraft"),
+            (200, JSON, "SimulationReply"),
+            Endpoint::Simulate,
+        )
+    },
     write(
         "/v1/installations/{did}/tokens",
         "Pass the grant on to the installation, for minutes",

@@ -1,25 +1,22 @@
 //! `POST /v1/simulations`: what would be decided now, on a clone of the state that is then dropped.
 
-use super::{auth, problem::Failure, raw::Raw, submit::refuse_claims};
+use super::{auth, problem::Failure, raw::ContainerOrJson, submit::refuse_claims};
 use crate::{clock, outcome, plane::Plane};
-use axum::{
-    Json,
-    extract::State,
-    http::{HeaderMap, header},
-};
+use axum::{Json, extract::State, http::HeaderMap};
 use ledger::Act;
 use messages::{ProblemType as Type, SimulationDraft, SimulationReply};
 use replica::AdmitError;
 use std::sync::Arc;
 
+/// Who may read the tenant's proposals may have a draft decided.
+pub(super) const COMMAND: &str = "/read/proposals";
+
 type Reply = Result<Json<SimulationReply>, Failure>;
 
-pub(crate) async fn simulate(State(plane): State<Arc<Plane>>, headers: HeaderMap, Raw(body): Raw) -> Reply {
-    let media = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    if media.starts_with("application/json") {
-        draft(&plane, &headers, &body).await
-    } else {
-        signed(&plane, &body).await
+pub(crate) async fn simulate(State(plane): State<Arc<Plane>>, headers: HeaderMap, body: ContainerOrJson) -> Reply {
+    match body {
+        ContainerOrJson::Container(body) => signed(&plane, &body).await,
+        ContainerOrJson::Json(body) => draft(&plane, &headers, &body).await,
     }
 }
 
@@ -45,9 +42,8 @@ async fn signed(plane: &Arc<Plane>, body: &[u8]) -> Reply {
     Ok(Json(SimulationReply { decision, seq: admitted.seq }))
 }
 
-/// A draft is decided for whoever may read the tenant's proposals.
 async fn draft(plane: &Arc<Plane>, headers: &HeaderMap, body: &[u8]) -> Reply {
-    let grant = auth::reader(plane, headers, "/read/proposals").await?;
+    let grant = auth::reader(plane, headers, COMMAND).await?;
     if body.len() > plane.limits.proposal_bytes {
         return Err(Failure::new(Type::PayloadTooLarge, "a draft is as small as a proposal").field("body"));
     }

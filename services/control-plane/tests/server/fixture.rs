@@ -1,7 +1,8 @@
+use crate::openapi;
 use countersign_control_plane::{Config, Error, Server};
 use countersign_tests::{Signed, World};
 use domain::Time;
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 use std::{path::PathBuf, time::SystemTime};
 use tempfile::TempDir;
@@ -122,17 +123,23 @@ impl Node {
 }
 
 pub async fn json(request: RequestBuilder) -> (u16, Value) {
-    answer(request.send().await.unwrap()).await
+    let (client, request) = request.build_split();
+    let request = request.unwrap();
+    let method = request.method().clone();
+    answer(&method, client.execute(request).await.unwrap()).await
 }
 
-/// Status and body. Whatever is too much or not there now says when to come back, in its head and in its body.
-pub async fn answer(response: Response) -> (u16, Value) {
-    let status = response.status().as_u16();
-    let retry_after = response.headers().get("retry-after").map(|v| v.to_str().unwrap().parse::<u64>().unwrap());
+/// Status and body. Whatever the answer, the document has it; and whatever is too much or not there now says when to come
+/// back, in its head and in its body.
+pub async fn answer(method: &Method, response: Response) -> (u16, Value) {
+    let (status, path) = (response.status().as_u16(), response.url().path().to_owned());
+    let head = response.headers().clone();
+    let retry_after = head.get("retry-after").map(|v| v.to_str().unwrap().parse::<u64>().unwrap());
     let text = response.text().await.unwrap();
     let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
     assert_eq!(retry_after.is_some_and(|seconds| seconds > 0), matches!(status, 429 | 503), "{status}: {body}");
     assert_eq!(retry_after, body["retry_after"].as_u64(), "{status}: {body}");
+    openapi::check(method, &path, status, &head, &body);
     (status, body)
 }
 

@@ -1,12 +1,14 @@
 //! The document says of every body what it really is.
 
 use crate::{
-    fixture::{Node, json},
+    fixture::{Node, json, slug},
     schema::faults,
 };
 use countersign_control_plane::{Access, ROUTES, Route, Verb};
+use messages::PROBLEM_JSON;
+use reqwest::{Method, header::HeaderMap};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::LazyLock};
 
 async fn document(node: &Node) -> Value {
     let (status, document) = json(node.http.get(node.url("/openapi.json"))).await;
@@ -19,13 +21,58 @@ fn operation<'a>(document: &'a Value, route: &Route) -> &'a Value {
     &document["paths"][route.path.replace("{*", "{")][verb]
 }
 
-/// The schema that the document has for an answer.
-fn answered<'a>(document: &'a Value, route: &Route, status: u16) -> &'a Value {
-    let responses = &operation(document, route)["responses"];
-    let response = responses.get(status.to_string()).unwrap_or(&responses["default"]);
-    let media = response["content"].as_object().unwrap();
-    assert_eq!(media.len(), 1);
-    &media.values().next().unwrap()["schema"]
+/// What the document has for an answer: its response, and the only media type of that with its schema.
+fn answered<'a>(document: &'a Value, route: &Route, status: u16) -> (&'a Value, Option<(&'a str, &'a Value)>) {
+    let response = &operation(document, route)["responses"][status.to_string()];
+    assert!(response.is_object(), "{}: {status} is not in the document", route.path);
+    let media = response["content"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(media, content)| (media.as_str(), &content["schema"]));
+    let media: Vec<_> = media.collect();
+    assert!(media.len() <= 1, "{}: {status}: {media:?}", route.path);
+    (response, media.first().copied())
+}
+
+/// The routes that a path leads to, by any method.
+fn routes_of(path: &str) -> impl Iterator<Item = &'static Route> {
+    let fits = move |route: &&Route| {
+        let (mut asked, mut parts) = (path.split('/'), route.path.split('/'));
+        loop {
+            match (asked.next(), parts.next()) {
+                (Some(_), Some(rest)) if rest.starts_with("{*") => return true,
+                (Some(part), Some(name)) if name.starts_with('{') || part == name => {}
+                (end, parts) => return end.is_none() && parts.is_none(),
+            }
+        }
+    };
+    // What is spelt out goes before a parameter.
+    let spelt = ROUTES.iter().any(|route| route.path == path);
+    ROUTES.iter().filter(move |route| if spelt { route.path == path } else { fits(route) })
+}
+
+/// Holds an answer against the document: its status, its media type, and what a problem may be there.
+pub fn check(method: &Method, path: &str, status: u16, head: &HeaderMap, body: &Value) {
+    static DOCUMENT: LazyLock<Value> = LazyLock::new(countersign_control_plane::openapi);
+    let verb = if *method == Method::POST { Verb::Post } else { Verb::Get };
+    let is_documented = [Method::GET, Method::POST].contains(method);
+    let sent = head.get("content-type").map(|v| v.to_str().unwrap().split(';').next().unwrap());
+    let Some(route) = routes_of(path).find(|route| is_documented && route.verb == verb) else {
+        let expected = if routes_of(path).next().is_some() { 405 } else { 404 };
+        assert_eq!((status, sent), (expected, Some(PROBLEM_JSON)), "{method} {path}: {body}");
+        return;
+    };
+    let (response, content) = answered(&DOCUMENT, route, status);
+    assert_eq!(sent, content.map(|(media, _)| media), "{path}: {status}: {body}");
+    if sent == Some(PROBLEM_JSON) {
+        let told = response["description"].as_str().unwrap();
+        assert!(told.contains(&format!("(`{}`)", slug(body))), "{path}: {status} is documented as {told}: {body}");
+        assert_eq!(faults(&DOCUMENT, &json!({"$ref": "#/components/schemas/Problem"}), body), Vec::<String>::new());
+    }
+    for header in response["headers"].as_object().into_iter().flatten().map(|(name, _)| name) {
+        assert!(head.contains_key(header), "{path}: {status} without {header}: {body}");
+    }
 }
 
 fn references(value: &Value, found: &mut BTreeSet<String>) {
@@ -65,8 +112,12 @@ async fn every_schema_is_described_and_every_reference_leads_to_one() {
     }
     for route in ROUTES {
         let operation = operation(&document, route);
-        let security = operation.get("security").is_some();
-        assert_eq!(security, matches!(route.access, Access::Read(_) | Access::ReadAll(_)), "{}", route.path);
+        let security = match route.access {
+            Access::Public | Access::Body => Value::Null,
+            Access::Read(command) | Access::ReadAll(command) => json!([{"read": [command]}]),
+            Access::BodyOrRead(command) => json!([{}, {"read": [command]}]),
+        };
+        assert_eq!(operation["security"], security, "{}", route.path);
         let parameters = operation["parameters"].as_array().unwrap();
         let query: Vec<&str> =
             (parameters.iter().filter(|p| p["in"] == "query")).map(|p| p["name"].as_str().unwrap()).collect();
@@ -78,13 +129,52 @@ async fn every_schema_is_described_and_every_reference_leads_to_one() {
     node.stop().await;
 }
 
+#[test]
+fn every_refusal_is_described_with_what_comes_in_its_head() {
+    let document = countersign_control_plane::openapi();
+    for route in ROUTES {
+        let responses = operation(&document, route)["responses"].as_object().unwrap();
+        for status in responses.keys().map(|status| status.parse::<u16>().unwrap()) {
+            let (response, content) = answered(&document, route, status);
+            let header = match status {
+                401 => Some("WWW-Authenticate"),
+                429 | 503 => Some("Retry-After"),
+                _ => None,
+            };
+            let described: Vec<_> =
+                response["headers"].as_object().into_iter().flatten().map(|(name, _)| name).collect();
+            assert_eq!(described, Vec::from_iter(header), "{}: {status}", route.path);
+            let is_problem = content.is_some_and(|(media, _)| media == PROBLEM_JSON);
+            assert_eq!(is_problem, status >= 400, "{}: {status}", route.path);
+        }
+        let can_be = |status: &str| responses.contains_key(status);
+        let is_read = matches!(route.access, Access::Read(_) | Access::ReadAll(_) | Access::BodyOrRead(_));
+        assert!(!is_read || can_be("401") && can_be("403"), "{}", route.path);
+        assert_eq!(
+            can_be("429"),
+            ["/v1/proposals", "/v1/statements"].contains(&route.path) && route.verb == Verb::Post
+        );
+        assert!(can_be("503"), "{}", route.path);
+    }
+}
+
+#[test]
+fn the_document_has_every_word_that_policy_has_for_what_it_finds() {
+    let document = countersign_control_plane::openapi();
+    let code = &document["components"]["schemas"]["Violation"]["properties"]["code"];
+    for known in policy::Code::ALL {
+        assert_eq!(faults(&document, code, &json!(known.as_str())), Vec::<String>::new());
+    }
+    assert!(!faults(&document, code, &json!("whatever")).is_empty());
+}
+
 #[tokio::test]
 async fn what_a_running_server_answers_is_what_the_document_says() {
     let node = Node::ready(10_000).await;
     let document = document(&node).await;
     let (world, mut checked) = (&node.world, BTreeSet::new());
     let mut check = |path: &'static str, verb: Verb, (status, body): (u16, Value)| {
-        let schema = answered(&document, route(path, verb), status);
+        let (_, schema) = answered(&document, route(path, verb), status).1.unwrap();
         assert_eq!(faults(&document, schema, &body), Vec::<String>::new(), "{path}: {status} {body}");
         checked.insert((path, status));
         body
@@ -167,6 +257,11 @@ async fn what_the_document_says_of_a_draft_is_what_is_taken() {
         json(node.http.post(url).bearer_auth(reader.text()).json(draft)).await
     };
     assert_eq!((faults(&document, schema, &draft), ask(&draft).await.0), (Vec::new(), 200));
+    let (status, body) = json(node.http.post(node.url("/v1/simulations")).json(&draft)).await;
+    assert_eq!((status, slug(&body)), (401, "proof-unavailable"), "{body}");
+    let html = node.http.post(node.url("/v1/simulations")).header("content-type", "text/html").body("<p>");
+    let (status, body) = json(html).await;
+    assert_eq!((status, slug(&body)), (415, "unsupported-media-type"), "{body}");
     for (pointer, value) in [
         ("/tenant", json!("did:web:example.com")),
         ("/payout/total", json!(0)),

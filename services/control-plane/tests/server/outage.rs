@@ -1,6 +1,7 @@
 //! A database that does not answer, and more requests than fit.
 
 use crate::fixture::{Node, answer, database, json, slug};
+use reqwest::Method;
 use rusqlite::Connection;
 
 /// Holds the database's only write lock until dropped.
@@ -100,7 +101,7 @@ async fn more_statements_than_fit_are_told_to_come_back() {
     let send = |n: usize| node.http.post(node.url("/v1/proposals")).body(proposals[n].container()).send();
     let response = tokio::select! { a = send(0) => a, b = send(1) => b }.unwrap();
     drop(lock);
-    let (status, body) = answer(response).await;
+    let (status, body) = answer(&Method::POST, response).await;
     assert_eq!((status, slug(&body)), (503, "overloaded"), "{body}");
     node.stop().await;
 }

@@ -1,6 +1,6 @@
 //! Every list comes in pages that are the list, and a cursor that is none of its own is told as one.
 
-use crate::fixture::{Node, answer, json, now, slug};
+use crate::fixture::{Node, json, now, slug};
 use countersign_control_plane::{ROUTES, Route};
 use countersign_tests::{Person, Signed, World, asset};
 use domain::Did;
@@ -173,7 +173,7 @@ async fn a_cursor_whose_item_has_gone_is_told_rather_than_begun_anew() {
     let (status, body) = page(&node, freezes, 1, cursor.as_deref()).await;
     assert_eq!((status, slug(&body), body["field"].as_str()), (400, "malformed-request", Some("cursor")), "{body}");
     let reader = node.world.reader(&node.world.operator, "/read");
-    let (status, rest) = answer(node.get("/v1/freezes", &reader).send().await.unwrap()).await;
+    let (status, rest) = json(node.get("/v1/freezes", &reader)).await;
     assert_eq!((status, rest["items"].as_array().unwrap().len()), (200, MANY - 1), "{rest}");
     node.stop().await;
 }
