@@ -30,7 +30,7 @@ pub use permit::{Freshness, Hold, Permit};
 pub use proposal::{Approval, Approvals, Attestation, Execution, Phase, Progress, Proposal, Verdict};
 pub use quorum::{GroupKeys, GroupPackages, Participant, Quorum};
 pub use state::{Limits, Origin, Plugin, PluginVersion, Publisher, State, Step};
-pub use statement::{Act, ParseError, Statement};
+pub use statement::{Act, ParseError, Statement, field_of};
 pub use statements::log::MAX_CLOCK_TOLERANCE;
 pub use statements::proposal::review_digest;
 pub use tenant::{Asset, Installation, InstallationState, Order, Royalty, Tenant, TenantPolicy, Verification};

@@ -8,6 +8,7 @@ use crate::{
 use domain::{Cid, Did, Payout, Time};
 use ipld_core::ipld::Ipld;
 use serde::de::DeserializeOwned;
+use std::fmt;
 use ucan::{Delegation, Invocation, Verified};
 
 /// An invocation whose signature and args are good, with the delegations that it names. Whether they entitle the
@@ -173,11 +174,22 @@ acts! {
 }
 
 fn typed<T: DeserializeOwned>(args: &Ipld) -> Result<T, ParseError> {
-    serde_path_to_error::deserialize(args.clone()).map_err(|e| {
-        let path = e.path().to_string();
-        let field = if path == "." { "" } else { path.as_str() }.to_owned();
-        ParseError::Args { field, detail: e.into_inner().to_string() }
-    })
+    serde_path_to_error::deserialize(args.clone())
+        .map_err(|e| ParseError::Args { field: field_of(&e), detail: e.into_inner().to_string() })
+}
+
+/// Where in its input a deserializer found what it refuses, such as `splits[1].bps`; empty for the whole of it. A field
+/// that is missing, or there twice, is at fault itself.
+pub fn field_of<E: fmt::Display>(error: &serde_path_to_error::Error<E>) -> String {
+    let (path, detail) = (error.path().to_string(), error.inner().to_string());
+    // Derived deserializers know the name and tell it in nothing but these words; IPLD puts its own before them.
+    let told = detail.strip_prefix("serde error: ").unwrap_or(&detail);
+    let named = ["missing field `", "duplicate field `"].iter().find_map(|words| told.strip_prefix(words));
+    match (path.as_str(), named.and_then(|rest| rest.split('`').next())) {
+        (".", name) => name.unwrap_or_default().to_owned(),
+        (path, Some(name)) => format!("{path}.{name}"),
+        (path, None) => path.to_owned(),
+    }
 }
 
 impl ParseError {

@@ -70,9 +70,12 @@ pub enum Error {
     /// Decodes, but the bytes are not the canonical encoding: a second CID for the same content.
     #[error("not canonical DAG-CBOR")]
     NonCanonical,
-    /// A field is absent, unknown or has a value outside its domain; names the field.
+    /// A field is absent or has a value outside its domain; names the field.
     #[error("invalid claim: {0}")]
     InvalidClaim(&'static str),
+    /// A field that no token has, and that could restrict what this one means; its name, cut to 64 characters.
+    #[error("invalid claim: unknown field {0}")]
+    UnknownField(String),
     /// The signature does not verify strictly under the issuer's key.
     #[error("signature does not verify")]
     InvalidSignature,
@@ -88,7 +91,7 @@ impl Error {
             Self::TooLarge(_) => ErrorClass::TooLarge,
             Self::Malformed(_) => ErrorClass::Malformed,
             Self::NonCanonical => ErrorClass::NonCanonical,
-            Self::InvalidClaim(_) => ErrorClass::InvalidClaim,
+            Self::InvalidClaim(_) | Self::UnknownField(_) => ErrorClass::InvalidClaim,
             Self::InvalidSignature | Self::WeakKey => ErrorClass::InvalidSignature,
         }
     }

@@ -10,6 +10,8 @@ use std::sync::Arc;
 pub const MAX_PROOFS: usize = 8;
 /// Longest nonce in bytes; 12 random bytes already make invocations unique.
 pub const MAX_NONCE_BYTES: usize = 64;
+/// Characters of an unknown field's name that are told: whoever wrote it recognises it by these.
+const MAX_SHOWN: usize = 64;
 /// Largest timestamp of UCAN 1.0: integers are limited to 53 bits.
 const MAX_TIME: i128 = (1 << 53) - 1;
 
@@ -353,7 +355,10 @@ impl Fields {
 
     /// A field that is not understood could restrict what the token means, so it is refused.
     fn end(self) -> Result<(), Error> {
-        if self.0.is_empty() { Ok(()) } else { Err(Error::InvalidClaim("unknown field")) }
+        match self.0.into_keys().next() {
+            Some(name) => Err(Error::UnknownField(name.chars().take(MAX_SHOWN).collect())),
+            None => Ok(()),
+        }
     }
 }
 

@@ -125,6 +125,10 @@ fn every_field_is_required_typed_and_known() {
             assert!(open(&sealed(tag, payload::with(base, field, odd.clone()))).is_err(), "{tag} {field}");
         }
     }
+    for (name, told) in [("extra", "extra"), (&*"x".repeat(100), &*"x".repeat(64))] {
+        let bytes = sealed(invocation, payload::with(payload::invocation(), name, Ipld::Null));
+        assert_eq!(open(&bytes).unwrap_err(), Error::UnknownField(told.to_owned()));
+    }
     // The subject of an invocation is never absent; a bound that is null is not a bound.
     for field in ["sub", "nbf", "iat", "cause", "aud"] {
         assert!(open(&sealed(invocation, payload::with(payload::invocation(), field, Ipld::Null))).is_err(), "{field}");

@@ -3,7 +3,7 @@
 use super::{
     auth::{self, everything},
     problem::Failure,
-    query::Params,
+    query::{Params, Segment},
     raw::Raw,
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
 };
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -100,10 +100,10 @@ pub(crate) async fn newest_checkpoint(State(plane): State<Arc<Plane>>) -> Result
 pub(crate) async fn stored_checkpoint(
     State(plane): State<Arc<Plane>>,
     headers: HeaderMap,
-    Path(size): Path<String>,
+    Segment(size): Segment,
 ) -> Result<Response, Failure> {
     everything(auth::reader(&plane, &headers, COMMAND).await?)?;
-    let size: u64 = size.parse().map_err(|_| not_found("not a size"))?;
+    let size: u64 = size.parse().map_err(|_| not_found("not a size").field("size"))?;
     let (register, health) = (Arc::clone(&plane.register), Arc::clone(&plane.health));
     let read = move |_: &Storage| {
         let found = register.at_or_before(size);
@@ -113,7 +113,8 @@ pub(crate) async fn stored_checkpoint(
         found
     };
     let stored = plane.gate.read(read).await?;
-    Ok(text(stored.ok_or_else(|| not_found("no checkpoint of this size or a smaller one is stored"))?.note))
+    let none = || not_found("no checkpoint of this size or a smaller one is stored").field("size");
+    Ok(text(stored.ok_or_else(none)?.note))
 }
 
 fn text(body: String) -> Response {
@@ -123,17 +124,18 @@ fn text(body: String) -> Response {
 pub(crate) async fn tile(
     State(plane): State<Arc<Plane>>,
     headers: HeaderMap,
-    Path(rest): Path<String>,
+    Segment(rest): Segment,
 ) -> Result<Response, Failure> {
     everything(auth::reader(&plane, &headers, COMMAND).await?)?;
+    let none = |what: &str| not_found(what).field("path");
     let path: TilePath =
-        format!("tile/{rest}").parse().map_err(|_| not_found("not the path of a tile (C2SP tlog-tiles)"))?;
+        format!("tile/{rest}").parse().map_err(|_| none("not the path of a tile (C2SP tlog-tiles)"))?;
     let snapshot = plane.now();
     let bytes = match path {
         TilePath::Tile(wanted) => merkle_tile(&plane, snapshot, wanted).await?,
         TilePath::Entries { index, width } => entry_tile(&plane, &snapshot, index, width).await?,
     };
-    let bytes = bytes.ok_or_else(|| not_found("the log has no such tile yet"))?;
+    let bytes = bytes.ok_or_else(|| none("the log has no such tile yet"))?;
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response())
 }
 
@@ -210,7 +212,7 @@ pub(crate) async fn inclusion(
 ) -> Result<Json<ProofView>, Failure> {
     everything(auth::reader(&plane, &headers, COMMAND).await?)?;
     let asked = params.get()?;
-    proof(&plane, asked.size, move |size, source| log::inclusion_proof(size, asked.seq, &source)).await
+    proof(&plane, ("seq", "size"), asked.size, move |size, source| log::inclusion_proof(size, asked.seq, &source)).await
 }
 
 pub(crate) async fn consistency(
@@ -220,13 +222,15 @@ pub(crate) async fn consistency(
 ) -> Result<Json<ProofView>, Failure> {
     everything(auth::reader(&plane, &headers, COMMAND).await?)?;
     let asked = params.get()?;
-    proof(&plane, asked.new, move |size, source| log::consistency_proof(asked.old, size, &source)).await
+    proof(&plane, ("old", "new"), asked.new, move |size, source| log::consistency_proof(asked.old, size, &source)).await
 }
 
 type Tiles<'a> = &'a dyn Fn(TileRef) -> Option<Vec<u8>>;
 
+/// A proof in the tree of `size` leaves; the parameters are those that say of what, and in which tree.
 async fn proof(
     plane: &Arc<Plane>,
+    (of, within): (&'static str, &'static str),
     size: Option<u64>,
     prove: impl FnOnce(u64, Tiles<'_>) -> Result<Vec<Hash>, SourceError> + Send + 'static,
 ) -> Result<Json<ProofView>, Failure> {
@@ -234,7 +238,7 @@ async fn proof(
     let newest = snapshot.replica.next_seq();
     let size = size.unwrap_or(newest);
     if size > newest {
-        return Err(Failure::new(Type::NotFound, format!("the log has {newest} entries")).field("size"));
+        return Err(Failure::new(Type::NotFound, format!("the log has {newest} entries")).field(within));
     }
     let proved = plane
         .gate
@@ -244,7 +248,7 @@ async fn proof(
         })
         .await?;
     let hashes = proved.map_err(|error| match error {
-        SourceError::Range { .. } => Failure::new(Type::NotFound, error.to_string()),
+        SourceError::Range { .. } => Failure::new(Type::NotFound, error.to_string()).field(of),
         SourceError::Tile(_) => crate::gate::ReadFailed::Unavailable.into(),
     })?;
     Ok(Json(ProofView { hashes: hashes.into_iter().map(|h| Digest::from_bytes(*h.as_bytes())).collect() }))

@@ -45,6 +45,11 @@ impl Failure {
     }
 }
 
+/// The path of a field inside of something; of all of it, when the field is none.
+pub(super) fn within(whole: &str, field: &str) -> String {
+    if field.is_empty() { whole.to_owned() } else { format!("{whole}.{field}") }
+}
+
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
         Self(Box::new(problem))
@@ -94,12 +99,12 @@ const fn type_of_token(class: ErrorClass) -> Type {
 }
 
 /// The field of a bad token, where one can be told from the rest.
-fn field_of(error: &ucan::Error) -> Option<&'static str> {
+fn field_of(error: &ucan::Error) -> Option<&str> {
     match error {
         ucan::Error::InvalidSignature => Some("signature"),
         ucan::Error::WeakKey => Some("iss"),
-        ucan::Error::InvalidClaim("unknown field") => None,
         ucan::Error::InvalidClaim(field) => Some(field),
+        ucan::Error::UnknownField(field) => Some(field),
         ucan::Error::TooLarge("nonce") => Some("nonce"),
         ucan::Error::TooLarge("proofs") => Some("prf"),
         ucan::Error::TooLarge(part) | ucan::Error::Malformed(part) if part.starts_with("policy") => Some("pol"),
@@ -138,10 +143,7 @@ impl From<ParseError> for Failure {
             ParseError::UnknownCommand(command) => {
                 Self::new(Type::ArgsInvalid, format!("no statement has the command {command}")).field("cmd")
             }
-            ParseError::Args { field, detail } => Self::new(Type::ArgsInvalid, detail).field(match field.as_str() {
-                "" => "args".to_owned(),
-                path => format!("args.{path}"),
-            }),
+            ParseError::Args { field, detail } => Self::new(Type::ArgsInvalid, detail).field(within("args", &field)),
         }
     }
 }

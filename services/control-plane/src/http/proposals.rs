@@ -3,15 +3,11 @@
 use super::{
     auth,
     problem::Failure,
-    query::{Params, length},
+    query::{Params, Segment, length},
     trail::{Trail, read},
 };
 use crate::{clock, plane::Plane, snapshot::Snapshot};
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::HeaderMap,
-};
+use axum::{Json, extract::State, http::HeaderMap};
 use domain::{Cid, Did};
 use ledger::{Freshness, Phase};
 use messages::{PageOf, ProblemType as Type, ProposalStatus as Status, ProposalSummary, ProposalView};
@@ -93,7 +89,7 @@ fn summary(row: ProposalRow) -> Option<ProposalSummary> {
 pub(crate) async fn one(
     State(plane): State<Arc<Plane>>,
     headers: HeaderMap,
-    Path(id): Path<String>,
+    Segment(id): Segment,
 ) -> Result<Json<ProposalView>, Failure> {
     let grant = auth::reader(&plane, &headers, COMMAND).await?;
     let unknown = || Failure::new(Type::NotFound, "no such proposal").field("cid");

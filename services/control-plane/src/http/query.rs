@@ -3,11 +3,20 @@
 use super::problem::Failure;
 use axum::{
     Json,
-    extract::{FromRequestParts, Query, rejection::QueryRejection},
+    extract::{
+        FromRequestParts, Path, Query,
+        path::ErrorKind,
+        rejection::{PathRejection, QueryRejection},
+    },
     http::request::Parts,
 };
+use ledger::field_of;
 use messages::{PageOf, ProblemType as Type};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, value},
+};
+use std::{error::Error, iter::successors};
 
 /// Most items of a page.
 pub(crate) const MAX_PAGE: usize = 200;
@@ -18,7 +27,7 @@ pub(crate) struct Params<T>(Result<T, QueryRejection>);
 
 impl<T> Params<T> {
     pub fn get(self) -> Result<T, Failure> {
-        self.0.map_err(|e| Failure::new(Type::MalformedRequest, e.body_text()).field("query"))
+        self.0.map_err(|e| Failure::new(Type::MalformedRequest, e.body_text()).field(parameter(&e)))
     }
 }
 
@@ -27,6 +36,35 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         Ok(Self(Query::<T>::from_request_parts(parts, state).await.map(|Query(value)| value)))
+    }
+}
+
+/// The parameter that is refused, or `query` when it cannot be told.
+fn parameter(rejection: &QueryRejection) -> String {
+    let whole: &(dyn Error + 'static) = rejection;
+    let mut causes = successors(Some(whole), |error| (*error).source());
+    let found = causes.find_map(|e| e.downcast_ref::<serde_path_to_error::Error<value::Error>>());
+    found.map(field_of).filter(|name| !name.is_empty()).unwrap_or_else(|| "query".to_owned())
+}
+
+/// The only parameter of a path.
+pub(crate) struct Segment(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = Failure;
+
+    /// What is not UTF-8 names nothing that there is.
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        Path::from_request_parts(parts, state).await.map(|Path(text)| Self(text)).map_err(|rejection| {
+            let failure = Failure::new(Type::NotFound, rejection.body_text());
+            match rejection {
+                PathRejection::FailedToDeserializePathParams(e) => match e.into_kind() {
+                    ErrorKind::InvalidUtf8InPathParam { key } => failure.field(key),
+                    _ => failure,
+                },
+                _ => failure,
+            }
+        })
     }
 }
 

@@ -1,12 +1,17 @@
 //! `POST /v1/simulations`: what would be decided now, on a clone of the state that is then dropped.
 
-use super::{auth, problem::Failure, raw::ContainerOrJson, submit::refuse_claims};
+use super::{
+    auth,
+    problem::{Failure, within},
+    raw::ContainerOrJson,
+    submit::refuse_claims,
+};
 use crate::{clock, outcome, plane::Plane};
 use axum::{Json, extract::State, http::HeaderMap};
-use ledger::Act;
+use ledger::{Act, ParseError, field_of};
 use messages::{ProblemType as Type, SimulationDraft, SimulationReply};
 use replica::AdmitError;
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 /// Who may read the tenant's proposals may have a draft decided.
 pub(super) const COMMAND: &str = "/read/proposals";
@@ -47,13 +52,15 @@ async fn draft(plane: &Arc<Plane>, headers: &HeaderMap, body: &[u8]) -> Reply {
     if body.len() > plane.limits.proposal_bytes {
         return Err(Failure::new(Type::PayloadTooLarge, "a draft is as small as a proposal").field("body"));
     }
-    let draft: SimulationDraft = serde_json::from_slice(body)
-        .map_err(|e| Failure::new(Type::MalformedRequest, format!("not a draft: {e}")).field("body"))?;
+    let draft = read(body)?;
     if !grant.scope.includes(&draft.tenant) {
-        return Err(Failure::new(Type::Forbidden, "the capability is another tenant's").field("tenant"));
+        return Err(Failure::new(Type::Forbidden, "the capability is another tenant's").field("body.tenant"));
     }
     check_args(&draft)?;
     let snapshot = plane.now();
+    if snapshot.replica.state().tenant(&draft.tenant).is_none() {
+        return Err(Failure::new(Type::NotFound, "no such tenant").field("body.tenant"));
+    }
     let now = clock::now().max(snapshot.replica.state().at());
     let seq = snapshot.replica.next_seq();
     let consider = move || {
@@ -61,7 +68,7 @@ async fn draft(plane: &Arc<Plane>, headers: &HeaderMap, body: &[u8]) -> Reply {
         snapshot.replica.state().consider(&tenant, &installation, &payout, now)
     };
     let decided = decide(plane, consider).await?;
-    let unknown = || Failure::new(Type::NotFound, "no such tenant or installation").field("installation");
+    let unknown = || Failure::new(Type::NotFound, "no such installation of this tenant").field("body.installation");
     Ok(Json(SimulationReply { decision: outcome::decision(&decided.ok_or_else(unknown)?), seq }))
 }
 
@@ -72,9 +79,24 @@ async fn decide<T: Send + 'static>(plane: &Plane, work: impl FnOnce() -> T + Sen
     decided.ok_or_else(busy)?.map_err(|e| Failure::new(Type::Internal, e.to_string()))
 }
 
+fn read(body: &[u8]) -> Result<SimulationDraft, Failure> {
+    let bad = |error: &dyn fmt::Display, field: &str| {
+        Failure::new(Type::MalformedRequest, format!("not a draft: {error}")).field(within("body", field))
+    };
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let draft = serde_path_to_error::deserialize(&mut json).map_err(|e| bad(e.inner(), &field_of(&e)))?;
+    json.end().map_err(|e| bad(&e, ""))?;
+    Ok(draft)
+}
+
 /// A draft's payout must be one that a proposal could carry.
 fn check_args(draft: &SimulationDraft) -> Result<(), Failure> {
     let args = ipld_core::serde::to_ipld(&draft.payout)
-        .map_err(|_| Failure::new(Type::MalformedRequest, "not a payout").field("payout"))?;
-    Ok(Act::parse("/proposal/payout", &args).map(|_| ())?)
+        .map_err(|_| Failure::new(Type::MalformedRequest, "not a payout").field("body.payout"))?;
+    Act::parse("/proposal/payout", &args).map(drop).map_err(|error| match error {
+        ParseError::Args { field, detail } => {
+            Failure::new(Type::ArgsInvalid, detail).field(within("body.payout", &field))
+        }
+        other @ ParseError::UnknownCommand(_) => other.into(),
+    })
 }

@@ -1,14 +1,15 @@
 //! `POST /v1/installations/{did}/tokens`: passes a grant on to the installation, for minutes.
 
-use super::{auth, problem::Failure, raw::Container};
-use crate::{clock, plane::Plane};
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
+use super::{
+    auth,
+    problem::{Failure, within},
+    query::Segment,
+    raw::Container,
 };
+use crate::{clock, plane::Plane};
+use axum::{Json, extract::State, http::StatusCode};
 use domain::{Did, Time};
-use ledger::{Installation, InstallationState};
+use ledger::{Installation, InstallationState, field_of};
 use messages::{ProblemType as Type, TokenReply};
 use rand_core::{OsRng, RngCore};
 use serde::Deserialize;
@@ -31,7 +32,7 @@ struct Args {
 
 pub(crate) async fn issue(
     State(plane): State<Arc<Plane>>,
-    Path(did): Path<String>,
+    Segment(did): Segment,
     Container(body): Container,
 ) -> Result<(StatusCode, Json<TokenReply>), Failure> {
     let did: Did = did.parse().map_err(|_| Failure::new(Type::NotFound, "no such installation").field("did"))?;
@@ -53,8 +54,8 @@ pub(crate) async fn issue(
     // What follows tells about the installation, which is for whoever has its key.
     let invocation = plane.opener.open(&unopened)?.invocation;
     auth::chain(&plane, &snapshot, &invocation, &[], Trust::Only(&[did]), now)?;
-    let args: Args = ipld_core::serde::from_ipld(invocation.args().clone())
-        .map_err(|e| Failure::new(Type::ArgsInvalid, e.to_string()).field("args"))?;
+    let args: Args = serde_path_to_error::deserialize(invocation.args().clone())
+        .map_err(|e| Failure::new(Type::ArgsInvalid, e.inner().to_string()).field(within("args", &field_of(&e))))?;
     let ttl = args.ttl.unwrap_or(MAX_TTL);
     if !(1..=MAX_TTL).contains(&ttl) {
         return Err(Failure::new(Type::ArgsInvalid, "1 to 900 seconds").field("args.ttl"));

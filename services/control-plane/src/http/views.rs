@@ -4,14 +4,10 @@
 use super::{
     auth::{self, Grant},
     problem::Failure,
-    query::{Page, Params, page},
+    query::{Page, Params, Segment, page},
 };
 use crate::plane::Plane;
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::HeaderMap,
-};
+use axum::{Json, extract::State, http::HeaderMap};
 use domain::{Did, Digest};
 use ledger::{InstallationState, Tenant, Window};
 use messages::{
@@ -40,7 +36,7 @@ pub(crate) async fn tenants(
 pub(crate) async fn tenant(
     State(plane): State<Arc<Plane>>,
     headers: HeaderMap,
-    Path(did): Path<String>,
+    Segment(did): Segment,
 ) -> One<TenantView> {
     let grant = auth::reader(&plane, &headers, TENANTS).await?;
     let snapshot = plane.now();
@@ -145,7 +141,7 @@ pub(crate) async fn installations(
 pub(crate) async fn installation(
     State(plane): State<Arc<Plane>>,
     headers: HeaderMap,
-    Path(did): Path<String>,
+    Segment(did): Segment,
     params: Params<Page>,
 ) -> One<InstallationView> {
     let grant = auth::reader(&plane, &headers, TENANTS).await?;

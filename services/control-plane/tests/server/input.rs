@@ -4,7 +4,7 @@ use crate::fixture::{Node, now, slug};
 use countersign_tests::{Person, Signed, asset, recipient};
 use ipld_core::ipld::Ipld;
 use ledger::args;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use ucan::container;
 
@@ -66,7 +66,7 @@ async fn args_that_are_not_a_payout() {
         ("total negative", "args.total", set("total", Ipld::Integer(-5))),
         ("total 2^53", "args.total", set("total", Ipld::Integer(1 << 53))),
         ("total a text", "args.total", set("total", Ipld::String("500".to_owned()))),
-        ("total missing", "args", Box::new(|a| drop(a.remove("total")))),
+        ("total missing", "args.total", Box::new(|a| drop(a.remove("total")))),
         ("unknown field", "args.memo", set("memo", Ipld::String("hello".to_owned()))),
         ("splits 9,999", "args.splits", set("splits", splits(&[(1, 9_000), (2, 999)]))),
         ("splits 10,001", "args.splits", set("splits", splits(&[(1, 9_000), (2, 1_001)]))),
@@ -93,6 +93,112 @@ async fn args_that_are_not_a_payout() {
         assert_eq!(told(&answer), (422, "args-invalid", Some(expected), None), "{name}: {answer:?}");
     }
     assert_eq!(node.size().await, size);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_draft_that_is_none_is_told_by_its_field() {
+    let node = Node::ready(10_000).await;
+    let size = node.size().await;
+    let world = &node.world;
+    let (tenant, installation, stranger) = (world.tenant.did, world.installation.did, Person::named("stranger").did);
+    let draft = json!({"tenant": tenant, "installation": installation, "payout": world.payout(500)});
+    let reader = world.reader(&world.tenant, "/read/proposals");
+    let ask = async |reader: &Signed, body: String| {
+        let request = node.http.post(node.url("/v1/simulations")).bearer_auth(reader.text());
+        crate::fixture::json(request.header("content-type", "application/json; charset=utf-8").body(body)).await
+    };
+    let with = |pointer: &str, value: Value| {
+        let (mut draft, (parent, name)) = (draft.clone(), pointer.rsplit_once('/').unwrap());
+        match draft.pointer_mut(parent).unwrap() {
+            Value::Object(fields) => drop(fields.insert(name.to_owned(), value)),
+            Value::Array(items) => items[name.parse::<usize>().unwrap()] = value,
+            other => panic!("{other}"),
+        }
+        draft.to_string()
+    };
+    let without = |pointer: &str, name: &str| {
+        let mut draft = draft.clone();
+        draft.pointer_mut(pointer).unwrap().as_object_mut().unwrap().remove(name).unwrap();
+        draft.to_string()
+    };
+    assert_eq!(ask(&reader, draft.to_string()).await.0, 200);
+    let malformed = (400, "malformed-request");
+    for (body, (status, kind), field) in [
+        (String::new(), malformed, "body"),
+        ("[]".to_owned(), malformed, "body"),
+        (draft.to_string() + "x", malformed, "body"),
+        (without("", "tenant"), malformed, "body.tenant"),
+        (with("/tenant", json!("nobody")), malformed, "body.tenant"),
+        (with("/memo", json!("hello")), malformed, "body.memo"),
+        (without("/payout", "total"), malformed, "body.payout.total"),
+        (with("/payout/total", json!(0)), malformed, "body.payout.total"),
+        (with("/payout/total", json!(500.5)), malformed, "body.payout.total"),
+        (with("/payout/memo", json!("hello")), malformed, "body.payout.memo"),
+        (with("/payout/splits/1/bps", json!(10_001)), malformed, "body.payout.splits[1].bps"),
+        (without("/payout/splits/0", "recipient"), malformed, "body.payout.splits[0].recipient"),
+        (with("/payout/splits", json!([])), (422, "args-invalid"), "body.payout.splits"),
+        (with("/payout/line_items/0/amount", json!(1)), (422, "args-invalid"), "body.payout.line_items"),
+        (with("/tenant", json!(stranger)), (403, "forbidden"), "body.tenant"),
+        (with("/installation", json!(stranger)), (404, "not-found"), "body.installation"),
+    ] {
+        let answer = ask(&reader, body.clone()).await;
+        assert_eq!(told(&answer), (status, kind, Some(field), None), "{body}: {answer:?}");
+    }
+    let operator = world.reader(&world.operator, "/read/proposals");
+    let answer = ask(&operator, with("/tenant", json!(stranger))).await;
+    assert_eq!(told(&answer), (404, "not-found", Some("body.tenant"), None), "{answer:?}");
+    assert_eq!(node.size().await, size);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_asked_wrongly_is_told_by_its_parameter() {
+    let node = Node::ready(10_000).await;
+    let (tenant, stranger) = (node.world.tenant.did, Person::named("stranger").did);
+    let malformed = (400, "malformed-request");
+    let not_found = (404, "not-found");
+    for (path, (status, kind), field) in [
+        ("/v1/log/entries?from=-1", malformed, "from"),
+        ("/v1/log/entries?limit=many", malformed, "limit"),
+        ("/v1/log/entries?limit=1001", malformed, "limit"),
+        ("/v1/log/entries?limit=1&limit=2", malformed, "limit"),
+        ("/v1/log/entries?color=red", malformed, "color"),
+        ("/v1/log/follow?from=", malformed, "from"),
+        ("/v1/log/proofs/inclusion", malformed, "seq"),
+        ("/v1/log/proofs/inclusion?seq=1&size=x", malformed, "size"),
+        ("/v1/log/proofs/consistency?new=3", malformed, "old"),
+        ("/v1/tenants?limit=-1", malformed, "limit"),
+        ("/v1/proposals?limit=201", malformed, "limit"),
+        ("/v1/proposals?tenant=nobody", malformed, "tenant"),
+        ("/v1/proposals?installation=nothing", malformed, "installation"),
+        ("/v1/proposals?status=lost", malformed, "status"),
+        ("/v1/proposals?order=a/b", malformed, "order"),
+        ("/v1/proposals?cursor=x", malformed, "cursor"),
+        ("/v1/orders", malformed, "tenant"),
+        (&format!("/v1/orders?tenant={stranger}"), not_found, "tenant"),
+        ("/v1/log/proofs/inclusion?seq=8", not_found, "seq"),
+        ("/v1/log/proofs/inclusion?seq=0&size=9", not_found, "size"),
+        ("/v1/log/proofs/inclusion?seq=3&size=3", not_found, "seq"),
+        ("/v1/log/proofs/consistency?old=9", not_found, "old"),
+        ("/v1/log/proofs/consistency?old=1&new=9", not_found, "new"),
+        ("/v1/log/tile/nonsense", not_found, "path"),
+        ("/v1/log/tile/0/001", not_found, "path"),
+        ("/v1/log/tile/%FF", not_found, "path"),
+        ("/v1/log/checkpoints/many", not_found, "size"),
+        ("/v1/log/checkpoints/0", not_found, "size"),
+        ("/v1/log/checkpoints/%FF", not_found, "size"),
+        ("/v1/proposals/none", not_found, "cid"),
+        ("/v1/proposals/%FF", not_found, "cid"),
+        ("/v1/tenants/nobody", not_found, "did"),
+        ("/v1/tenants/%FF", not_found, "did"),
+        (&format!("/v1/installations/{stranger}?tenant={tenant}"), not_found, "did"),
+    ] {
+        let answer = node.read(path).await;
+        assert_eq!(told(&answer), (status, kind, Some(field), None), "{path}: {answer:?}");
+    }
+    let answer = node.post("/v1/installations/%FF/tokens", node.world.token_request().container()).await;
+    assert_eq!(told(&answer), (404, "not-found", Some("did"), None), "{answer:?}");
     node.stop().await;
 }
 
@@ -231,6 +337,40 @@ async fn a_bad_token_of_a_container_is_told_by_its_hop() {
     let read = node.http.get(node.url("/v1/tenants")).bearer_auth(String::from_utf8(text).unwrap());
     let answer = crate::fixture::json(read).await;
     assert_eq!(told(&answer), (401, "signature-invalid", Some("signature"), None), "{answer:?}");
+    assert_eq!(node.size().await, size);
+    node.stop().await;
+}
+
+/// The same token with a field that no token has; its signature is another's.
+fn with_memo(token: &[u8]) -> Vec<u8> {
+    let Ipld::List(mut parts) = serde_ipld_dagcbor::from_slice(token).unwrap() else { panic!("a token is a list") };
+    let Some(Ipld::Map(signed)) = parts.last_mut() else { panic!("of a signature and a map") };
+    let payload = signed.iter_mut().find(|(name, _)| name.starts_with("ucan/")).map(|(_, payload)| payload);
+    let Some(Ipld::Map(payload)) = payload else { panic!("with a payload") };
+    payload.insert("memo".to_owned(), Ipld::String("hello".to_owned()));
+    serde_ipld_dagcbor::to_vec(&Ipld::List(parts)).unwrap()
+}
+
+#[tokio::test]
+async fn a_field_that_no_token_has_is_told_by_its_name() {
+    let node = Node::ready(10_000).await;
+    let size = node.size().await;
+    let proposal = node.world.propose(500);
+    let own = proposal.invocation.bytes().to_vec();
+    let chain: Vec<Vec<u8>> = proposal.proofs.iter().map(|d| d.bytes().to_vec()).collect();
+    let expected = |hop| (400, "token-malformed", Some("memo"), hop);
+    let answer = node.post("/v1/proposals", raw(&[chain.clone(), vec![with_memo(&own)]].concat())).await;
+    assert_eq!(told(&answer), expected(None), "{answer:?}");
+    for hop in 0..2 {
+        let mut chain = chain.clone();
+        chain[hop] = with_memo(&chain[hop]);
+        let answer = node.post("/v1/proposals", raw(&[chain, vec![own.clone()]].concat())).await;
+        assert_eq!(told(&answer), expected(u64::try_from(hop).ok()), "{answer:?}");
+    }
+    let reader = with_memo(node.world.reader(&node.world.operator, "/read").invocation.bytes());
+    let text = container::encode(container::Encoding::Base64Url, &[reader]).unwrap();
+    let read = node.http.get(node.url("/v1/tenants")).bearer_auth(String::from_utf8(text).unwrap());
+    assert_eq!(told(&crate::fixture::json(read).await), expected(None));
     assert_eq!(node.size().await, size);
     node.stop().await;
 }
