@@ -36,21 +36,21 @@ pub(crate) struct Reading {
 
 /// Whose data a reader may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scope {
+pub(crate) enum Sight {
     /// Everything: the operator delegated it.
     All,
     /// One tenant's.
     Tenant(Did),
 }
 
-/// What a reader may see, and until when.
+/// Who has shown a right to read: what it may see, and until when.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Grant {
-    pub scope: Scope,
+pub(crate) struct Reader {
+    pub sight: Sight,
     pub until: Time,
 }
 
-impl Scope {
+impl Sight {
     /// Whether it includes this tenant's data.
     pub fn includes(self, tenant: &Did) -> bool {
         match self {
@@ -65,7 +65,7 @@ pub(crate) fn readers() -> Readers {
 }
 
 /// Checks that the request may use `command`, such as `/read/proposals`.
-pub(crate) async fn reader(plane: &Arc<Plane>, headers: &HeaderMap, command: &str) -> Result<Grant, Failure> {
+pub(crate) async fn reader(plane: &Arc<Plane>, headers: &HeaderMap, command: &str) -> Result<Reader, Failure> {
     let header = headers.get(header::AUTHORIZATION).ok_or_else(missing)?;
     let text = header.to_str().ok().and_then(|t| t.strip_prefix("Bearer ")).ok_or_else(missing)?;
     let key = Digest::sha256(text.as_bytes());
@@ -125,14 +125,14 @@ fn authorise(
     reading: &Reading,
     command: &str,
     now: Time,
-) -> Result<Grant, Failure> {
+) -> Result<Reader, Failure> {
     let invocation = &reading.invocation;
     let subjects = |did: &Did| is_known(plane, snapshot, did);
     chain(plane, snapshot, invocation, &reading.proofs, Trust::Check(&subjects), now)?;
     let until = asks(invocation, command, now.plus(Plane::tolerance(snapshot)))?;
     let subject = invocation.subject();
-    let scope = if subject == plane.operator { Scope::All } else { Scope::Tenant(subject) };
-    Ok(Grant { scope, until })
+    let sight = if subject == plane.operator { Sight::All } else { Sight::Tenant(subject) };
+    Ok(Reader { sight, until })
 }
 
 /// The end of an invocation, which must not lie too far ahead.
@@ -195,10 +195,10 @@ fn judged<T>(
 }
 
 /// Reads of the whole log are the operator's to give.
-pub(crate) fn everything(grant: Grant) -> Result<Grant, Failure> {
-    match grant.scope {
-        Scope::All => Ok(grant),
-        Scope::Tenant(_) => {
+pub(crate) fn everything(reader: Reader) -> Result<Reader, Failure> {
+    match reader.sight {
+        Sight::All => Ok(reader),
+        Sight::Tenant(_) => {
             let detail = "this is about every tenant; its reader is entitled by the operator";
             Err(Failure::new(Type::Forbidden, detail).field("sub"))
         }

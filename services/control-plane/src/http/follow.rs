@@ -42,7 +42,7 @@ pub(crate) async fn follow(
     headers: HeaderMap,
     params: Params<From>,
 ) -> Result<Response, Failure> {
-    let grant = everything(auth::reader(&plane, &headers, "/read/log").await?)?;
+    let reader = everything(auth::reader(&plane, &headers, "/read/log").await?)?;
     let from = params.get()?.from.unwrap_or(0);
     let permit = Arc::clone(&plane.followers).try_acquire_owned();
     let permit = permit.map_err(|_| Failure::new(Type::Overloaded, "too many followers; try again"))?;
@@ -51,7 +51,7 @@ pub(crate) async fn follow(
         // Subscribed before the first read, so that nothing falls between what is there and what comes.
         events: plane.feed.subscribe(),
         closing: plane.closing.clone(),
-        until: grant.until,
+        until: reader.until,
         ready: VecDeque::new(),
         next: from,
         is_live: false,

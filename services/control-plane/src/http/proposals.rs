@@ -38,14 +38,14 @@ pub(crate) async fn list(
     headers: HeaderMap,
     params: Params<Filter>,
 ) -> Result<Json<PageOf<ProposalSummary>>, Failure> {
-    let grant = auth::reader(&plane, &headers, COMMAND).await?;
+    let reader = auth::reader(&plane, &headers, COMMAND).await?;
     let query = params.get()?;
     let asked: Option<Did> = parsed(query.tenant.as_ref(), "tenant")?;
-    let tenant = match (asked, grant.scope) {
-        (Some(did), scope) if !scope.includes(&did) => {
+    let tenant = match (asked, reader.sight) {
+        (Some(did), sight) if !sight.includes(&did) => {
             return Err(Failure::new(Type::Forbidden, "the capability is another tenant's").field("tenant"));
         }
-        (None, auth::Scope::Tenant(own)) => Some(own),
+        (None, auth::Sight::Tenant(own)) => Some(own),
         (asked, _) => asked,
     };
     if query.status.as_ref().is_some_and(|s| Status::parse(s).is_none()) {
@@ -91,12 +91,12 @@ pub(crate) async fn one(
     headers: HeaderMap,
     Segment(id): Segment,
 ) -> Result<Json<ProposalView>, Failure> {
-    let grant = auth::reader(&plane, &headers, COMMAND).await?;
+    let reader = auth::reader(&plane, &headers, COMMAND).await?;
     let unknown = || Failure::new(Type::NotFound, "no such proposal").field("cid");
     let id: Cid = id.parse().map_err(|_| unknown())?;
     let row = plane.gate.read(move |s| s.proposal(&id)).await?;
     // Another tenant's proposal is as if there were none.
-    let row = row.filter(|r| grant.scope.includes(&r.tenant)).ok_or_else(unknown)?;
+    let row = row.filter(|r| reader.sight.includes(&r.tenant)).ok_or_else(unknown)?;
     let (seq, tenant, opener) = (row.seq, row.tenant, Arc::clone(&plane.opener));
     let trail = plane.gate.read(move |s| read((s, &opener), id, seq, tenant)).await?;
     let status = Status::parse(&row.status);

@@ -48,12 +48,12 @@ async fn signed(plane: &Arc<Plane>, body: &[u8]) -> Reply {
 }
 
 async fn draft(plane: &Arc<Plane>, headers: &HeaderMap, body: &[u8]) -> Reply {
-    let grant = auth::reader(plane, headers, COMMAND).await?;
+    let reader = auth::reader(plane, headers, COMMAND).await?;
     if body.len() > plane.limits.proposal_bytes {
         return Err(Failure::new(Type::PayloadTooLarge, "a draft is as small as a proposal").field("body"));
     }
     let draft = read(body)?;
-    if !grant.scope.includes(&draft.tenant) {
+    if !reader.sight.includes(&draft.tenant) {
         return Err(Failure::new(Type::Forbidden, "the capability is another tenant's").field("body.tenant"));
     }
     check_args(&draft)?;

@@ -2,7 +2,7 @@
 //! administrations, the quorum.
 
 use super::{
-    auth::{self, Grant},
+    auth::{self, Reader},
     problem::Failure,
     query::{Page, Params, Segment, page},
 };
@@ -27,9 +27,9 @@ pub(crate) async fn tenants(
     headers: HeaderMap,
     params: Params<Page>,
 ) -> Many<TenantView> {
-    let grant = auth::reader(&plane, &headers, TENANTS).await?;
+    let reader = auth::reader(&plane, &headers, TENANTS).await?;
     let snapshot = plane.now();
-    let seen = snapshot.replica.state().tenants().filter(|(did, _)| grant.scope.includes(did));
+    let seen = snapshot.replica.state().tenants().filter(|(did, _)| reader.sight.includes(did));
     page(seen, &params.get()?, |(did, _)| did.to_string(), |(did, t)| tenant_view(*did, t))
 }
 
@@ -38,33 +38,33 @@ pub(crate) async fn tenant(
     headers: HeaderMap,
     Segment(did): Segment,
 ) -> One<TenantView> {
-    let grant = auth::reader(&plane, &headers, TENANTS).await?;
+    let reader = auth::reader(&plane, &headers, TENANTS).await?;
     let snapshot = plane.now();
-    let (did, tenant) = own_tenant(snapshot.replica.state(), grant, &did, "did")?;
+    let (did, tenant) = own_tenant(snapshot.replica.state(), reader, &did, "did")?;
     Ok(Json(tenant_view(did, tenant)))
 }
 
 /// A tenant that the reader may see; for others it is as if there were none.
 fn own_tenant<'a>(
     state: &'a ledger::State,
-    grant: Grant,
+    reader: Reader,
     did: &str,
     field: &str,
 ) -> Result<(Did, &'a Tenant), Failure> {
     let unknown = || Failure::new(Type::NotFound, "no such tenant").field(field);
     let did: Did = did.parse().map_err(|_| unknown())?;
-    if !grant.scope.includes(&did) {
+    if !reader.sight.includes(&did) {
         return Err(Failure::new(Type::Forbidden, "the capability is another tenant's").field(field));
     }
     Ok((did, state.tenant(&did).ok_or_else(unknown)?))
 }
 
 /// The tenant that the query names, or the only one that the reader may see.
-fn asked_tenant<'a>(state: &'a ledger::State, grant: Grant, page: &Page) -> Result<(Did, &'a Tenant), Failure> {
-    match (&page.tenant, grant.scope) {
-        (Some(did), _) => own_tenant(state, grant, did, "tenant"),
-        (None, auth::Scope::Tenant(own)) => own_tenant(state, grant, &own.to_string(), "tenant"),
-        (None, auth::Scope::All) => Err(Failure::new(Type::MalformedRequest, "name a tenant").field("tenant")),
+fn asked_tenant<'a>(state: &'a ledger::State, reader: Reader, page: &Page) -> Result<(Did, &'a Tenant), Failure> {
+    match (&page.tenant, reader.sight) {
+        (Some(did), _) => own_tenant(state, reader, did, "tenant"),
+        (None, auth::Sight::Tenant(own)) => own_tenant(state, reader, &own.to_string(), "tenant"),
+        (None, auth::Sight::All) => Err(Failure::new(Type::MalformedRequest, "name a tenant").field("tenant")),
     }
 }
 
@@ -132,9 +132,9 @@ pub(crate) async fn installations(
     headers: HeaderMap,
     params: Params<Page>,
 ) -> Many<InstallationView> {
-    let grant = auth::reader(&plane, &headers, TENANTS).await?;
+    let reader = auth::reader(&plane, &headers, TENANTS).await?;
     let (snapshot, params) = (plane.now(), params.get()?);
-    let (tenant, t) = asked_tenant(snapshot.replica.state(), grant, &params)?;
+    let (tenant, t) = asked_tenant(snapshot.replica.state(), reader, &params)?;
     page(t.installations.iter(), &params, |(did, _)| did.to_string(), |(did, i)| installation_view(tenant, *did, i))
 }
 
@@ -144,9 +144,9 @@ pub(crate) async fn installation(
     Segment(did): Segment,
     params: Params<Page>,
 ) -> One<InstallationView> {
-    let grant = auth::reader(&plane, &headers, TENANTS).await?;
+    let reader = auth::reader(&plane, &headers, TENANTS).await?;
     let snapshot = plane.now();
-    let (tenant, t) = asked_tenant(snapshot.replica.state(), grant, &params.get()?)?;
+    let (tenant, t) = asked_tenant(snapshot.replica.state(), reader, &params.get()?)?;
     let found = did.parse::<Did>().ok().and_then(|did| Some((did, t.installations.get(&did)?)));
     let (did, i) = found.ok_or_else(|| Failure::new(Type::NotFound, "no such installation").field("did"))?;
     Ok(Json(installation_view(tenant, did, i)))
@@ -183,9 +183,9 @@ pub(crate) async fn orders(
     headers: HeaderMap,
     params: Params<Page>,
 ) -> Many<OrderView> {
-    let grant = auth::reader(&plane, &headers, TENANTS).await?;
+    let reader = auth::reader(&plane, &headers, TENANTS).await?;
     let (snapshot, params) = (plane.now(), params.get()?);
-    let (_, t) = asked_tenant(snapshot.replica.state(), grant, &params)?;
+    let (_, t) = asked_tenant(snapshot.replica.state(), reader, &params)?;
     let view = |(id, o): (&domain::OrderId, &ledger::Order)| OrderView {
         order: id.clone(),
         buyer: o.buyer,
@@ -203,9 +203,9 @@ pub(crate) async fn budgets(
     headers: HeaderMap,
     params: Params<Page>,
 ) -> Many<BudgetView> {
-    let grant = auth::reader(&plane, &headers, TENANTS).await?;
+    let reader = auth::reader(&plane, &headers, TENANTS).await?;
     let (snapshot, params) = (plane.now(), params.get()?);
-    let (tenant, t) = asked_tenant(snapshot.replica.state(), grant, &params)?;
+    let (tenant, t) = asked_tenant(snapshot.replica.state(), reader, &params)?;
     page(t.budgets.iter(), &params, |(w, _)| window_key(w), |(w, b)| budget_view(tenant, t, w, b))
 }
 
@@ -247,11 +247,11 @@ pub(crate) async fn freezes(
     headers: HeaderMap,
     params: Params<Page>,
 ) -> Many<FreezeView> {
-    let grant = auth::reader(&plane, &headers, TENANTS).await?;
+    let reader = auth::reader(&plane, &headers, TENANTS).await?;
     let snapshot = plane.now();
     let state = snapshot.replica.state();
     // What the operator froze concerns every tenant.
-    let seen = state.freezes().iter().filter(|(realm, ..)| **realm == state.operator() || grant.scope.includes(realm));
+    let seen = state.freezes().iter().filter(|(realm, ..)| **realm == state.operator() || reader.sight.includes(realm));
     let view = |(realm, scope, f): (&Did, &ledger::Scope, &ledger::Freeze)| FreezeView {
         realm: *realm,
         scope: serde_json::to_value(scope).unwrap_or_default(),
@@ -269,10 +269,10 @@ pub(crate) async fn administrations(
     headers: HeaderMap,
     params: Params<Page>,
 ) -> Many<AdministrationView> {
-    let grant = auth::reader(&plane, &headers, TENANTS).await?;
+    let reader = auth::reader(&plane, &headers, TENANTS).await?;
     let snapshot = plane.now();
     let state = snapshot.replica.state();
-    let open = state.administrations().iter().filter(|(_, a)| grant.scope.includes(&a.tenant));
+    let open = state.administrations().iter().filter(|(_, a)| reader.sight.includes(&a.tenant));
     let seen = open.filter_map(|(id, a)| Some((id, a, state.tenant(&a.tenant)?)));
     let view = |(id, a, tenant): (&Digest, &ledger::Administration, &Tenant)| AdministrationView {
         id: *id,
