@@ -4,7 +4,10 @@ use crate::{ENVELOPE_TOLERANCE, Node, freeze, halt::Kept, session};
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Request, State, rejection::BytesRejection},
+    extract::{
+        DefaultBodyLimit, FromRequest, Request, State,
+        rejection::{BytesRejection, JsonRejection},
+    },
     http::{StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -60,6 +63,8 @@ pub(crate) async fn serve(listener: TcpListener, node: Shared, shutdown: impl Fu
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
+        .fallback(async || problem(ProblemType::NotFound, "no such endpoint"))
+        .method_not_allowed_fallback(async || problem(ProblemType::MethodNotAllowed, "not with this method; see Allow"))
         .layer(DefaultBodyLimit::max(MAX_REQUEST))
         .layer(middleware::from_fn(in_time))
         .with_state(node);
@@ -73,13 +78,34 @@ async fn in_time(request: Request, next: Next) -> Response {
 }
 
 fn problem(kind: ProblemType, detail: impl Into<String>) -> Response {
-    let mut problem = Problem::new(kind, detail);
-    if kind == ProblemType::Unavailable {
-        problem = problem.with_retry_after(RETRY);
-    }
+    let problem = Problem::new(kind, detail);
+    respond(if kind == ProblemType::Unavailable { problem.with_retry_after(RETRY) } else { problem })
+}
+
+fn respond(problem: Problem) -> Response {
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let retry_after = problem.retry_after.map(|seconds| [(header::RETRY_AFTER, seconds.to_string())]);
     (status, [(header::CONTENT_TYPE, PROBLEM_JSON)], retry_after, Json(problem)).into_response()
+}
+
+/// An envelope, from whomever.
+struct Received(Envelope);
+
+impl FromRequest<Shared> for Received {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, node: &Shared) -> Result<Self, Response> {
+        Json::from_request(request, node).await.map(|Json(envelope)| Self(envelope)).map_err(|e| no_envelope(&e))
+    }
+}
+
+fn no_envelope(rejection: &JsonRejection) -> Response {
+    let (kind, field) = match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => (ProblemType::PayloadTooLarge, "body"),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => (ProblemType::UnsupportedMediaType, "Content-Type"),
+        _ => (ProblemType::MalformedRequest, "body"),
+    };
+    respond(Problem::new(kind, rejection.body_text()).with_field(field))
 }
 
 /// An authentic request that waits for its answer.
@@ -150,7 +176,7 @@ impl Asked {
 
 macro_rules! exchange {
     ($name:ident, $path:expr, $circle:ident, |$node:ident, $request:ident| $answer:expr) => {
-        async fn $name(State($node): State<Shared>, Json(envelope): Json<Envelope>) -> Response {
+        async fn $name(State($node): State<Shared>, Received(envelope): Received) -> Response {
             let ($request, asked) = match open(&$node, $path, Circle::$circle, &envelope) {
                 Ok(opened) => opened,
                 Err(refused) => return refused,

@@ -11,6 +11,7 @@
 )]
 
 mod administering;
+mod asking;
 mod chain;
 mod freezing;
 mod halting;
