@@ -15,11 +15,13 @@
 
 mod budget;
 mod cheap;
+mod clocks;
 mod connections;
 mod fixture;
 mod follow;
 mod happy;
 mod input;
+mod naming;
 mod openapi;
 mod outage;
 mod pages;
