@@ -117,7 +117,13 @@ impl Node {
     }
 
     pub async fn resume(world: World, folder: TempDir) -> Result<Self, Error> {
-        let server = Server::start(config(&world, &folder)).await?;
+        Self::resume_with(world, folder, |_| {}).await
+    }
+
+    pub async fn resume_with(world: World, folder: TempDir, change: impl FnOnce(&mut Config)) -> Result<Self, Error> {
+        let mut config = config(&world, &folder);
+        change(&mut config);
+        let server = Server::start(config).await?;
         Ok(Self { world, server, folder, http: http() })
     }
 }

@@ -5,7 +5,7 @@ use reqwest::Method;
 use rusqlite::Connection;
 
 /// Holds the database's only write lock until dropped.
-fn block(node: &Node) -> Connection {
+pub fn block(node: &Node) -> Connection {
     let connection = Connection::open(database(&node.folder)).unwrap();
     connection.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
     connection.execute_batch("begin immediate").unwrap();

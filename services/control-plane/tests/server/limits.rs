@@ -1,0 +1,91 @@
+//! What takes longer, or is more, than the service takes on is told so, and the same bytes find out what became of it.
+
+use crate::{
+    fixture::{Node, json, slug},
+    outage::block,
+};
+use futures_util::{StreamExt, stream, stream::FuturesUnordered};
+use reqwest::Body;
+use std::{convert::Infallible, time::Duration};
+
+#[tokio::test]
+async fn a_request_that_never_comes_whole_is_told_that_it_takes_too_long() {
+    let (world, folder) = Node::ready(10_000).await.stop().await;
+    let short = Duration::from_millis(500);
+    let node = Node::resume_with(world, folder, |config| {
+        (config.limits.commit, config.limits.request) = (short, short);
+    });
+    let node = node.await.unwrap();
+    let whole = node.world.propose(500).container();
+    let half = stream::iter([Ok::<_, Infallible>(whole[..whole.len() / 2].to_vec())]).chain(stream::pending());
+    let request = node.http.post(node.url("/v1/proposals")).body(Body::wrap_stream(half));
+    let (status, body) = tokio::time::timeout(Duration::from_mins(2), json(request)).await.expect("an answer");
+    assert_eq!((status, slug(&body)), (503, "unavailable"), "{body}");
+    assert!(body["detail"].as_str().unwrap().contains("took too long"), "{body}");
+    // Half of it is nothing.
+    let node = node.restart().await;
+    assert_eq!(node.size().await, 8);
+    assert_eq!(node.post("/v1/proposals", whole).await.0, 201);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_commit_that_takes_too_long_has_a_fate_that_the_same_bytes_find_out() {
+    let (world, folder) = Node::ready(10_000).await.stop().await;
+    // The lease is not renewed meanwhile, so that nothing but the statement waits for the lock.
+    let node = Node::resume_with(world, folder, |config| {
+        (config.limits.commit, config.limits.lease) = (Duration::from_millis(100), 300);
+    });
+    let node = node.await.unwrap();
+    let lock = block(&node);
+    let proposal = node.world.propose(500);
+    let (status, body) = node.propose(&proposal).await;
+    assert_eq!((status, slug(&body)), (503, "unavailable"), "{body}");
+    assert!(body["detail"].as_str().unwrap().contains("not known"), "{body}");
+    drop(lock);
+    // What waits is committed before the end, unless the machine stood still for so long that the lock was given up.
+    let node = node.restart().await;
+    let (status, body) = node.propose(&proposal).await;
+    assert!(matches!(status, 200 | 201), "{status}: {body}");
+    assert_eq!((node.size().await, body["seq"].as_u64()), (9, Some(8)), "{body}");
+    assert_eq!(node.propose(&proposal).await, (200, body));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn more_statements_than_may_wait_are_told_to_come_back() {
+    let node = Node::with(|config| {
+        (config.limits.queue, config.limits.batch, config.limits.lease) = (1, 1, 300);
+    })
+    .await;
+    node.setup(1_000, 10_000).await;
+    let size = node.size().await;
+    let lock = block(&node);
+    let proposals: Vec<_> = (0..8).map(|_| node.world.propose(10)).collect();
+    let send = |n: usize| {
+        let sent = node.propose(&proposals[n]);
+        async move { (n, sent.await) }
+    };
+    let mut sent: FuturesUnordered<_> = (0..proposals.len()).map(send).collect();
+    // One is being committed, one has been decided and one waits: the others are told at once.
+    let mut refused = Vec::new();
+    while refused.len() < 5 {
+        let (n, (status, body)) = sent.next().await.unwrap();
+        assert_eq!((status, slug(&body)), (503, "overloaded"), "{body}");
+        assert!(body["detail"].as_str().unwrap().contains("wait for their place"), "{body}");
+        refused.push(n);
+    }
+    drop(lock);
+    let rest: Vec<_> = sent.collect().await;
+    let written = rest.iter().filter(|(_, (status, _))| *status == 201).count();
+    assert_eq!(node.size().await, size + u64::try_from(written).unwrap(), "{rest:?}");
+    // Whoever comes back finds a place.
+    for n in refused {
+        let mut answer = node.propose(&proposals[n]).await;
+        while answer.0 == 503 {
+            answer = node.propose(&proposals[n]).await;
+        }
+        assert_eq!(answer.0, 201, "{}", answer.1);
+    }
+    node.stop().await;
+}
