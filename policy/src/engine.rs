@@ -77,6 +77,15 @@ impl Engine {
         &self.bundle
     }
 
+    /// The line and column that an instruction comes from, or else one before it. Of which module the program does not
+    /// say reliably.
+    pub(crate) fn place(&self, instruction: usize) -> Option<(u32, u32)> {
+        (0..=instruction).rev().find_map(|at| {
+            let span = self.program.get_instruction_span(at)?;
+            Some((u32::try_from(span.line).ok()?, u32::try_from(span.column).ok()?))
+        })
+    }
+
     /// Evaluates the bundle and reads its result; what it says wrong is the error.
     pub(crate) fn evaluate(&self, input: &Input) -> Result<Verdict, Fault> {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -139,11 +148,18 @@ pub(crate) struct Verdict {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Fault {
     #[error("the policy does not decide within {MAX_INSTRUCTIONS} instructions")]
-    Unbounded,
+    Unbounded {
+        /// Where the machine was then.
+        instruction: usize,
+    },
     #[error("the policy could not be evaluated: {0}")]
     Evaluation(String),
-    #[error("the policy's result is not a decision: {0}")]
-    Result(String),
+    #[error("the policy's result is not a decision: {what}")]
+    Result {
+        /// The rule that gives it.
+        rule: &'static str,
+        what: String,
+    },
     /// Not a mistake of types: a policy may deny by default, but people must be told that it did.
     #[error("the policy denied without naming a violation")]
     Unexplained,
@@ -152,7 +168,7 @@ pub(crate) enum Fault {
 impl Fault {
     fn of_machine(error: &VmError) -> Self {
         match error {
-            VmError::InstructionLimitExceeded { .. } => Self::Unbounded,
+            VmError::InstructionLimitExceeded { pc, .. } => Self::Unbounded { instruction: *pc },
             other => Self::Evaluation(first_line(&other.to_string())),
         }
     }
@@ -160,9 +176,9 @@ impl Fault {
     /// What a decision says of it: constant, so that the bytes of a decision do not depend on the words of the engine.
     const fn message(&self) -> &'static str {
         match self {
-            Self::Unbounded => "the policy does not decide within 25000 instructions",
+            Self::Unbounded { .. } => "the policy does not decide within 25000 instructions",
             Self::Evaluation(_) => "the policy could not be evaluated",
-            Self::Result(_) => "the policy's result is not a decision",
+            Self::Result { .. } => "the policy's result is not a decision",
             Self::Unexplained => "the policy denied without naming a violation",
         }
     }
@@ -171,28 +187,30 @@ impl Fault {
 impl Verdict {
     /// Reads `{"effect", "violation", "approvals"}`.
     pub(crate) fn read(result: &Value) -> Result<Self, Fault> {
-        let wrong = |what: &str| Fault::Result(what.to_owned());
-        let fields = result.as_object().map_err(|_| wrong("effect, violation or approvals is undefined"))?;
+        let wrong = |rule, what: &str| Fault::Result { rule, what: what.to_owned() };
+        let fields =
+            result.as_object().map_err(|_| wrong("approvals", "effect, violation or approvals is undefined"))?;
         // By iteration: looking a key up would allocate it, for each decision anew.
         let named = |name: &str| fields.iter().find(|(key, _)| key.as_string().is_ok_and(|key| key.as_ref() == name));
-        let field =
-            |name: &str| named(name).map(|(_, value)| value).ok_or_else(|| wrong(&format!("{name} is undefined")));
+        let field = |name: &'static str| {
+            named(name).map(|(_, value)| value).ok_or_else(|| wrong(name, &format!("{name} is undefined")))
+        };
 
         let effect = field("effect")?.as_string().ok().and_then(|s| s.parse::<Effect>().ok());
-        let effect = effect.ok_or_else(|| wrong("effect is not allow, review or deny"))?;
+        let effect = effect.ok_or_else(|| wrong("effect", "effect is not allow, review or deny"))?;
         let approvals = field("approvals")?.as_u8().ok().filter(|n| *n <= crate::MAX_APPROVALS);
-        let approvals = approvals.ok_or_else(|| wrong("approvals is not an integer from 0 to 16"))?;
-        let set = field("violation")?.as_set().map_err(|_| wrong("violation is not a set"))?;
+        let approvals = approvals.ok_or_else(|| wrong("approvals", "approvals is not an integer from 0 to 16"))?;
+        let set = field("violation")?.as_set().map_err(|_| wrong("violation", "violation is not a set"))?;
         let violations = set.iter().map(violation).collect::<Result<BTreeSet<_>, _>>()?;
 
         match effect {
             Effect::Deny if violations.is_empty() => Err(Fault::Unexplained),
             Effect::Allow | Effect::Review if !violations.is_empty() => {
-                Err(wrong("effect is not deny although there are violations"))
+                Err(wrong("effect", "effect is not deny although there are violations"))
             }
-            Effect::Review if approvals == 0 => Err(wrong("effect is review but approvals is 0")),
+            Effect::Review if approvals == 0 => Err(wrong("effect", "effect is review but approvals is 0")),
             Effect::Allow | Effect::Deny if approvals != 0 => {
-                Err(wrong("approvals is not 0 although nothing is reviewed"))
+                Err(wrong("approvals", "approvals is not 0 although nothing is reviewed"))
             }
             _ => Ok(Self { effect, violations, approvals }),
         }
@@ -200,7 +218,7 @@ impl Verdict {
 }
 
 fn violation(value: &Value) -> Result<Violation, Fault> {
-    let wrong = |what: &str| Fault::Result(format!("a violation {what}"));
+    let wrong = |what: &str| Fault::Result { rule: "violation", what: format!("a violation {what}") };
     let fields = value.as_object().map_err(|_| wrong("is not an object"))?;
     // By iteration, as above.
     let text = |name: &str| {

@@ -4,13 +4,17 @@ mod cycle;
 mod growth;
 mod module;
 mod rule;
+mod types;
 
 use crate::{
     Bundle, Engine, Finding, LoadError,
     engine::{ENTRY_RULE, Fault, first_line, interpreter},
     probe, value,
 };
-use regorus::rvm::program::Program;
+use regorus::{
+    rvm::program::Program,
+    unstable::{Expr, Rule},
+};
 
 pub(crate) use module::{Parsed, parse, rule_name};
 pub(crate) use rule::head;
@@ -19,6 +23,12 @@ pub(crate) use rule::head;
 pub(crate) const PACKAGE: &str = "data.payout";
 /// The rules of [`PACKAGE`] that the engine reads.
 const RESULTS: [&str; 3] = ["approvals", "effect", "violation"];
+
+/// A value passes through at most this many names from where it is made: more than readable policies need, and a bound
+/// of the work here.
+const MAX_STEPS: usize = 64;
+/// At most about this many findings are reported, which bounds the work on a bundle that is all mistakes.
+const MAX_FINDINGS: usize = 100;
 
 /// Builtins that are total, deterministic and whose result is not larger than what they are given. `sprintf` is the
 /// exception to the last, and allowed only where nothing can be built on its result, as a violation's message, and with
@@ -64,7 +74,7 @@ const BUILTINS: &[&str] = &[
 
 /// Checks the sources and the data of a bundle; the answer is where it says that it denies by default.
 pub(crate) fn sources(bundle: &Bundle) -> Result<Finding, LoadError> {
-    let mut findings = data(bundle.data());
+    let (document, mut findings) = data(bundle.data());
     let mut modules = Vec::new();
     for (path, source) in bundle.modules() {
         match parse(path, source) {
@@ -79,8 +89,13 @@ pub(crate) fn sources(bundle: &Bundle) -> Result<Finding, LoadError> {
     for module in &modules {
         rule::check(module, &modules, &mut findings);
     }
+    let before = findings.len();
     cycle::check(&modules, &mut findings);
     growth::check(&modules, &mut findings);
+    // Where values depend on themselves or hold each other without bound, their types have none either.
+    if findings.len() == before {
+        types::check(&modules, &document, &mut findings);
+    }
     match anchor {
         Some(anchor) if findings.is_empty() => Ok(anchor),
         _ => Err(LoadError::new(findings)),
@@ -100,22 +115,68 @@ pub(crate) fn program(program: &Program) -> Result<(), LoadError> {
 pub(crate) fn probe(engine: &Engine, bundle: &Bundle, anchor: &Finding) -> Result<(), LoadError> {
     let mut interpreter = interpreter(bundle)?;
     for (name, input) in probe::all() {
-        if let Err(fault) = engine.evaluate(&input) {
-            let hint = match fault {
-                Fault::Unexplained => " (is a setting missing in the data?)",
-                _ => "",
-            };
-            let reason = format!("on the {name} input: {fault}{hint}");
-            return Err(LoadError::new(vec![Finding { reason, ..anchor.clone() }]));
-        }
         interpreter.set_input(value::of(&input));
-        if let Err(error) = interpreter.eval_rule(ENTRY_RULE.to_owned()) {
-            let mut finding = finding(&error.to_string(), bundle);
-            finding.reason = format!("on the {name} input: {}", finding.reason);
-            return Err(LoadError::new(vec![finding]));
-        }
+        let Err(fault) = engine.evaluate(&input) else {
+            match interpreter.eval_rule(ENTRY_RULE.to_owned()) {
+                Ok(_) => continue,
+                Err(error) => return Err(tried(name, finding(&error.to_string(), bundle))),
+            }
+        };
+        let place = match &fault {
+            Fault::Unbounded { instruction } => spent(engine, bundle, *instruction),
+            Fault::Result { rule, .. } => said(&mut interpreter, bundle, rule),
+            // What the machine takes for no value at all may be an error to the interpreter.
+            Fault::Evaluation(_) | Fault::Unexplained => match interpreter.eval_rule(ENTRY_RULE.to_owned()) {
+                Ok(_) => None,
+                Err(error) => return Err(tried(name, finding(&error.to_string(), bundle))),
+            },
+        };
+        let hint = if fault == Fault::Unexplained { " (is a setting missing in the data?)" } else { "" };
+        let reason = format!("{fault}{hint}");
+        return Err(tried(name, Finding { reason, ..place.unwrap_or_else(|| anchor.clone()) }));
     }
     Ok(())
+}
+
+/// What was found by trying a bundle on an input.
+fn tried(input: &str, finding: Finding) -> LoadError {
+    LoadError::new(vec![Finding { reason: format!("on the {input} input: {}", finding.reason), ..finding }])
+}
+
+/// Where the machine was when it had done all that it may, if only one module has a rule there.
+fn spent(engine: &Engine, bundle: &Bundle, instruction: usize) -> Option<Finding> {
+    let (line, column) = engine.place(instruction)?;
+    let has_it = |rule: &Rule| {
+        let lines = rule.span().text().matches('\n').count();
+        let last = rule.span().line.saturating_add(u32::try_from(lines).unwrap_or(u32::MAX));
+        (rule.span().line..=last).contains(&line)
+    };
+    let mut files = bundle.modules().iter().filter_map(|(path, source)| {
+        parse(path, source).ok().filter(|module| module.rules().any(has_it)).map(|module| module.file)
+    });
+    let file = files.next()?;
+    files.next().is_none().then(|| Finding { file, line, column, reason: String::new() })
+}
+
+/// Where a rule says what it says of the interpreter's input: the definition with just this constant, or the first.
+fn said(interpreter: &mut regorus::Engine, bundle: &Bundle, rule: &str) -> Option<Finding> {
+    let said = interpreter.eval_rule(format!("{PACKAGE}.{rule}")).ok();
+    let mut first = None;
+    for (path, source) in bundle.modules() {
+        let Some(module) = parse(path, source).ok().filter(|module| module.package == PACKAGE) else { continue };
+        for definition in module.rules().filter(|definition| rule_name(definition) == rule) {
+            let Rule::Spec { .. } = definition else { continue };
+            let place = || module.finding(definition.span(), "");
+            let constant = types::given(definition).into_iter().flatten().any(|value| {
+                matches!(value, Expr::String { value, .. } | Expr::Number { value, .. } if Some(value) == said.as_ref())
+            });
+            if constant {
+                return Some(place());
+            }
+            first.get_or_insert_with(place);
+        }
+    }
+    first
 }
 
 /// The place that an engine's message names, `--> file:line:column`.
@@ -139,17 +200,23 @@ fn not_allowed(name: &str) -> String {
     format!("{name} is not among the functions that a policy may call")
 }
 
-fn data(text: &str) -> Vec<Finding> {
+fn too_many_steps() -> Finding {
+    Finding::whole("bundle", format!("values pass through more than {MAX_STEPS} names"))
+}
+
+/// The data document, and what is wrong with it.
+fn data(text: &str) -> (serde_json::Value, Vec<Finding>) {
     let value: serde_json::Value = match serde_json::from_str(text) {
         Ok(value) => value,
         Err(e) => {
             let clip = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).max(1);
-            return vec![Finding {
+            let finding = Finding {
                 file: "data".to_owned(),
                 line: clip(e.line()),
                 column: clip(e.column()),
                 reason: e.to_string(),
-            }];
+            };
+            return (serde_json::Value::Null, vec![finding]);
         }
     };
     let mut findings = Vec::new();
@@ -157,8 +224,8 @@ fn data(text: &str) -> Vec<Finding> {
         findings.push(Finding::whole("data", "the data document is not a JSON object"));
     }
     let mut open = vec![&value];
-    while let Some(value) = open.pop() {
-        match value {
+    while let Some(inner) = open.pop() {
+        match inner {
             serde_json::Value::Number(n) if n.to_string().parse::<i64>().is_err() => {
                 findings.push(Finding::whole("data", format!("{n} is not an integer below 2^63")));
             }
@@ -167,7 +234,7 @@ fn data(text: &str) -> Vec<Finding> {
             _ => {}
         }
     }
-    findings
+    (value, findings)
 }
 
 /// Checks that the payout package says what the engine reads, and that it denies by default.

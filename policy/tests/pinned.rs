@@ -75,11 +75,12 @@ import rego.v1
 default effect := "deny"
 default approvals := 0
 approvals := 99 if input.total == 2
+mixed := ["x", 1]
 violation contains {"code": "frozen", "msg": "no"} if input.total > 2
 violation contains {"code": "frozen", "msg": "no"} if input.total == 2
 violation contains {"code": "frozen", "msg": "no"} if {
 	input.total == 1
-	count(input.total) == 0
+	count(mixed[input.total]) == 0
 }
 "#;
 
@@ -157,15 +158,15 @@ const DECISIONS: [(&str, &str); 8] = [
     ),
     (
         "failing builtin",
-        r#"{"effect":"deny","violations":[{"code":"policy_error","msg":"the policy denied without naming a violation"}],"approvals":0,"bundle":"dbddaad0da6a046d5466635d1227e8ca6fee02b6ef9b2b48cedd1392186fcf98","input":"8e40f3b96135e402d9e102557d0eea21b27c6e6e3f75ddfd65c85832968ee9eb","engine":"regorus-0.14.1"}"#,
+        r#"{"effect":"deny","violations":[{"code":"policy_error","msg":"the policy denied without naming a violation"}],"approvals":0,"bundle":"5ed7e9810db84c4df6067ec2572910b78800a8330b31c692daaea8d05aa215e9","input":"8e40f3b96135e402d9e102557d0eea21b27c6e6e3f75ddfd65c85832968ee9eb","engine":"regorus-0.14.1"}"#,
     ),
     (
         "ill-typed",
-        r#"{"effect":"deny","violations":[{"code":"policy_error","msg":"the policy's result is not a decision"}],"approvals":0,"bundle":"dbddaad0da6a046d5466635d1227e8ca6fee02b6ef9b2b48cedd1392186fcf98","input":"fd03dee2b3770b842caf4787c4ba90df21f5d158915127bb94627349a87dd034","engine":"regorus-0.14.1"}"#,
+        r#"{"effect":"deny","violations":[{"code":"policy_error","msg":"the policy's result is not a decision"}],"approvals":0,"bundle":"5ed7e9810db84c4df6067ec2572910b78800a8330b31c692daaea8d05aa215e9","input":"fd03dee2b3770b842caf4787c4ba90df21f5d158915127bb94627349a87dd034","engine":"regorus-0.14.1"}"#,
     ),
     (
         "unexplained",
-        r#"{"effect":"deny","violations":[{"code":"policy_error","msg":"the policy denied without naming a violation"}],"approvals":0,"bundle":"dbddaad0da6a046d5466635d1227e8ca6fee02b6ef9b2b48cedd1392186fcf98","input":"ebbe326ba19c24ed230b76e580edd09a4bf97cbbb4e96faef8de6de4d4ee89cf","engine":"regorus-0.14.1"}"#,
+        r#"{"effect":"deny","violations":[{"code":"policy_error","msg":"the policy denied without naming a violation"}],"approvals":0,"bundle":"5ed7e9810db84c4df6067ec2572910b78800a8330b31c692daaea8d05aa215e9","input":"ebbe326ba19c24ed230b76e580edd09a4bf97cbbb4e96faef8de6de4d4ee89cf","engine":"regorus-0.14.1"}"#,
     ),
 ];
 

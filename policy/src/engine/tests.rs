@@ -16,10 +16,10 @@ fn words_of_the_engine_are_not_in_a_decision() {
     };
     let words = || "words of the engine".to_owned();
     assert_eq!(said(Fault::Evaluation(words())), "the policy could not be evaluated");
-    assert_eq!(said(Fault::Result(words())), "the policy's result is not a decision");
+    assert_eq!(said(Fault::Result { rule: "effect", what: words() }), "the policy's result is not a decision");
     assert_eq!(said(Fault::Unexplained), "the policy denied without naming a violation");
     let steps = format!("the policy does not decide within {MAX_INSTRUCTIONS} instructions");
-    assert_eq!(said(Fault::Unbounded), steps);
+    assert_eq!(said(Fault::Unbounded { instruction: 7 }), steps);
 }
 
 /// Rules of every form of which something is left out when they are compiled: functions that take constants apart,

@@ -11,9 +11,9 @@
 //! bundle may have to rename one, but nothing hides.
 
 use super::{
-    PACKAGE, cycle,
+    MAX_FINDINGS, MAX_STEPS, PACKAGE, cycle,
     module::{Node, Parsed, path, rule_name, start, walk},
-    rule,
+    rule, too_many_steps,
 };
 use crate::Finding;
 use regorus::unstable::{ArithOp, AssignOp, Expr, Ref, Rule, RuleHead};
@@ -24,11 +24,6 @@ use std::{
 
 /// A constant factor is at most this: the whole in basis points, which shares are compared in.
 const MAX_FACTOR: i64 = 10_000;
-/// A value passes through at most this many names from where it is made: more than readable policies need, and a bound
-/// of the work here.
-const MAX_STEPS: usize = 64;
-/// At most about this many findings are reported, which bounds the work on a bundle that is all mistakes.
-const MAX_FINDINGS: usize = 100;
 /// Builtins whose result is a truth value, a text or a count.
 const SCALAR: &[&str] = &["contains", "count", "endswith", "indexof", "lower", "sprintf", "startswith", "substring"];
 /// Builtins whose result is one of the items of what they are given, or a number made of them.
@@ -71,7 +66,7 @@ pub(super) fn check(modules: &[Parsed], findings: &mut Vec<Finding>) {
             return growth.report(findings);
         }
     }
-    findings.push(Finding::whole("bundle", format!("values pass through more than {MAX_STEPS} names")));
+    findings.push(too_many_steps());
 }
 
 /// Where an expression stands: its module and the full name of its rule.
@@ -134,8 +129,8 @@ impl<'a> Growth<'a> {
     /// What a node gives to variables.
     fn flow(&self, scope: Scope<'_>, node: &Node<'_>, out: &mut Vec<((String, String), Grown)>) {
         match node {
-            Node::Item { item, domain } => bind(scope.rule, item, self.grown(scope, domain).item(), out),
-            Node::Named { name, domain } => {
+            Node::Item { item, domain, .. } => bind(scope.rule, item, self.grown(scope, domain).item(), out),
+            Node::Named { name, domain, .. } => {
                 out.push(((scope.rule.to_owned(), name.text().to_owned()), self.grown(scope, domain).item()));
             }
             Node::Expr(Expr::AssignExpr { op, lhs, rhs, .. }) => {
@@ -169,7 +164,7 @@ impl<'a> Growth<'a> {
                     bind(scope.rule, last, self.grown(scope, call), out);
                 }
             }
-            Node::Expr(_) | Node::With(_) => {}
+            Node::Expr(_) | Node::With(_) | Node::Declared(_) => {}
         }
     }
 

@@ -139,11 +139,12 @@ pub(crate) fn path(expr: &Expr) -> (Vec<String>, bool) {
     }
 }
 
-/// Where an expression begins in the source; a reference's own span is at its last part.
+/// Where an expression begins in the source; a reference's own span is at its last part, an operation's at its sign.
 pub(super) fn start(expr: &Expr) -> &Span {
     match expr {
         Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } => start(refr),
         Expr::Call { fcn, .. } => start(fcn),
+        Expr::ArithExpr { lhs, .. } | Expr::BinExpr { lhs, .. } | Expr::BoolExpr { lhs, .. } => start(lhs),
         _ => expr.span(),
     }
 }
@@ -178,10 +179,24 @@ pub(crate) enum Node<'a> {
     Expr(&'a Expr),
     /// A `with` modifier.
     With(&'a Span),
+    /// A name that is declared to be a variable: `some name`.
+    Declared(&'a Span),
     /// A pattern that takes each key or item of a domain: `some item in domain`.
-    Item { item: &'a Expr, domain: &'a Expr },
+    Item { item: &'a Expr, part: Part, domain: &'a Expr },
     /// A name that takes each key or item of a domain: `every name in domain`.
-    Named { name: &'a Span, domain: &'a Expr },
+    Named { name: &'a Span, part: Part, domain: &'a Expr },
+}
+
+/// Which of the two a variable takes of each entry of a domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Key,
+    Value,
+}
+
+/// The key, if there is one, and the value.
+fn parts<T>(key: Option<T>, value: T) -> impl Iterator<Item = (Part, T)> {
+    key.map(|key| (Part::Key, key)).into_iter().chain(std::iter::once((Part::Value, value)))
 }
 
 /// Visits every expression and `with` of a rule, outer ones first.
@@ -254,18 +269,22 @@ fn assigned<'a>(assign: Option<&'a RuleAssign>, visit: &mut impl FnMut(Node<'a>)
 fn query<'a>(query: &'a Query, visit: &mut impl FnMut(Node<'a>)) {
     for statement in &query.stmts {
         match &statement.literal {
-            Literal::SomeVars { .. } => {}
+            Literal::SomeVars { vars, .. } => {
+                for name in vars {
+                    visit(Node::Declared(name));
+                }
+            }
             Literal::SomeIn { key, value, collection, .. } => {
-                for item in key.iter().chain(std::iter::once(value)) {
-                    visit(Node::Item { item, domain: collection });
+                for (part, item) in parts(key.as_ref(), value) {
+                    visit(Node::Item { item, part, domain: collection });
                     expression(item, visit);
                 }
                 expression(collection, visit);
             }
             Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => expression(expr, visit),
             Literal::Every { key, value, domain, query: inner, .. } => {
-                for name in key.iter().chain(std::iter::once(value)) {
-                    visit(Node::Named { name, domain });
+                for (part, name) in parts(key.as_ref(), value) {
+                    visit(Node::Named { name, part, domain });
                 }
                 expression(domain, visit);
                 self::query(inner, visit);

@@ -4,7 +4,7 @@ use super::{
     not_allowed,
 };
 use crate::{Code, Finding, engine::ENTRY_PACKAGE};
-use regorus::unstable::{ArithOp, Expr, Ref, Rule, RuleHead};
+use regorus::unstable::{ArithOp, BinOp, Expr, Ref, Rule, RuleHead};
 
 /// Checks the header and every rule of a module.
 pub(super) fn check(parsed: &Parsed, modules: &[Parsed], findings: &mut Vec<Finding>) {
@@ -32,7 +32,7 @@ pub(super) fn check(parsed: &Parsed, modules: &[Parsed], findings: &mut Vec<Find
         walk(rule, &mut |node| match node {
             Node::With(span) => findings.push(parsed.finding(span, "`with` is for tests only")),
             Node::Expr(expr) => expression(parsed, modules, expr, message, findings),
-            Node::Item { .. } | Node::Named { .. } => {}
+            Node::Item { .. } | Node::Named { .. } | Node::Declared(_) => {}
         });
     }
 }
@@ -88,6 +88,10 @@ fn expression(parsed: &Parsed, modules: &[Parsed], expr: &Expr, message: Option<
         Expr::ArithExpr { op: ArithOp::Div, span, .. } => {
             let reason = "division is not exact: multiply the other side instead";
             findings.push(parsed.finding(span, reason));
+        }
+        Expr::BinExpr { span, op, .. } => {
+            let sign = if *op == BinOp::Union { "|" } else { "&" };
+            findings.push(parsed.finding(span, format!("{sign} is not among the operators that a policy may use")));
         }
         Expr::Number { span, .. } if span.text().parse::<i64>().is_err() => {
             findings.push(parsed.finding(span, format!("{} is not an integer below 2^63", span.text())));

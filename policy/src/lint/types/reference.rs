@@ -1,0 +1,205 @@
+//! What a reference such as `input.order.royalties[_].bps` leads to, and where it leads nowhere.
+
+use super::{
+    infer::{Inferred, Scope},
+    shape::{Kinds, Type},
+    source::INPUT,
+    word::{clipped, nearest, shown},
+};
+use crate::lint::module::{Parsed, start};
+use regorus::unstable::{Expr, Span};
+use std::collections::BTreeSet;
+
+/// A reference that can lead nowhere: where it stops, and why.
+pub(super) struct Astray<'e> {
+    pub(super) span: &'e Span,
+    pub(super) reason: String,
+}
+
+enum Step<'e> {
+    Field(&'e Span, String),
+    Index(&'e Expr),
+}
+
+/// What names mean beyond the variables of a rule.
+pub(super) struct Names<'a> {
+    modules: &'a [Parsed],
+    /// The full names of all rules.
+    rules: BTreeSet<String>,
+    data: Type,
+}
+
+impl<'a> Names<'a> {
+    pub(super) const fn new(modules: &'a [Parsed], rules: BTreeSet<String>, data: Type) -> Self {
+        Self { modules, rules, data }
+    }
+
+    /// Whether a name means something in a module where no variable has it.
+    pub(super) fn is_global(&self, module: &Parsed, name: &str) -> bool {
+        matches!(name, "input" | "data")
+            || module.imported(name).is_some()
+            || self.rules.contains(&format!("{}.{name}", module.package))
+    }
+
+    /// Whether a rule's name begins with this one, or a package does.
+    fn is_package(&self, name: &str) -> bool {
+        let below = |full: &str| full.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        let rules = self.rules.range(format!("{name}.")..).next().is_some_and(|rule| below(rule));
+        rules || self.modules.iter().any(|module| below(&module.package))
+    }
+}
+
+impl Inferred<'_> {
+    /// What a reference may be, or where it can lead nowhere.
+    pub(super) fn reference<'e>(&self, scope: Scope<'_>, expr: &'e Expr) -> Result<Type, Astray<'e>> {
+        let root = root(expr);
+        let steps = steps(expr);
+        let Expr::Var { span, .. } = root else {
+            return self.follow(scope, self.of(scope, root), "what is computed here", &steps);
+        };
+        let name = span.text();
+        let global = self.names.is_global(scope.module, name);
+        match (self.variable(scope, name), name) {
+            // One of the two, depending on where in the rule it stands.
+            (Some(_), _) if global => Ok(Type::any()),
+            (Some(variable), _) => self.follow(scope, variable.clone(), name, &steps),
+            (None, "input") => self.follow(scope, INPUT.clone(), name, &steps),
+            (None, "data") => self.document(scope, &steps),
+            (None, _) if global => {
+                let full = scope.module.imported(name).unwrap_or_else(|| format!("{}.{name}", scope.module.package));
+                let mut path: Vec<Step<'e>> =
+                    full.split('.').skip(1).map(|part| Step::Field(span, part.to_owned())).collect();
+                path.extend(steps);
+                self.document(scope, &path)
+            }
+            (None, _) => Ok(Type::default()),
+        }
+    }
+
+    /// Whether `object.get` of a constant name can find anything in a part of the input. Elsewhere it may be given for
+    /// what a bundle's data do not say.
+    pub(super) fn got<'e>(&self, scope: Scope<'_>, object: &Expr, key: &'e Expr) -> Result<(), Astray<'e>> {
+        let (Expr::Var { span, .. }, Expr::String { value, span: place, .. }) = (root(object), key) else {
+            return Ok(());
+        };
+        let field = value.as_string().map(ToString::to_string).unwrap_or_default();
+        if span.text() == "input" {
+            let known = self.of(scope, object).only(Kinds::OBJECT);
+            self.follow(scope, known, &shown(object), &[Step::Field(place, field)])?;
+        }
+        Ok(())
+    }
+
+    /// What a path below `data` may be: a rule's value, or what the data document has there.
+    fn document<'e>(&self, scope: Scope<'_>, steps: &[Step<'e>]) -> Result<Type, Astray<'e>> {
+        let mut full = "data".to_owned();
+        let mut package = true;
+        for (at, step) in steps.iter().enumerate() {
+            let Step::Field(span, name) = step else {
+                // A package by a computed name is reported elsewhere.
+                return if package && at > 0 { Ok(Type::any()) } else { self.stored(scope, steps) };
+            };
+            let next = format!("{full}.{name}");
+            if self.names.rules.contains(&next) {
+                let rest = steps.get(at.saturating_add(1)..).unwrap_or_default();
+                let short = next.strip_prefix("data.").unwrap_or(&next);
+                return self.follow(scope, self.rule(&next), short, rest);
+            }
+            let above = package && at > 0;
+            package = package && self.names.is_package(&next);
+            let so_far = steps.get(..=at).unwrap_or_default();
+            if above && !package && self.stored(scope, so_far).is_err() {
+                let package = full.strip_prefix("data.").unwrap_or(&full);
+                return Err(Astray { span, reason: format!("package {package} has no rule {}", clipped(name)) });
+            }
+            full = next;
+        }
+        if package { Ok(Type::any()) } else { self.stored(scope, steps) }
+    }
+
+    fn stored<'e>(&self, scope: Scope<'_>, steps: &[Step<'e>]) -> Result<Type, Astray<'e>> {
+        self.follow(scope, self.names.data.clone(), "data", steps)
+    }
+
+    fn follow<'e>(&self, scope: Scope<'_>, from: Type, name: &str, steps: &[Step<'e>]) -> Result<Type, Astray<'e>> {
+        let mut known = from;
+        let mut name = name.to_owned();
+        for step in steps {
+            known = match step {
+                Step::Field(span, field) => {
+                    let next =
+                        known.field(field).ok_or_else(|| Astray { span, reason: no_field(&known, &name, field) })?;
+                    name = format!("{name}.{field}");
+                    next
+                }
+                Step::Index(index) => {
+                    let reason = |reason| Astray { span: start(index), reason };
+                    if known.is_known() && !known.kinds().meets(Kinds::COLLECTION) {
+                        return Err(reason(format!(
+                            "{} is {} and has nothing below it",
+                            clipped(&name),
+                            known.kinds()
+                        )));
+                    }
+                    let (keys, given) = (known.key(), self.of(scope, index));
+                    if keys.apart(&given).is_some() {
+                        let (keys, given) = (keys.kinds(), given.kinds());
+                        return Err(reason(format!("{} is looked up by {keys}, and this is {given}", clipped(&name))));
+                    }
+                    name = format!("{name}[{}]", index.span().text());
+                    known.item()
+                }
+            };
+        }
+        Ok(known)
+    }
+}
+
+fn no_field(known: &Type, name: &str, field: &str) -> String {
+    let name = clipped(name);
+    let said = clipped(field);
+    let Some(fields) = known.fields() else {
+        return format!("{name} is {} and has no field {said}", known.kinds());
+    };
+    if let Some(near) = nearest(field, fields.keys().map(String::as_str)) {
+        return format!("{name} has no field {said}; did you mean {near}?");
+    }
+    let names: Vec<String> = fields.keys().map(|name| clipped(name)).collect();
+    let has = if names.is_empty() { "none".to_owned() } else { clipped(&names.join(", ")) };
+    format!("{name} has no field {said}; it has {has}")
+}
+
+/// What a reference begins with.
+pub(super) fn root(expr: &Expr) -> &Expr {
+    let mut rest = expr;
+    while let Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } = rest {
+        rest = refr;
+    }
+    rest
+}
+
+/// The steps of a reference from its root on.
+fn steps(expr: &Expr) -> Vec<Step<'_>> {
+    let mut steps = Vec::new();
+    let mut rest = expr;
+    loop {
+        rest = match rest {
+            Expr::RefDot { refr, field, .. } => {
+                steps.push(Step::Field(&field.0, field.0.text().to_owned()));
+                refr
+            }
+            Expr::RefBrack { refr, index, .. } => {
+                steps.push(match index.as_ref() {
+                    Expr::String { value, span, .. } | Expr::RawString { value, span, .. } => {
+                        Step::Field(span, value.as_string().map(ToString::to_string).unwrap_or_default())
+                    }
+                    index => Step::Index(index),
+                });
+                refr
+            }
+            _ => break,
+        };
+    }
+    steps.reverse();
+    steps
+}

@@ -1,0 +1,326 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    ops::BitOr,
+    sync::Arc,
+};
+
+/// More words than this are any text.
+const MAX_WORDS: usize = 64;
+
+/// A set of the kinds of values that Rego has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Kinds(u8);
+
+impl Kinds {
+    pub(super) const NONE: Self = Self(0);
+    pub(super) const NUMBER: Self = Self(1);
+    pub(super) const TEXT: Self = Self(2);
+    pub(super) const BOOLEAN: Self = Self(4);
+    pub(super) const NULL: Self = Self(8);
+    pub(super) const LIST: Self = Self(16);
+    pub(super) const SET: Self = Self(32);
+    pub(super) const OBJECT: Self = Self(64);
+    pub(super) const LIST_OR_SET: Self = Self(16 | 32);
+    /// What can be gone through.
+    pub(super) const COLLECTION: Self = Self(16 | 32 | 64);
+    pub(super) const TEXT_OR_ITEMS: Self = Self(2 | 16 | 32);
+    /// What `count` counts: the items of a collection or the letters of a text.
+    pub(super) const COUNTED: Self = Self(2 | 16 | 32 | 64);
+    pub(super) const ALL: Self = Self(127);
+
+    const NAMED: [(Self, &'static str); 7] = [
+        (Self::NUMBER, "a number"),
+        (Self::TEXT, "a text"),
+        (Self::BOOLEAN, "true or false"),
+        (Self::LIST, "a list"),
+        (Self::SET, "a set"),
+        (Self::OBJECT, "an object"),
+        (Self::NULL, "null"),
+    ];
+
+    /// Whether a kind is in both.
+    pub(super) const fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+impl BitOr for Kinds {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl fmt::Display for Kinds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> =
+            Self::NAMED.iter().filter(|(kind, _)| kind.meets(*self)).map(|(_, name)| *name).collect();
+        f.write_str(&names.join(" or "))
+    }
+}
+
+/// Which texts a text may be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Words {
+    #[default]
+    Any,
+    /// One of these. They are `listed` when the input's schema lists them: only then is another text a mistake.
+    Of { words: Arc<BTreeSet<String>>, listed: bool },
+}
+
+/// What a value may be, as far as it is known: nothing yet, one or more kinds, or anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Type {
+    any: bool,
+    /// The kinds without collections, which say more of themselves below.
+    plain: Kinds,
+    words: Words,
+    list: Option<Arc<Type>>,
+    set: Option<Arc<Type>>,
+    object: Option<Arc<Object>>,
+}
+
+/// An object with fields of its own and, if it has free keys, what these are and what they lead to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Object {
+    pub(super) fields: BTreeMap<String, Type>,
+    pub(super) rest: Option<(Type, Type)>,
+}
+
+impl Type {
+    pub(super) fn any() -> Self {
+        Self { any: true, ..Self::default() }
+    }
+
+    /// One or more of the kinds that hold nothing.
+    pub(super) fn plain(kinds: Kinds) -> Self {
+        Self { plain: kinds, ..Self::default() }
+    }
+
+    pub(super) fn word(text: &str) -> Self {
+        let words = Words::Of { words: Arc::new(BTreeSet::from([text.to_owned()])), listed: false };
+        Self { plain: Kinds::TEXT, words, ..Self::default() }
+    }
+
+    /// One of the texts that a schema lists.
+    pub(super) fn listed(texts: impl IntoIterator<Item = String>) -> Self {
+        let words = Words::Of { words: Arc::new(texts.into_iter().collect()), listed: true };
+        Self { plain: Kinds::TEXT, words, ..Self::default() }
+    }
+
+    pub(super) fn list(item: Self) -> Self {
+        Self { list: Some(Arc::new(item)), ..Self::default() }
+    }
+
+    pub(super) fn set(item: Self) -> Self {
+        Self { set: Some(Arc::new(item)), ..Self::default() }
+    }
+
+    pub(super) fn object(object: Object) -> Self {
+        Self { object: Some(Arc::new(object)), ..Self::default() }
+    }
+
+    /// Whether anything is known that could be held against it.
+    pub(super) fn is_known(&self) -> bool {
+        !self.any && self.kinds() != Kinds::NONE
+    }
+
+    /// The kinds that it may be; none for one of which everything or nothing is known.
+    pub(super) fn kinds(&self) -> Kinds {
+        let held = |is: bool, kind| if is { kind } else { Kinds::NONE };
+        self.plain
+            | held(self.list.is_some(), Kinds::LIST)
+            | held(self.set.is_some(), Kinds::SET)
+            | held(self.object.is_some(), Kinds::OBJECT)
+    }
+
+    pub(super) fn may_be(&self, kinds: Kinds) -> bool {
+        !self.is_known() || self.kinds().meets(kinds)
+    }
+
+    /// Only its lists, sets and objects of these kinds.
+    pub(super) fn only(&self, kinds: Kinds) -> Self {
+        if self.any {
+            return Self::any();
+        }
+        Self {
+            any: false,
+            plain: Kinds(self.plain.0 & kinds.0),
+            words: self.words.clone(),
+            list: self.list.clone().filter(|_| kinds.meets(Kinds::LIST)),
+            set: self.set.clone().filter(|_| kinds.meets(Kinds::SET)),
+            object: self.object.clone().filter(|_| kinds.meets(Kinds::OBJECT)),
+        }
+    }
+
+    pub(super) fn fields(&self) -> Option<&BTreeMap<String, Self>> {
+        self.object.as_deref().map(|object| &object.fields)
+    }
+
+    /// What a constant name leads to, if it can lead to anything.
+    pub(super) fn field(&self, name: &str) -> Option<Self> {
+        if !self.is_known() {
+            return Some(self.clone());
+        }
+        let mut found = None;
+        let mut add = |more: &Self| found.get_or_insert_with(Self::default).join(more);
+        if let Some(object) = &self.object {
+            match (object.fields.get(name), &object.rest) {
+                (Some(field), _) => add(field),
+                (None, Some((keys, value))) if keys.may_be(Kinds::TEXT) => add(value),
+                (None, _) => false,
+            };
+        }
+        if let Some(item) = self.set.as_ref().filter(|item| item.may_be(Kinds::TEXT)) {
+            add(item);
+        }
+        found
+    }
+
+    /// What an item of it is.
+    pub(super) fn item(&self) -> Self {
+        if self.any {
+            return Self::any();
+        }
+        let mut item = Self::default();
+        for part in self.list.iter().chain(&self.set) {
+            item.join(part);
+        }
+        if let Some(object) = &self.object {
+            for value in object.fields.values().chain(object.rest.iter().map(|(_, value)| value)) {
+                item.join(value);
+            }
+        }
+        item
+    }
+
+    /// What its items are found by: the index in a list, the item itself in a set, the key in an object.
+    pub(super) fn key(&self) -> Self {
+        if self.any {
+            return Self::any();
+        }
+        let mut key = Self::default();
+        if self.list.is_some() {
+            key.join(&Self::plain(Kinds::NUMBER));
+        }
+        if let Some(item) = &self.set {
+            key.join(item);
+        }
+        if let Some(object) = &self.object {
+            if !object.fields.is_empty() {
+                key.join(&Self::plain(Kinds::TEXT));
+            }
+            if let Some((rest, _)) = &object.rest {
+                key.join(rest);
+            }
+        }
+        key
+    }
+
+    /// Widens it to what `other` may be as well; true when that is news.
+    pub(super) fn join(&mut self, other: &Self) -> bool {
+        let before = self.clone();
+        if self.any || other.any {
+            *self = Self::any();
+            return !before.any;
+        }
+        if other.plain.meets(Kinds::TEXT) {
+            self.words = if self.plain.meets(Kinds::TEXT) { self.words.or(&other.words) } else { other.words.clone() };
+        }
+        self.plain = self.plain | other.plain;
+        join_held(&mut self.list, other.list.as_ref());
+        join_held(&mut self.set, other.set.as_ref());
+        match (&mut self.object, &other.object) {
+            (Some(own), Some(more)) if own != more => {
+                let mut joined = own.as_ref().clone();
+                joined.join(more);
+                *own = Arc::new(joined);
+            }
+            (own @ None, more) => own.clone_from(more),
+            _ => {}
+        }
+        *self != before
+    }
+
+    /// Why a value of this and one of the other can never be equal, if so.
+    pub(super) fn apart(&self, other: &Self) -> Option<Apart> {
+        if !self.is_known() || !other.is_known() {
+            return None;
+        }
+        let (own, theirs) = (self.kinds(), other.kinds());
+        if !own.meets(theirs) {
+            return Some(Apart::Kinds(own, theirs));
+        }
+        let (Words::Of { words, listed }, Words::Of { words: others, listed: too }) = (&self.words, &other.words)
+        else {
+            return None;
+        };
+        let only_texts = Kinds(own.0 & theirs.0) == Kinds::TEXT;
+        if only_texts && (*listed || *too) && words.is_disjoint(others) {
+            return Some(Apart::Words(Arc::clone(if *listed { words } else { others })));
+        }
+        None
+    }
+
+    /// The texts that it is one of, when it is a text and they are known.
+    pub(super) fn known_words(&self) -> Option<&BTreeSet<String>> {
+        match &self.words {
+            Words::Of { words, .. } if self.is_known() && self.kinds() == Kinds::TEXT => Some(words.as_ref()),
+            _ => None,
+        }
+    }
+}
+
+/// Why two values are never equal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Apart {
+    /// They have no kind in common.
+    Kinds(Kinds, Kinds),
+    /// Both are texts, and the schema lists these for one of them.
+    Words(Arc<BTreeSet<String>>),
+}
+
+impl Words {
+    fn or(&self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::Of { words, listed }, Self::Of { words: more, listed: too }) => {
+                let joined: BTreeSet<String> = words.union(more).cloned().collect();
+                if joined.len() > MAX_WORDS {
+                    return Self::Any;
+                }
+                Self::Of { words: Arc::new(joined), listed: *listed || *too }
+            }
+            _ => Self::Any,
+        }
+    }
+}
+
+impl Object {
+    fn join(&mut self, other: &Self) {
+        for (name, value) in &other.fields {
+            self.fields.entry(name.clone()).or_default().join(value);
+        }
+        match (&mut self.rest, &other.rest) {
+            (Some((key, value)), Some((other_key, other_value))) => {
+                key.join(other_key);
+                value.join(other_value);
+            }
+            (own @ None, more) => own.clone_from(more),
+            _ => {}
+        }
+    }
+}
+
+fn join_held(own: &mut Option<Arc<Type>>, more: Option<&Arc<Type>>) {
+    match (own, more) {
+        (Some(own), Some(more)) if own != more => {
+            let mut joined = own.as_ref().clone();
+            joined.join(more);
+            *own = Arc::new(joined);
+        }
+        (own @ None, more) => *own = more.cloned(),
+        _ => {}
+    }
+}
