@@ -301,6 +301,26 @@ fn the_table_has_every_command() {
     assert_eq!(table.iter().collect::<BTreeSet<_>>().len(), table.len());
 }
 
+/// The commands of a row, the first whole and the others from where they differ: `/order/open` · `close`.
+fn written(cell: &str) -> Vec<String> {
+    let mut parts = cell.split(" · ").map(|part| part.trim().trim_matches('`'));
+    let first = parts.next().unwrap();
+    let noun = &first[..=first.rfind('/').unwrap()];
+    std::iter::once(first.to_owned()).chain(parts.map(|verb| format!("{noun}{verb}"))).collect()
+}
+
+#[test]
+fn the_statements_of_the_architecture_are_the_commands() {
+    let text = include_str!("../../../../ARCHITECTURE.md");
+    let section = text.split("\n## ").find(|section| section.starts_with("Statements\n")).unwrap();
+    let cells = section.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+    let mut told: Vec<String> = cells.flat_map(written).collect();
+    told.sort();
+    let mut commands = Act::COMMANDS.to_vec();
+    commands.sort_unstable();
+    assert_eq!(told, commands);
+}
+
 #[test]
 fn every_command_takes_effect() {
     for case in every() {

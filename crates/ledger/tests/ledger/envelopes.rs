@@ -4,7 +4,7 @@ use crate::{
     commands::{Case, every},
     stage::{LARGE, MAX_PER_PAYOUT, SMALL, Stage, nobody, stranger},
 };
-use countersign_ledger::{Act, Refusal, Statement};
+use countersign_ledger::{Act, Refusal, Statement, Status};
 use countersign_tests::{Person, Signed};
 use ipld_core::ipld::Ipld;
 use std::collections::BTreeMap;
@@ -123,6 +123,84 @@ fn the_same_bytes_are_known_however_often_they_come() {
             assert_eq!(refusal, Refusal::AlreadyKnown { seq }, "{} after {later}", case.command);
         }
         assert_eq!(stage.state.seen(&signed.cid()), Some(seq));
+    }
+}
+
+/// A statement is known by its bytes: whoever takes nonces from a counter, or too few of them, repeats one.
+#[test]
+fn a_nonce_that_came_before_makes_no_replay_of_another_statement() {
+    for case in every() {
+        let mut stage = case.stage();
+        let with = |expiration: u64| {
+            let set = |i: &mut ucan::issue::NewInvocation| {
+                (i.nonce, i.expiration) = (vec![7; 16], Some(stage.at.plus(expiration)));
+            };
+            case.sign(&stage, case.chain(&stage, |_| {}), set)
+        };
+        let (first, second) = (with(300), with(301));
+        assert_eq!(first.invocation.nonce(), second.invocation.nonce());
+        assert_ne!(first.cid(), second.cid());
+        stage.consider(&second).unwrap_or_else(|refusal| panic!("{}: {refusal}", case.command));
+        stage.say(&first);
+        let answer = stage.consider(&second);
+        assert!(!matches!(answer, Err(Refusal::AlreadyKnown { .. })), "{}: {answer:?}", case.command);
+    }
+}
+
+#[test]
+fn two_payouts_under_one_nonce_both_count() {
+    let case = every().into_iter().find(Case::is_payout).unwrap();
+    let mut stage = case.stage();
+    let [before, _] = stage.budgets();
+    let mut cids = Vec::new();
+    for total in [SMALL, SMALL - 1] {
+        let args = crate::stage::map(&stage.world.payout(total));
+        let signed = case.sign(&stage, case.chain(&stage, |_| {}), |i| (i.nonce, i.args) = (vec![7; 16], args));
+        let seq = stage.seq;
+        stage.say(&signed);
+        assert_eq!((stage.status(), stage.state.seen(&signed.cid())), (Some(Status::Approved), Some(seq)));
+        cids.push(signed.cid());
+    }
+    let totals: Vec<u64> = cids.iter().map(|id| stage.proposal(id).payout.total.get()).collect();
+    assert_eq!(totals, [SMALL, SMALL - 1]);
+    assert_eq!(stage.budgets()[0].0, before.0 + SMALL + SMALL - 1);
+}
+
+/// The policy of a delegation holds for args of which it asks only what they are not, and which are not there: what must
+/// be there is asked before, whatever a policy says.
+#[test]
+fn args_that_are_left_out_are_missed_before_a_policy_that_they_would_satisfy() {
+    for case in every().into_iter().filter(|case| !case.args.is_empty()) {
+        let stage = case.stage();
+        let mut missed = Vec::new();
+        // A bundle's modules are more than a delegation may hold.
+        for (name, value) in case.args.iter().filter(|(name, _)| *name != "modules") {
+            let text = |text: &str| Ipld::String(text.to_owned());
+            let selector = format!(".[\"{name}\"]");
+            let forbidden = vec![text("!="), text(&selector), value.clone()];
+            let policy = Policy::parse(vec![Ipld::List(forbidden)]).unwrap();
+            let mut without = case.args.clone();
+            without.remove(name);
+            assert!(policy.check(&Ipld::Map(case.args.clone())).is_err(), "{}: {name}", case.command);
+            assert!(policy.check(&Ipld::Map(without.clone())).is_ok(), "{}: {name}", case.command);
+
+            let chain = || case.chain(&stage, |d| d.policy = policy.clone());
+            let with = case.sign(&stage, chain(), |_| {});
+            match stage.refusal(&with) {
+                Refusal::Unauthorised(denied) => assert_eq!(denied.class, ErrorClass::MatchError),
+                other => panic!("{}: {name}: {other}", case.command),
+            }
+            let signed = case.sign(&stage, chain(), |i| i.args = without);
+            match Statement::parse(signed.invocation.clone(), signed.proofs.clone()) {
+                Err(_) => missed.push(name.as_str()),
+                // What need not be there says nothing when it is not.
+                Ok(_) => {}
+            }
+        }
+        assert!(!missed.is_empty(), "{} takes anything", case.command);
+        if case.is_payout() {
+            assert_eq!(missed, ["asset", "order", "splits", "total", "valid_until"], "{:?}", case.args.keys());
+        }
     }
 }
 
