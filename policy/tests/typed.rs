@@ -102,6 +102,8 @@ const ILL_TYPED: &[(&str, u32, &str)] = &[
     ("input.total > data.config.name", 1, "input.total is a number and data.config.name is a text"),
     ("data.payout.totl == 1", 13, "package payout has no rule totl"),
     ("data.other.x == 1", 6, "data has no field other; it has config"),
+    ("nosuch == 1", 1, "undefined"),
+    ("nosuch.x == 1", 1, "undefined"),
 ];
 
 #[test]
@@ -204,6 +206,8 @@ fn well_typed_use_is_accepted() {
         "n := 0 - input.total; n < -5; abs(n) > 5",
         "input.line_items[i].amount > 5; input.line_items[i].description == \"x\"",
         "total := input.total; total > 5; input.total > 5",
+        "array := [input.total]; array.reverse(array)[0] > 5",
+        "object := input.recipients; object.get(object, \"x\", null) == null",
         "_splits[_].amount > 5; some _, _ in _splits",
     ] {
         if let Err(error) = denying(condition) {

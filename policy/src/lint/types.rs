@@ -30,7 +30,7 @@ pub(super) fn check(modules: &[Parsed], data: &serde_json::Value, findings: &mut
     let mut inferred = Inferred::new(modules, data);
     for _ in 0..MAX_STEPS {
         if !inferred.spread() {
-            return Check { inferred: &inferred, findings }.all();
+            return Check { inferred: &inferred, findings, called: None }.all();
         }
     }
     findings.push(too_many_steps());
@@ -39,6 +39,8 @@ pub(super) fn check(modules: &[Parsed], data: &serde_json::Value, findings: &mut
 struct Check<'a> {
     inferred: &'a Inferred<'a>,
     findings: &'a mut Vec<Finding>,
+    /// The name of the function that is called, which a walk visits next. It is no use of a variable of that name.
+    called: Option<&'a Expr>,
 }
 
 impl<'a> Check<'a> {
@@ -104,6 +106,12 @@ impl<'a> Check<'a> {
     }
 
     fn expression(&mut self, scope: Scope<'a>, expr: &'a Expr) {
+        if self.called.take().is_some_and(|name| std::ptr::eq(name, expr)) {
+            return;
+        }
+        if let Expr::Call { fcn, .. } = expr {
+            self.called = Some(fcn);
+        }
         match expr {
             Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. } => {
                 if let Err(astray) = self.inferred.reference(scope, expr) {
