@@ -67,8 +67,8 @@ pub enum StartError {
     /// The database cannot be read.
     #[error("the signer's database cannot be read")]
     Storage(#[from] storage::Error),
-    /// The stored log does not follow from its root; the entry is named.
-    #[error("the signer's own copy of the log is bad")]
+    /// The stored log does not follow from its root; the table and the entry are named.
+    #[error("the signer's own copy of the log is bad: {}", start::diverged(.0))]
     Log(#[from] replica::Divergence),
     /// A row of the database is not what the log, this node's seal or its anchor says; the table and the first bad
     /// place are named.

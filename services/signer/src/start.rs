@@ -6,7 +6,7 @@ use crate::{
     anchor::{Anchored, Seal},
 };
 use domain::{Cid, Digest};
-use replica::{Admitted, Replica};
+use replica::{Admitted, Divergence, Replica};
 use storage::{Error, Evidence, NewToken, NoncePlace, ScannedEntry, Storage, StoredNonceLock, readable};
 
 const PAGE: u32 = 500;
@@ -48,7 +48,17 @@ pub(crate) struct Tally {
 
 /// A row is not what it must be.
 pub(crate) fn bad(table: &str, seq: u64, what: impl std::fmt::Display) -> StartError {
-    StartError::Tampered(format!("table {table} is bad at sequence number {seq}: {what}"))
+    StartError::Tampered(bad_at(table, seq, what))
+}
+
+/// The table of what the stored log does not follow by.
+pub(crate) fn diverged(divergence: &Divergence) -> String {
+    let table = if matches!(divergence, Divergence::Token { .. }) { "tokens" } else { "entries" };
+    bad_at(table, divergence.seq(), "the log does not follow from its root")
+}
+
+fn bad_at(table: &str, seq: u64, what: impl std::fmt::Display) -> String {
+    format!("table {table} is bad at sequence number {seq}: {what}")
 }
 
 /// The next entries, up to one that cannot be read.
@@ -129,7 +139,7 @@ impl Tally {
             return Err(bad(table, size, format_args!("{stored} rows, the entries account for {met}")));
         }
         let (locks, nonce_locks) = (locks(storage, seal, size)?, nonce_locks(storage, seal, size)?);
-        let (evidence, found) = evidence(storage, seal, PAGE)?;
+        let (evidence, found) = evidence(storage, seal, size, PAGE)?;
         let kept = [
             ("locks", locks, seen.locks),
             ("nonce_locks", nonce_locks, seen.nonce_locks),
@@ -188,10 +198,13 @@ fn nonce_locks(storage: &Storage, seal: &Seal, size: u64) -> Result<u64, StartEr
 }
 
 /// How many pieces there are, and what the first of them say of a halt.
-fn evidence(storage: &Storage, seal: &Seal, page: u32) -> Result<(u64, Found), StartError> {
+fn evidence(storage: &Storage, seal: &Seal, size: u64, page: u32) -> Result<(u64, Found), StartError> {
     let (mut last, mut count, mut found) = (None::<Evidence>, 0_u64, Found::default());
     loop {
-        let page = storage.evidence(last.as_ref(), page)?;
+        let page = storage.evidence(last.as_ref(), page).map_err(|error| match error {
+            Error::Corrupt { table, what } => bad(table, size, what),
+            error => error.into(),
+        })?;
         if page.is_empty() {
             return Ok((count, found));
         }
@@ -232,9 +245,9 @@ mod tests {
         }
         for page in [1, 2, 3, 9] {
             let [reason, shown] = ["why", "d"].map(|text| Some(text.to_owned()));
-            assert_eq!(evidence(&storage, &seal, page).unwrap(), (5, Found { reason, shown }), "{page}");
+            assert_eq!(evidence(&storage, &seal, 9, page).unwrap(), (5, Found { reason, shown }), "{page}");
         }
         put("other", "x", &Seal::of(&Identity::generate(&mut rand_core::OsRng)));
-        assert!(evidence(&storage, &seal, 2).is_err());
+        assert!(evidence(&storage, &seal, 9, 2).is_err());
     }
 }
