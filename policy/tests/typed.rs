@@ -230,3 +230,20 @@ fn what_has_no_one_type_is_found_by_trying() {
         assert!(told, "{condition}: expected {reason}, got {findings:#?}");
     }
 }
+
+#[test]
+fn large_bundles_are_checked_quickly() {
+    let chain: Vec<String> = (0..60).map(|n| format!("a{n} := a{}", n + 1)).collect();
+    let uses: Vec<String> =
+        (0..900).map(|n| format!("b{n} if {{ some s in input.splits; s.bps > a{} }}", n % 60)).collect();
+    let (chain, uses) = (chain.join("\n"), uses.join("\n"));
+    load(format!("{HEAD}{chain}\na60 := input.total\n{uses}\n{DENY}"), "{}").unwrap();
+    for (long, reason) in [
+        (format!("x := input.splits{}", "[0\n]".repeat(10_000)), "a reference of more than 64 steps"),
+        (format!("x := data.config{}", "[input.now\n]".repeat(3_500)), "a reference of more than 64 steps"),
+        (format!("x := input{}", ".order".repeat(64)), "input.order has no field order"),
+    ] {
+        let error = load(format!("{HEAD}{long}\n{DENY}"), "{}").expect_err(reason);
+        assert!(error.findings().iter().any(|f| f.reason.contains(reason) && f.line == 5), "{reason}: {error}");
+    }
+}

@@ -27,6 +27,13 @@ use word::{clipped, shown};
 /// Reports names that nothing has, lookups in what holds nothing, comparisons that are always the same, and operators and
 /// builtins that are given what they cannot take.
 pub(super) fn check(modules: &[Parsed], data: &serde_json::Value, findings: &mut Vec<Finding>) {
+    let before = findings.len();
+    for module in modules {
+        module.rules().for_each(|rule| walk(rule, &mut |node| findings.extend(endless(module, &node))));
+    }
+    if findings.len() > before {
+        return;
+    }
     let mut inferred = Inferred::new(modules, data);
     for _ in 0..MAX_STEPS {
         if !inferred.spread() {
@@ -34,6 +41,19 @@ pub(super) fn check(modules: &[Parsed], data: &serde_json::Value, findings: &mut
         }
     }
     findings.push(too_many_steps());
+}
+
+/// A reference with so many steps that following it, from each of them, takes too long.
+fn endless(module: &Parsed, node: &Node<'_>) -> Option<Finding> {
+    let Node::Expr(expr) = node else { return None };
+    let mut rest = *expr;
+    let mut steps: usize = 0;
+    while let Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } = rest {
+        rest = refr;
+        steps = steps.saturating_add(1);
+    }
+    let reason = || format!("a reference of more than {MAX_STEPS} steps");
+    (steps > MAX_STEPS).then(|| module.finding(rest.span(), reason()))
 }
 
 struct Check<'a> {
