@@ -8,7 +8,7 @@ pub struct Finding {
     pub file: String,
     /// Line, from 1; 1 when the finding is about the whole file.
     pub line: u32,
-    /// Column in characters, from 1; 1 when the finding is about the whole line or file.
+    /// Column in characters, from 1, a tab counted as four; 1 when the finding is about the whole line or file.
     pub column: u32,
     /// What is wrong and what is expected, for people.
     pub reason: String,

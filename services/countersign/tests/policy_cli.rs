@@ -85,12 +85,12 @@ fn check_tells_a_slip_where_it_stands() {
     let line = 1 + source.lines().position(|line| line.contains("totl")).unwrap();
     let (code, out) = run(&["policy", "check", text(folder.path())]);
     assert_eq!(code, 1, "{out}");
-    let told = format!("payout/payout.rego:{line}:8: input has no field totl; did you mean total?");
+    let told = format!("payout/payout.rego:{line}:11: input has no field totl; did you mean total?");
     assert!(out.contains(&told), "{out}");
     let (_, answer) = json(&["policy", "check", text(folder.path())]);
     let findings = answer["findings"].as_array().unwrap();
     assert_eq!(findings.len(), 1, "{answer}");
-    assert_eq!((findings[0]["line"].as_u64(), findings[0]["column"].as_u64()), (Some(line as u64), Some(8)));
+    assert_eq!((findings[0]["line"].as_u64(), findings[0]["column"].as_u64()), (Some(line as u64), Some(11)));
 }
 
 #[test]
