@@ -50,6 +50,7 @@ for_each_engine! {
     "20261120000100" "create_read_models",
     "20261120000200" "create_signer_records",
     "20261121000000" "create_nonce_locks",
+    "20261121000100" "find_proposals_by_token",
 }
 
 /// All migrations of an engine, oldest first.

@@ -291,6 +291,10 @@ fn check(batch: &Batch) -> Result<(), AppendError> {
     if !batch.mentions.iter().all(|m| is_new(m.seq)) || !batch.proposals.iter().all(|p| is_new(p.updated)) {
         return refuse("mentions and changed proposals belong to entries of the batch");
     }
+    let entry = |seq: u64| batch.entries.get(usize::try_from(seq.checked_sub(first)?).ok()?);
+    if !batch.proposals.iter().all(|p| !is_new(p.seq) || entry(p.seq).is_some_and(|e| e.statement == p.id)) {
+        return refuse("a new proposal is the statement of its entry");
+    }
     let begins_with_statement = |e: &crate::NewEntry| e.tokens.first().is_some_and(|t| t.cid == e.statement);
     if !batch.entries.iter().all(begins_with_statement) {
         return refuse("the first token of an entry is its statement");

@@ -46,7 +46,8 @@ with moved as (
     from moved cross join unnest($19::bytea[], $20::bigint[], $21::bigint[], $22::text[], $23::text[], $24::text[],
             $25::text[], $26::text[], $27::text[], $28::bigint[], $29::text[], $30::bigint[])
         as n (id, seq, at, tenant, installation, plugin, kind, order_id, asset, total, status, updated)
-    on conflict (id) do update set status = excluded.status, updated = excluded.updated
+    on conflict (seq) do update set status = excluded.status, updated = excluded.updated
+    where proposals.id = excluded.id
     returning 1
 )
 select (select count(*) from new_entries), (select count(*) from new_tokens), (select count(*) from new_tiles),

@@ -14,7 +14,8 @@ const SELECT_PROPOSALS: &str = "-- proposals
 select id, seq, at, tenant, installation, plugin, kind, order_id, asset, total, status, updated from proposals";
 
 pub(super) fn proposal(run: &mut impl Run, id: &Cid) -> Result<Option<ProposalRow>, Error> {
-    Ok(select(run, "where id = $1", &[&key(id)])?.pop())
+    let tail = "where seq = (select seq from tokens where cid = $1 and ordinal = 0) and id = $1";
+    Ok(select(run, tail, &[&key(id)])?.pop())
 }
 
 pub(super) fn proposals(
@@ -47,7 +48,9 @@ pub(super) fn scan(work: &mut Work<'_>, from: u64, limit: u32) -> Result<Vec<Sca
     let entries = log::entries(work, from, limit)?;
     let Some(last) = entries.last() else { return Ok(Vec::new()) };
     let (first, last) = (bound(from), bound(last.seq));
-    let proposals = select(work, "where updated between $1 and $2 order by seq", &[&first, &last])?;
+    let tail = "where (updated = seq and seq between $1 and $2) or (updated <> seq and updated between $1 and $2)
+        order by seq";
+    let proposals = select(work, tail, &[&first, &last])?;
     let sql = "-- mentions_of_entries
         select cid, seq, kind from mentions where seq between $1 and $2 order by seq, cid, kind collate \"C\"";
     let mentions = select_mentions(work, sql, &[&first, &last])?;

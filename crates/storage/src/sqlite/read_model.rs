@@ -33,7 +33,8 @@ fn upsert(t: &Transaction<'_>, proposals: &[ProposalRow]) -> Result<(), Error> {
              insert into proposals
                  (id, seq, at, tenant, installation, plugin, kind, order_id, asset, total, status, updated)
              values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
-             on conflict (id) do update set status = excluded.status, updated = excluded.updated",
+             on conflict (seq) do update set status = excluded.status, updated = excluded.updated
+             where proposals.id = excluded.id",
         )
         .map_err(|e| error("proposals", e))?;
     for p in proposals {
@@ -57,7 +58,8 @@ fn upsert(t: &Transaction<'_>, proposals: &[ProposalRow]) -> Result<(), Error> {
 }
 
 pub(super) fn proposal(t: &Transaction<'_>, id: &Cid) -> Result<Option<ProposalRow>, Error> {
-    Ok(select(t, "where id = ?1", &[&key(id)])?.pop())
+    let tail = "where seq = (select seq from tokens where cid = ?1 and ordinal = 0) and id = ?1";
+    Ok(select(t, tail, &[&key(id)])?.pop())
 }
 
 pub(super) fn proposals(
@@ -90,7 +92,9 @@ pub(super) fn scan(t: &Transaction<'_>, from: u64, limit: u32) -> Result<Vec<Sca
     let entries = log::entries(t, from, limit)?;
     let Some(last) = entries.last() else { return Ok(Vec::new()) };
     let (first, last) = (bound(from), bound(last.seq));
-    let proposals = select(t, "where updated between ?1 and ?2 order by seq", &[&first, &last])?;
+    let tail = "where (updated = seq and seq between ?1 and ?2) or (updated <> seq and updated between ?1 and ?2)
+        order by seq";
+    let proposals = select(t, tail, &[&first, &last])?;
     let sql = "-- mentions_of_entries
         select cid, seq, kind from mentions where seq between ?1 and ?2 order by seq, cid, kind";
     let mentions = select_mentions(t, sql, &[&first, &last])?;

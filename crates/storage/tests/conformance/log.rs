@@ -76,7 +76,7 @@ pub fn a_batch_that_contradicts_itself_is_refused(db: &Database) {
     let epoch = lead(s);
     s.append(&batch(epoch, None, 1)).unwrap();
     let good = || batch(epoch, Some(0), 2);
-    let broken: [fn(&mut Batch); 9] = [
+    let broken: [fn(&mut Batch); 10] = [
         |b| b.entries.clear(),
         |b| b.entries[1].seq = 5,
         |b| b.entries.swap(0, 1),
@@ -86,6 +86,7 @@ pub fn a_batch_that_contradicts_itself_is_refused(db: &Database) {
         |b| b.tiles = vec![tile(64, 0)],
         |b| b.mentions = vec![Mention { cid: cid("x"), seq: 0, kind: "late" }],
         |b| b.proposals = vec![storage::ProposalRow { updated: 3, ..proposal(1) }],
+        |b| b.proposals = vec![storage::ProposalRow { id: proposal(2).id, ..proposal(1) }],
     ];
     for (case, break_it) in broken.into_iter().enumerate() {
         let mut batch = good();
@@ -126,7 +127,7 @@ pub fn a_duplicate_names_its_table_and_leaves_nothing(db: &Database) {
     first.proposals = vec![proposal(0)];
     s.append(&first).unwrap();
     let before = s.counts().unwrap();
-    let cases: [(&str, Repeat); 6] = [
+    let cases: [(&str, Repeat); 5] = [
         ("tokens", |b| {
             b.entries[1].statement = cid("statement 0");
             b.entries[1].tokens[0] = token("statement 0");
@@ -135,7 +136,6 @@ pub fn a_duplicate_names_its_table_and_leaves_nothing(db: &Database) {
         ("tokens", |b| b.entries[1].tokens.push(token("proof 1"))),
         ("tiles", |b| b.tiles = vec![tile(0, 0)]),
         ("mentions", |b| b.mentions = vec![Mention { cid: cid("x"), seq: 1, kind: "twice" }; 2]),
-        ("proposals", |b| b.proposals = vec![storage::ProposalRow { id: cid("other"), updated: 1, ..proposal(0) }]),
     ];
     for (table, repeat) in cases {
         let mut batch = batch(epoch, Some(0), 2);

@@ -63,6 +63,8 @@ on_both_engines! {
         proposals_are_filtered_and_paged_newest_first,
         the_last_change_of_a_batch_is_kept,
         a_later_batch_changes_only_status_and_updated,
+        a_change_in_the_place_of_another_proposal_is_noticed,
+        proposals_of_an_older_schema_are_kept,
         mentions_are_found_by_cid,
         a_scan_meets_every_row_once;
     signer_record:

@@ -2,7 +2,7 @@ use crate::{
     database::Database,
     samples::{batch, cid, did, lead, proposal},
 };
-use storage::{Batch, Mention, ProposalFilter, ProposalRow};
+use storage::{AppendError, Batch, Mention, ProposalFilter, ProposalRow};
 
 pub fn proposals_are_filtered_and_paged_newest_first(db: &Database) {
     let s = db.storage();
@@ -57,6 +57,47 @@ pub fn a_later_batch_changes_only_status_and_updated(db: &Database) {
     s.append(&Batch { proposals: vec![change], ..batch(epoch, Some(0), 1) }).unwrap();
     let stored = s.proposal(&proposal(0).id).unwrap().unwrap();
     assert_eq!(stored, ProposalRow { status: "void".into(), updated: 1, ..proposal(0) });
+}
+
+pub fn a_change_in_the_place_of_another_proposal_is_noticed(db: &Database) {
+    let s = db.storage();
+    let epoch = lead(s);
+    s.append(&Batch { proposals: vec![proposal(0)], ..batch(epoch, None, 2) }).unwrap();
+    let change = ProposalRow { id: proposal(1).id, status: "void".into(), updated: 2, ..proposal(0) };
+    let result = s.append(&Batch { proposals: vec![change], ..batch(epoch, Some(1), 1) });
+    assert!(matches!(&result, Err(AppendError::Corrupt { table: "proposals", .. })), "{result:?}");
+    assert_eq!(s.proposal(&proposal(0).id).unwrap(), Some(proposal(0)));
+    assert_eq!((s.proposal(&proposal(1).id).unwrap(), s.head().unwrap().unwrap().seq), (None, 1));
+}
+
+pub fn proposals_of_an_older_schema_are_kept(db: &Database) {
+    let s = db.storage();
+    let epoch = lead(s);
+    s.append(&Batch { proposals: (0..3).map(proposal).collect(), ..batch(epoch, None, 4) }).unwrap();
+    let late = ProposalRow { status: "executed".into(), updated: 4, ..proposal(1) };
+    s.append(&Batch { proposals: vec![late.clone()], ..batch(epoch, Some(3), 1) }).unwrap();
+    let before = s.scan_entries(0, 9).unwrap();
+
+    let made = if db.is_sqlite() {
+        include_str!("../../../../migrations/sqlite/20261120000100_create_read_models.sql")
+    } else {
+        include_str!("../../../../migrations/postgres/20261120000100_create_read_models.sql")
+    };
+    let (_, made) = made.split_once("create table proposals").unwrap();
+    let (made, _) = made.split_once("create table mentions").unwrap();
+    db.raw(&format!(
+        "create table saved as select * from proposals; drop table proposals; create table proposals {made};
+         insert into proposals select * from saved; drop table saved;
+         delete from migrations where version = '20261121000100'"
+    ))
+    .unwrap();
+    let again = db.another();
+    assert_eq!(again.scan_entries(0, 9).unwrap(), before);
+    assert_eq!(again.proposal(&late.id).unwrap(), Some(late));
+    let change = ProposalRow { status: "void".into(), updated: 5, ..proposal(2) };
+    again.append(&Batch { proposals: vec![change.clone()], ..batch(epoch, Some(4), 1) }).unwrap();
+    assert_eq!(again.proposal(&change.id).unwrap(), Some(change));
+    assert_eq!(again.counts().unwrap().proposals, 3);
 }
 
 pub fn mentions_are_found_by_cid(db: &Database) {
