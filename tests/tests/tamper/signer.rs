@@ -154,6 +154,7 @@ fn show(database: &Connection, home: &Path) {
         let row = [b"countersign evidence v1".as_slice(), &seq.to_be_bytes(), about.as_bytes(), digest.as_bytes()];
         let seal = Digest::sha256(&[key.as_bytes().as_slice(), &row.concat()].concat());
         let sql = "insert into evidence (seq, kind, digest, body, seal) values (?1, ?2, ?3, ?4, ?5)";
+        let seq = i64::try_from(seq).unwrap();
         let row = (seq, kind, digest.as_bytes().as_slice(), body, seal.as_bytes().as_slice());
         database.execute(sql, row).unwrap();
     }
