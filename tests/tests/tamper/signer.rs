@@ -234,60 +234,13 @@ fn try_one(kept: &Path, home: &Path, database: &Database, (what, sql, expected):
 }
 
 fn cases(database: &Database, size: u64, cut: u64, many: u64) -> Vec<Case> {
-    let (zeros, tile, bytes) = (database.literal(&[0; 32]), database.literal(&[0; 8192]), database.literal(&[0xff]));
+    let (zeros, tile) = (database.literal(&[0; 32]), database.literal(&[0; 8192]));
     let (nothing, empty) = (database.literal(&[]), database.literal(Digest::sha256(&[]).as_bytes()));
     let bad = |table: &str, seq: u64| format!("table {table} is bad at sequence number {seq}:");
     let one = "where intent = (select intent from locks order by intent limit 1)";
     let other = "where intent = (select intent from locks order by intent desc limit 1)";
-    let newest = "where version = (select max(version) from migrations)";
     let mut cases: Vec<Case> = vec![
         ("without a change", String::new(), String::new()),
-        ("entries.bytes", format!("update entries set bytes = {bytes} where seq = 3"), bad("entries", 3)),
-        ("entries.leaf", format!("update entries set leaf = {zeros} where seq = 4"), bad("entries", 4)),
-        ("entries.statement", format!("update entries set statement = {zeros} where seq = 4"), bad("entries", 4)),
-        ("entries.seq", "update entries set seq = 100000 where seq = 5".into(), bad("entries", 5)),
-        ("entries: two swapped", swap("entries", "seq", ("5", "6"), "100000"), bad("tokens", 5)),
-        (
-            "entries: two swapped with their tokens",
-            swap("entries", "seq", ("5", "6"), "100000") + &swap("tokens", "seq", ("5", "6"), "100000"),
-            bad("entries", 5),
-        ),
-        (
-            "entries: one made up at the end",
-            format!("insert into entries (seq, bytes, leaf, statement) select {size}, bytes, leaf, {zeros} from entries where seq = 5"),
-            bad("tokens", size),
-        ),
-        (
-            "entries: one made up beyond the end",
-            format!("insert into entries (seq, bytes, leaf, statement) select {size} + 7, bytes, leaf, {zeros} from entries where seq = 5"),
-            bad("entries", size),
-        ),
-        ("entries: one dropped", "delete from entries where seq = 6".into(), bad("entries", 6)),
-        (
-            "the tail cut",
-            format!(
-                "delete from tokens where seq >= {cut}; delete from entries where seq >= {cut};
-                 update head set seq = {cut} - 1, leaf = (select leaf from entries where seq = {cut} - 1)"
-            ),
-            bad("entries", cut),
-        ),
-        (
-            "tokens.ordinal",
-            format!("update tokens set ordinal = 9 where seq = {many} and ordinal = 1"),
-            bad("tokens", many),
-        ),
-        ("tokens.cid", format!("update tokens set cid = {zeros} where seq = 3 and ordinal = 0"), bad("tokens", 3)),
-        ("tokens.seq", format!("update tokens set seq = 4, ordinal = 9 where seq = {many} and ordinal = 1"), bad("tokens", 4)),
-        ("tokens: one dropped", format!("delete from tokens where seq = {many} and ordinal = 1"), bad("tokens", many)),
-        ("tokens: a statement dropped", "delete from tokens where seq = 3".into(), bad("tokens", 3)),
-        ("tokens: two swapped", swap("tokens", "seq", ("2", "3"), "100000"), bad("tokens", 2)),
-        ("tokens: one made up", format!("insert into tokens (cid, seq, ordinal, bytes) values ({zeros}, 3, 9, {bytes})"), bad("tokens", 3)),
-        ("tokens.bytes", format!("update tokens set bytes = {bytes} where seq = 3"), bad("tokens", 3)),
-        (
-            "tokens: one made up beyond the end",
-            format!("insert into tokens (cid, seq, ordinal, bytes) values ({zeros}, 100000, 0, {bytes})"),
-            bad("tokens", size),
-        ),
         (
             "tiles: one made up",
             format!("insert into tiles (level, tile_index, hashes) values (5, 0, {tile})"),
@@ -303,19 +256,6 @@ fn cases(database: &Database, size: u64, cut: u64, many: u64) -> Vec<Case> {
             format!("insert into mentions (cid, seq, kind) values ({zeros}, 3, 'x')"),
             bad("mentions", 3),
         ),
-        ("head.leaf", format!("update head set leaf = {zeros}"), bad("head", size - 1)),
-        ("head.seq", "update head set seq = seq - 1".into(), bad("head", size - 2)),
-        ("head: further than the log", "update head set seq = seq + 1".into(), bad("entries", size)),
-        ("head: as of an empty log", "update head set seq = null, leaf = null".into(), bad("head", 0)),
-        ("head: dropped", "delete from head".into(), bad("head", size - 1)),
-        ("leases.epoch", "update leases set epoch = epoch + 1".into(), bad("leases", size - 1)),
-        (
-            "leases: another's, for centuries",
-            "update leases set holder = 'another', expires_at = 9000000000".into(),
-            bad("leases", size - 1),
-        ),
-        ("head.epoch", "update head set epoch = epoch + 1".into(), bad("leases", size - 1)),
-        ("leases: dropped", "delete from leases".into(), bad("leases", size - 1)),
         ("locks.epoch", format!("update locks set epoch = epoch + 1 {one}"), bad("locks", size)),
         (
             "locks: two swapped",
@@ -351,13 +291,6 @@ fn cases(database: &Database, size: u64, cut: u64, many: u64) -> Vec<Case> {
             format!("insert into proposals ({PROPOSAL}) values ({zeros}, 100000, {ROW}, 100000)"),
             bad("proposals", size),
         ),
-        ("migrations.version", format!("update migrations set version = '20270101000000' {newest}"), "migration".into()),
-        ("migrations.checksum", format!("update migrations set checksum = 'x' {newest}"), "migration".into()),
-        (
-            "migrations: one dropped",
-            "delete from migrations where version = (select max(version) from migrations)".into(),
-            "table migrations is bad".into(),
-        ),
         (
             "a trigger that keeps locks away",
             another_trigger(database).into(),
@@ -373,9 +306,113 @@ fn cases(database: &Database, size: u64, cut: u64, many: u64) -> Vec<Case> {
         cases.push(("head.id", sql.into(), IMPOSSIBLE.into()));
     }
     cases.push(("leases.name", "update leases set name = 'other'".into(), IMPOSSIBLE.into()));
+    cases.extend(migrations());
+    cases.extend(entries(database, size, cut));
+    cases.extend(tokens(database, size, many));
+    cases.extend(head(&zeros, size));
     cases.extend(nonce_locks(&zeros, size));
     cases.extend(evidence(database, size));
     cases
+}
+
+fn migrations() -> Vec<Case> {
+    let newest = "where version = (select max(version) from migrations)";
+    vec![
+        (
+            "migrations.version",
+            format!("update migrations set version = '20270101000000' {newest}"),
+            "migration".into(),
+        ),
+        ("migrations.checksum", format!("update migrations set checksum = 'x' {newest}"), "migration".into()),
+        (
+            "migrations: one dropped",
+            "delete from migrations where version = (select max(version) from migrations)".into(),
+            "table migrations is bad".into(),
+        ),
+    ]
+}
+
+fn entries(database: &Database, size: u64, cut: u64) -> Vec<Case> {
+    let (zeros, bytes) = (database.literal(&[0; 32]), database.literal(&[0xff]));
+    let bad = |table: &str, seq: u64| format!("table {table} is bad at sequence number {seq}:");
+    vec![
+        ("entries.bytes", format!("update entries set bytes = {bytes} where seq = 3"), bad("entries", 3)),
+        ("entries.leaf", format!("update entries set leaf = {zeros} where seq = 4"), bad("entries", 4)),
+        ("entries.statement", format!("update entries set statement = {zeros} where seq = 4"), bad("entries", 4)),
+        ("entries.seq", "update entries set seq = 100000 where seq = 5".into(), bad("entries", 5)),
+        ("entries: two swapped", swap("entries", "seq", ("5", "6"), "100000"), bad("tokens", 5)),
+        (
+            "entries: two swapped with their tokens",
+            swap("entries", "seq", ("5", "6"), "100000") + &swap("tokens", "seq", ("5", "6"), "100000"),
+            bad("entries", 5),
+        ),
+        (
+            "entries: one made up at the end",
+            format!(
+                "insert into entries (seq, bytes, leaf, statement) select {size}, bytes, leaf, {zeros} from entries where seq = 5"
+            ),
+            bad("tokens", size),
+        ),
+        (
+            "entries: one made up beyond the end",
+            format!(
+                "insert into entries (seq, bytes, leaf, statement) select {size} + 7, bytes, leaf, {zeros} from entries where seq = 5"
+            ),
+            bad("entries", size),
+        ),
+        ("entries: one dropped", "delete from entries where seq = 6".into(), bad("entries", 6)),
+        (
+            "the tail cut",
+            format!(
+                "delete from tokens where seq >= {cut}; delete from entries where seq >= {cut};
+                 update head set seq = {cut} - 1, leaf = (select leaf from entries where seq = {cut} - 1)"
+            ),
+            bad("entries", cut),
+        ),
+    ]
+}
+
+fn tokens(database: &Database, size: u64, many: u64) -> Vec<Case> {
+    let (zeros, bytes) = (database.literal(&[0; 32]), database.literal(&[0xff]));
+    let bad = |seq: u64| format!("table tokens is bad at sequence number {seq}:");
+    vec![
+        ("tokens.ordinal", format!("update tokens set ordinal = 9 where seq = {many} and ordinal = 1"), bad(many)),
+        ("tokens.cid", format!("update tokens set cid = {zeros} where seq = 3 and ordinal = 0"), bad(3)),
+        ("tokens.seq", format!("update tokens set seq = 4, ordinal = 9 where seq = {many} and ordinal = 1"), bad(4)),
+        ("tokens: one dropped", format!("delete from tokens where seq = {many} and ordinal = 1"), bad(many)),
+        ("tokens: a statement dropped", "delete from tokens where seq = 3".into(), bad(3)),
+        ("tokens: two swapped", swap("tokens", "seq", ("2", "3"), "100000"), bad(2)),
+        (
+            "tokens: one made up",
+            format!("insert into tokens (cid, seq, ordinal, bytes) values ({zeros}, 3, 9, {bytes})"),
+            bad(3),
+        ),
+        ("tokens.bytes", format!("update tokens set bytes = {bytes} where seq = 3"), bad(3)),
+        (
+            "tokens: one made up beyond the end",
+            format!("insert into tokens (cid, seq, ordinal, bytes) values ({zeros}, 100000, 0, {bytes})"),
+            bad(size),
+        ),
+    ]
+}
+
+fn head(zeros: &str, size: u64) -> Vec<Case> {
+    let bad = |table: &str, seq: u64| format!("table {table} is bad at sequence number {seq}:");
+    vec![
+        ("head.leaf", format!("update head set leaf = {zeros}"), bad("head", size - 1)),
+        ("head.seq", "update head set seq = seq - 1".into(), bad("head", size - 2)),
+        ("head: further than the log", "update head set seq = seq + 1".into(), bad("entries", size)),
+        ("head: as of an empty log", "update head set seq = null, leaf = null".into(), bad("head", 0)),
+        ("head: dropped", "delete from head".into(), bad("head", size - 1)),
+        ("leases.epoch", "update leases set epoch = epoch + 1".into(), bad("leases", size - 1)),
+        (
+            "leases: another's, for centuries",
+            "update leases set holder = 'another', expires_at = 9000000000".into(),
+            bad("leases", size - 1),
+        ),
+        ("head.epoch", "update head set epoch = epoch + 1".into(), bad("leases", size - 1)),
+        ("leases: dropped", "delete from leases".into(), bad("leases", size - 1)),
+    ]
 }
 
 /// Three updates that exchange a key of two rows.
