@@ -213,8 +213,9 @@ impl Statuses {
                     if !n.fresh {
                         text.push_str(", view too old");
                     }
-                    if !n.frozen.is_empty() {
-                        text.push_str(", frozen directly");
+                    for held in &n.frozen {
+                        let _ =
+                            write!(text, ", holds freeze {} of {} until the log has it", held.statement, held.realm);
                     }
                     if let Some(reason) = &n.halted {
                         let _ = write!(text, ", HALTED: {reason}");
