@@ -22,7 +22,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use storage::{Batch, NewEntry, NewTile, NewToken, Storage};
+use storage::{Batch, Lease, NewEntry, NewTile, NewToken, Storage};
 use tokio::sync::{mpsc, oneshot, watch};
 use ucan::{Delegation, Verified};
 use verifying::Verifying;
@@ -36,6 +36,8 @@ const KNOWN: usize = 4_096;
 /// Pauses between attempts to reach the control plane: short, then patient.
 const PAUSES: [Duration; 4] =
     [Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(5)];
+/// Who holds the lease: this, and the number of the process.
+const HOLDER: &str = "signer-";
 /// The lease on this node's own database never ends while it runs.
 const LEASE: u64 = 10 * 365 * 24 * 3600;
 const PAGE: u32 = 500;
@@ -73,6 +75,25 @@ struct Suspicion {
     roots: Vec<(u64, Hash)>,
 }
 
+/// The lease on this node's own database. One that an earlier process of this node did not give back is gone on with.
+fn lease(storage: &Storage, now: Time) -> Result<Lease, StartError> {
+    let bad = |table: &str, what: String| {
+        let last = storage.counts().map_or(0, |c| c.entries.saturating_sub(1));
+        start::bad(table, last, what)
+    };
+    let acquired = storage.acquire(&format!("{HOLDER}{}", std::process::id()), now, LEASE);
+    let acquired = acquired.map_err(|error| match error {
+        storage::Error::Corrupt { table: table @ ("head" | "leases"), what } => bad(table, what),
+        error => error.into(),
+    })?;
+    let lease = acquired.or(storage.lease()?).ok_or_else(|| StartError::Tampered("no lease can be had".to_owned()))?;
+    // Twice as long, since clocks are set back now and then.
+    if !lease.holder.starts_with(HOLDER) || lease.expires_at > now.plus(LEASE).plus(LEASE) {
+        return Err(bad("leases", "it is not one that a signer takes".to_owned()));
+    }
+    Ok(lease)
+}
+
 impl Follower {
     /// Verifies the stored copy of the log from its first entry, and everything else in the database. Gives what it
     /// holds, too.
@@ -84,17 +105,7 @@ impl Follower {
         seen: &Anchored,
         freezes: &DirectFreezes,
     ) -> Result<(Self, Held), StartError> {
-        let acquired = storage.acquire(&format!("signer-{}", std::process::id()), now, LEASE);
-        let lease = acquired
-            .map_err(|error| match error {
-                storage::Error::Corrupt { table: table @ ("head" | "leases"), what } => {
-                    let last = storage.counts().map_or(0, |c| c.entries.saturating_sub(1));
-                    start::bad(table, last, what)
-                }
-                error => error.into(),
-            })?
-            .or(storage.lease()?)
-            .ok_or_else(|| StartError::Tampered("no lease can be had".to_owned()))?;
+        let lease = lease(storage, now)?;
         let mut follower = Self {
             replica: Replica::new(operator),
             storage: storage.clone(),
