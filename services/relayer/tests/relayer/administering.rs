@@ -170,12 +170,11 @@ async fn a_change_that_the_contract_refuses_is_not_signed_again_at_every_look() 
         let scene = &scene;
         until("another look", move || async move { (asked(scene) >= n).then_some(()) })
     };
-    looks(2).await;
-    let signed = scene.shares_asked();
-    assert!(signed > 0);
+    until("a signature of it", || async { (scene.shares_asked() > 0).then_some(()) }).await;
     looks(3).await;
     relayer.abort();
-    assert_eq!(scene.shares_asked(), signed);
+    let asked = scene.shares_asked();
+    assert!(asked <= scene.nodes.len(), "everyone once, at most: {asked}");
 }
 
 fn asked(scene: &Scene) -> usize {
