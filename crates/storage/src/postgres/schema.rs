@@ -75,9 +75,14 @@ fn apply(session: &mut Session, next: &Migration) -> Result<(), postgres::Error>
     transaction.commit()
 }
 
-/// Whether something that a migration makes is there already.
+/// Whether something that a migration makes is there already, or what it takes away is not.
 fn is_there(e: &postgres::Error) -> bool {
-    let codes = [SqlState::DUPLICATE_TABLE, SqlState::DUPLICATE_OBJECT, SqlState::DUPLICATE_FUNCTION];
+    let codes = [
+        SqlState::DUPLICATE_TABLE,
+        SqlState::DUPLICATE_OBJECT,
+        SqlState::DUPLICATE_FUNCTION,
+        SqlState::UNDEFINED_OBJECT,
+    ];
     e.code().is_some_and(|c| codes.contains(c))
 }
 

@@ -64,7 +64,9 @@ fn triggers(connection: &Connection) -> rusqlite::Result<Triggers> {
 /// Other processes wait for this transaction, so what is there already was not made just now.
 fn failed(next: &Migration, e: rusqlite::Error) -> OpenError {
     match &e {
-        rusqlite::Error::SqlInputError { msg, .. } if msg.ends_with("already exists") => {
+        rusqlite::Error::SqlInputError { msg, .. } | rusqlite::Error::SqliteFailure(_, Some(msg))
+            if msg.ends_with("already exists") =>
+        {
             OpenError::Unrecorded { version: next.version.to_owned() }
         }
         _ => error("schema", e).into(),
