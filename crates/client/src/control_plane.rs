@@ -118,9 +118,13 @@ impl ControlPlane {
         self.get("/v1/proposals", query).await
     }
 
-    /// One proposal.
+    /// One proposal. An answer about another one is none.
     pub async fn proposal(&self, id: &Cid) -> Result<ProposalView, ClientError> {
-        self.get(&format!("/v1/proposals/{id}"), &()).await
+        let view: ProposalView = self.get(&format!("/v1/proposals/{id}"), &()).await?;
+        if view.id != *id {
+            return Err(ClientError::Malformed(format!("proposal {} in place of {id}", view.id)));
+        }
+        Ok(view)
     }
 
     /// Every tenant that the caller may see.

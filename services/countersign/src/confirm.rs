@@ -1,6 +1,6 @@
 //! A person's word before something is signed.
 
-use crate::failure::Usage;
+use crate::{failure::Usage, output::legible};
 use anyhow::{Context as _, ensure};
 use std::io::{BufRead, IsTerminal as _, Read as _, Write};
 
@@ -20,7 +20,7 @@ impl ConfirmArgs {
     /// cannot be shown is not signed.
     pub fn confirm(self, shown: &str) -> anyhow::Result<()> {
         let (stdin, stderr) = (std::io::stdin(), std::io::stderr());
-        writeln!(stderr.lock(), "{shown}").context("nothing is signed: it cannot be shown")?;
+        writeln!(stderr.lock(), "{}", legible(shown)).context("nothing is signed: it cannot be shown")?;
         if self.yes {
             return Ok(());
         }

@@ -98,7 +98,7 @@ fn people_decide_what_is_in_review(system: &System, asset: &str, [first, second]
     });
     let [approved, refused] = proposed.each_ref();
     let view = |id: &str| answer(system, &["status", "--as", "operator", id]);
-    let given = answer(system, &["approve", "--as", "approver", approved]);
+    let given = answer(system, &["approve", "--as", "approver", "--yes", approved]);
     let approver = &system.record["people"]["approver"]["did"];
     let seen = view(approved);
     assert_eq!(&seen["approvals"][0]["principal"], approver, "{seen}");

@@ -1,14 +1,20 @@
+pub mod review;
+
 use super::show;
-use crate::{connection::ConnectionArgs, output::Output};
+use crate::{confirm::ConfirmArgs, connection::ConnectionArgs, output::Output};
 use domain::Cid;
 use ledger::args::Give;
+use review::Review;
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  countersign approve --as approver bafyrei…")]
+#[command(after_help = "Everything that is signed is shown first. Only yes is yes.\n\n\
+                        Example:\n  countersign approve --as approver bafyrei…")]
 pub struct Command {
     /// The proposal
     proposal: Cid,
+    #[command(flatten)]
+    confirm: ConfirmArgs,
     #[command(flatten)]
     connection: ConnectionArgs,
 }
@@ -17,8 +23,9 @@ pub struct Command {
 pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
     let connection = command.connection.open()?;
     let view = connection.reader("/read/proposals")?.proposal(&command.proposal).await?;
-    out.note(&show::proposal(&view));
-    let args = Give { proposal: view.id, review: view.review_digest };
+    let review = Review::of(command.proposal, view)?;
+    command.confirm.confirm(&review.text(connection.ambient().now())?)?;
+    let args = Give { proposal: command.proposal, review: review.digest() };
     let reply = connection.submit("/approval/give", connection.tenant()?, &args).await?;
     out.show(&reply, &show::reply("approved", &reply))?;
     Ok(ExitCode::SUCCESS)

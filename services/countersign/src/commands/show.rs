@@ -1,7 +1,32 @@
 //! How answers are shown to people.
 
+use crate::output::one_line;
 use messages::{Decision, ProposalStatus, ProposalView, SubmitReply};
-use std::{fmt::Write as _, process::ExitCode};
+use std::{
+    fmt::{self, Write as _},
+    process::ExitCode,
+};
+
+/// What is about to be signed: a line for each part, whatever a part says.
+pub struct Lines(String);
+
+impl Lines {
+    /// Begins with a line that says what it is.
+    pub fn new(what: &str) -> Self {
+        Self(what.to_owned())
+    }
+
+    /// Adds a part.
+    pub fn add(&mut self, name: &str, value: impl fmt::Display) {
+        // Writing to memory cannot fail.
+        let _ = write!(self.0, "\n  {name:<9} {}", one_line(&value.to_string()));
+    }
+
+    /// All of them.
+    pub fn into_text(self) -> String {
+        self.0
+    }
+}
 
 /// The answer to a statement.
 pub fn reply(what: &str, reply: &SubmitReply) -> String {
@@ -27,7 +52,7 @@ pub fn decision(decision: &Decision) -> String {
         let _ = write!(text, ", {} approval(s) required", decision.approvals_required);
     }
     for violation in &decision.violations {
-        let _ = write!(text, "\n  - {}: {}", violation.code, violation.msg);
+        let _ = write!(text, "\n  - {}: {}", one_line(&violation.code), one_line(&violation.msg));
     }
     text
 }
@@ -51,7 +76,7 @@ pub fn proposal(view: &ProposalView) -> String {
         }
     }
     if let Some(waits) = &view.waits_for {
-        let _ = write!(text, "\nwaits for: {waits}");
+        let _ = write!(text, "\nwaits for: {}", one_line(waits));
     }
     text.push_str("\naudit trail:");
     for record in &view.audit_trail {

@@ -2,7 +2,7 @@ use super::{
     scene::{DOLLAR, Scene, dollars, reason},
     story::Story,
 };
-use crate::commands::freeze;
+use crate::commands::{approve::review::Review, freeze};
 use anyhow::ensure;
 use ledger::{
     Scope,
@@ -24,7 +24,7 @@ pub async fn tell(scene: &Scene, story: &mut Story) -> anyhow::Result<()> {
     ensure!(reply.status == Some(ProposalStatus::Review), "not in review: {reply:?}");
     story.done(&format!("{} waits for one approval", dollars(1_500 * DOLLAR)))?;
     let view = scene.dev.connect("approver").reader("/read/proposals")?.proposal(&said.id).await?;
-    let give = Give { proposal: said.id, review: view.review_digest };
+    let give = Give { proposal: said.id, review: Review::of(said.id, view)?.digest() };
     scene.dev.connect("approver").submit("/approval/give", tenant, &give).await?;
     scene.until(&said.id, ProposalStatus::Final).await?;
     story.done("the approver approves, the quorum signs, it is final")?;

@@ -1,11 +1,10 @@
 //! A change of an escrow contract as people read it, before they sign it and where it is listed.
 
-use crate::{contract::Contract, failure::Usage, utc};
+use crate::{commands::show::Lines, contract::Contract, failure::Usage, utc};
 use anyhow::ensure;
 use domain::{AssetId, Time, Total};
 use ledger::{Measure, args::Administer};
 use messages::{AssetView, TenantView};
-use std::fmt::{self, Write as _};
 
 /// Everything that one admin is about to sign, and what the contract says meanwhile.
 pub struct Change<'a> {
@@ -30,7 +29,7 @@ impl Change<'_> {
     /// All of it, a line each.
     pub fn text(&self) -> anyhow::Result<String> {
         let escrow = self.tenant.escrow;
-        let mut lines = Lines("a change of an escrow contract, to be signed now".to_owned());
+        let mut lines = Lines::new("a change of an escrow contract, to be signed now");
         lines.add("tenant", format_args!("{}, {}", self.tenant.name, self.said.tenant));
         lines.add("contract", format_args!("{} on chain {}", escrow.contract, escrow.chain.0));
         match self.contract {
@@ -64,7 +63,7 @@ impl Change<'_> {
         let left = self.said.valid_until.since(self.now);
         lines.add("end", format_args!("{}, {left} seconds from now", utc::text(self.said.valid_until)));
         lines.add("reason", self.said.reason.as_str());
-        Ok(lines.0)
+        Ok(lines.into_text())
     }
 }
 
@@ -100,15 +99,6 @@ pub fn decimal(minor: &str, decimals: u8) -> String {
     let padded = format!("{minor:0>width$}", width = decimals.saturating_add(1));
     let (whole, part) = padded.split_at(padded.len().saturating_sub(decimals));
     if part.is_empty() { whole.to_owned() } else { format!("{whole}.{part}") }
-}
-
-struct Lines(String);
-
-impl Lines {
-    fn add(&mut self, name: &str, value: impl fmt::Display) {
-        // Writing to memory cannot fail.
-        let _ = write!(self.0, "\n  {name:<9} {value}");
-    }
 }
 
 #[cfg(test)]
