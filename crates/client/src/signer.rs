@@ -1,7 +1,7 @@
-use crate::{Ambient, ClientError, SpeakError, http};
+use crate::{Ambient, ClientError, SpeakError, Statement, http};
 use domain::{Did, Digest, NodeUrl, Time};
 use keyfile::Identity;
-use messages::{CLOCK_TOLERANCE, Envelope, EnvelopeError, Expected, Nonce, Seal};
+use messages::{CLOCK_TOLERANCE, Envelope, EnvelopeError, Expected, FreezeReply, MAX_BODY, Nonce, Seal, paths};
 use reqwest::Client;
 use serde::{Serialize, de::DeserializeOwned};
 use std::time::Duration;
@@ -84,4 +84,17 @@ impl SignerClient {
         let reply = opened.into_body().map_err(|refusal| ClientError::Refused(Box::new(refusal)))?;
         Ok(Exchange { reply, envelope, request })
     }
+}
+
+/// Sends a `/freeze/set` statement to the signer at `base` and waits at most `timeout` for its word that it holds. Who
+/// answers is not known by a key, so it is no proof; an answer that does not name the statement is none.
+pub async fn freeze(base: &NodeUrl, said: &Statement, timeout: Duration) -> Result<FreezeReply, ClientError> {
+    let url = format!("{}{}", base.as_str().trim_end_matches('/'), paths::FREEZE);
+    let request = http::client()?.post(&url).body(said.container.clone()).timeout(timeout);
+    let body = http::bytes(&url, http::send(&url, request).await?, MAX_BODY).await?;
+    let reply: FreezeReply = serde_json::from_slice(&body).map_err(|e| ClientError::Malformed(e.to_string()))?;
+    if reply.statement != said.id {
+        return Err(ClientError::Malformed(format!("statement {} in place of {}", reply.statement, said.id)));
+    }
+    Ok(reply)
 }

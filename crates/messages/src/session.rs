@@ -316,6 +316,8 @@ pub struct HeldFreeze {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FreezeReply {
+    /// The statement that was sent: it is in force here.
+    pub statement: Cid,
     /// Everything that is held here now.
     pub frozen: Vec<HeldFreeze>,
 }

@@ -118,7 +118,7 @@ fn node_and_freeze() {
         open_commitments: 0,
         version: "0.1.0".into(),
     };
-    let shapes = [shape(&status), shape(&FreezeReply { frozen: Vec::new() })];
+    let shapes = [shape(&status), shape(&FreezeReply { statement: cid(), frozen: Vec::new() })];
     insta::assert_snapshot!("node_and_freeze", shapes.join("\n"));
     for scope in &scopes {
         shape(scope);

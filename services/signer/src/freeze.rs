@@ -12,7 +12,7 @@ use client::ClientError;
 use domain::{Cid, Did, Time};
 use futures_util::{StreamExt, stream};
 use ledger::{Act, MAX_CLOCK_TOLERANCE, Scope, State, Statement};
-use messages::{Base64, FreezeScope, HeldFreeze, MAX_STATEMENT, ProblemType};
+use messages::{Base64, FreezeReply, FreezeScope, HeldFreeze, MAX_STATEMENT, ProblemType};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -277,23 +277,24 @@ fn check(node: &Node, state: &State, statement: &Statement, seq: u64) -> Result<
 
 /// Takes a `/freeze/set` container: its own chain entitles it, as in the log. It is passed on to the log, which then
 /// governs it: whoever sent it may have reached this node alone, and need not wait for the answer.
-pub(crate) async fn take(node: Arc<Node>, body: Bytes) -> Result<Vec<HeldFreeze>, FreezeError> {
+pub(crate) async fn take(node: Arc<Node>, body: Bytes) -> Result<FreezeReply, FreezeError> {
     let ending = |e: &dyn std::fmt::Display| FreezeError::Ending(e.to_string());
     // Whoever leaves loses the place in the queue; what has begun is finished, waited for or not.
     let turn = node.freezes.turn.clone().acquire_owned().await.map_err(|e| ending(&e))?;
     let taking = tokio::task::spawn_blocking(move || {
-        let realm = hold(&node, &body);
+        let holding = hold(&node, &body);
         // It holds in memory by now: nobody behind waits for the disk.
         drop(turn);
-        let realm = realm?;
+        let (statement, realm) = holding?;
         node.freezes.keep().map_err(FreezeError::Keep)?;
-        Ok(node.freezes.list().into_iter().filter(|held| held.realm == realm).collect())
+        let frozen = node.freezes.list().into_iter().filter(|held| held.realm == realm).collect();
+        Ok(FreezeReply { statement, frozen })
     });
     taking.await.map_err(|e| ending(&e))?
 }
 
-/// Gives the realm that it belongs to.
-fn hold(node: &Node, body: &[u8]) -> Result<Did, FreezeError> {
+/// Gives the statement, and the realm that it belongs to.
+fn hold(node: &Node, body: &[u8]) -> Result<(Cid, Did), FreezeError> {
     let malformed = |e: ucan::Error| FreezeError::Container(e.to_string());
     let limits = Limits { max_container_bytes: MAX_STATEMENT, max_inflated_bytes: MAX_STATEMENT, ..Limits::default() };
     let (mut invocation, mut proofs) = (None, Vec::new());
@@ -307,9 +308,9 @@ fn hold(node: &Node, body: &[u8]) -> Result<Did, FreezeError> {
     let invocation = invocation.ok_or_else(|| FreezeError::Container("no invocation".to_owned()))?;
     let statement = Statement::parse(invocation, proofs).map_err(|e| FreezeError::Refused(e.to_string()))?;
     let direct = Direct::of(&statement)?;
-    let realm = direct.realm;
+    let named = (direct.statement, direct.realm);
     node.freezes.hold(node, &statement, direct)?;
-    Ok(realm)
+    Ok(named)
 }
 
 /// Passes on to the log what it can take and has not taken, and writes down what could not be written before.

@@ -15,8 +15,8 @@ use axum::{
 };
 use domain::{Did, Digest};
 use messages::{
-    Envelope, EnvelopeError, Expected, FreezeReply, MAX_BODY, MAX_STATEMENT, NodeStatus, Nonce, PROBLEM_JSON, Problem,
-    ProblemType, Refusal, Seal, paths,
+    Envelope, EnvelopeError, Expected, MAX_BODY, MAX_STATEMENT, NodeStatus, Nonce, PROBLEM_JSON, Problem, ProblemType,
+    Refusal, Seal, paths,
 };
 use rand_core::{OsRng, RngCore};
 use serde::{Serialize, de::DeserializeOwned};
@@ -210,7 +210,7 @@ async fn freeze_now(State(node): State<Shared>, body: Result<Bytes, BytesRejecti
         Err(rejection) => return problem(ProblemType::MalformedRequest, rejection.body_text()),
     };
     match freeze::take(node, body).await {
-        Ok(frozen) => Json(FreezeReply { frozen }).into_response(),
+        Ok(reply) => Json(reply).into_response(),
         Err(freeze::FreezeError::Keep(error)) => {
             tracing::error!(%error, "a direct freeze is in force but cannot be kept across a restart");
             problem(ProblemType::Unavailable, "frozen, but not kept across a restart: the disk refused")

@@ -4,18 +4,15 @@ use crate::{
     failure::{self, UNAVAILABLE},
     output::Output,
 };
-use anyhow::Context as _;
 use client::Statement;
 use domain::{Cid, Did, NodeUrl, PluginId, Reason};
 use futures_util::future::join_all;
 use ledger::{Scope, args::Set};
-use messages::{SubmitReply, paths};
+use messages::SubmitReply;
 use serde::{Serialize, Serializer};
 use std::{fmt::Write as _, process::ExitCode, time::Duration};
 
-/// A signer that is down answers nothing.
-const CONNECT: Duration = Duration::from_secs(5);
-/// One that is busy takes freezes in turn; nobody waits for it but this command.
+/// A signer that is busy takes freezes in turn; nobody waits for it but this command.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What a freeze covers; everything in the realm when nothing is named.
@@ -152,22 +149,9 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
 /// Sends a `/freeze/set` statement to the log and to every signer, without waiting for one before the other.
 pub async fn send(connection: &Connection, said: &Statement, signers: &[NodeUrl]) -> Frozen {
     let direct = join_all(signers.iter().map(|url| async {
-        let told = tell(url, &said.container).await;
-        Told { url: url.clone(), error: told.err().map(|e| format!("{e:#}")) }
+        let told = client::freeze(url, said, PATIENCE).await;
+        Told { url: url.clone(), error: told.err().map(|e| format!("{:#}", anyhow::Error::from(e))) }
     }));
     let (log, signers) = tokio::join!(connection.send("/freeze/set", said), direct);
     Frozen { id: said.id, log, signers }
-}
-
-async fn tell(signer: &NodeUrl, container: &[u8]) -> anyhow::Result<()> {
-    let url = format!("{}{}", signer.as_str().trim_end_matches('/'), paths::FREEZE);
-    let http = reqwest::Client::builder().connect_timeout(CONNECT).timeout(PATIENCE).no_proxy().build()?;
-    let answer = http.post(url).body(container.to_vec()).send().await.context("no answer")?;
-    let status = answer.status();
-    if status.is_success() {
-        return Ok(());
-    }
-    let body = answer.text().await.unwrap_or_default();
-    let problem = serde_json::from_str::<messages::Problem>(&body);
-    anyhow::bail!(problem.map_or_else(|_| format!("status {status}"), |p| p.to_string()))
 }
