@@ -176,7 +176,21 @@ fn new_keys_are_made_and_become_the_quorums(system: &System, folder: &Path) {
     let mut arguments = vec!["quorum", "dkg", "--as", "operator", "--threshold", "3", "--submit"];
     arguments.extend(["--out", file.to_str().unwrap()]);
     arguments.extend(signers.iter().flat_map(|s| ["--signer", s.as_str()]));
-    let made = answer(system, &arguments);
+    // Keys that are in use are not replaced by the way, nor without a yes; standard input is no terminal here.
+    for (more, told) in [
+        (&["--yes"][..], "--replace 1"),
+        (&["--yes", "--replace", "2"], "--replace 1"),
+        (&["--replace", "1"], "no terminal"),
+    ] {
+        let refused = system.run(&[&arguments, more].concat());
+        let error = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(2), "{more:?}: {error}");
+        assert!(error.contains(told) && error.contains("payouts, thaws and caps stop"), "{more:?}: {error}");
+        assert!(refused.stdout.is_empty() && !file.exists(), "no step of a key generation was taken");
+    }
+    let status = system.run(&["quorum", "status", "--as", "operator"]);
+    assert_eq!(json(&status)["epoch"], 1);
+    let made = answer(system, &[&arguments[..], &["--yes", "--replace", "1"]].concat());
     let (quorum, entry) = (&made["quorum"], &made["statement"]["seq"]);
     assert!(quorum["epoch"] == 2 && quorum["threshold"] == 3 && entry.is_u64(), "{made}");
     let written: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();

@@ -1,5 +1,6 @@
 use super::show;
 use crate::{
+    confirm::ConfirmArgs,
     connection::{Connection, ConnectionArgs},
     dkg::Ceremony,
     failure::{UNAVAILABLE, Usage},
@@ -41,6 +42,11 @@ pub struct Dkg {
     /// Make the keys the quorum's: submit /quorum/set
     #[arg(long)]
     submit: bool,
+    /// The active epoch, when the quorum has keys already. It stops every payout until the contract has the new key
+    #[arg(long, value_name = "EPOCH", requires = "submit")]
+    replace: Option<u64>,
+    #[command(flatten)]
+    confirm: ConfirmArgs,
     /// Write the public result here, too
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -63,6 +69,22 @@ fn participant(text: &str) -> Result<Participant, String> {
     let node: Did = node.parse().map_err(|e: domain::ParseDidError| e.to_string())?;
     let url: NodeUrl = url.parse().map_err(|e: domain::ParseNameError| e.to_string())?;
     Ok(Participant { id, node, url })
+}
+
+/// What comes of a second `/quorum/set`.
+const STOPS: &str = "The escrow contract goes on to ask for the key that it has, and the signers sign by the new one alone: \
+                     payouts, thaws and caps stop until the contract has the new key. It takes that from the old key's \
+                     quorum alone, and there is no command for it.";
+
+/// Nobody replaces the quorum's keys without naming them.
+fn check_replaced(active: Option<u64>, replaced: Option<u64>) -> Result<(), Usage> {
+    match (active, replaced) {
+        (None, Some(_)) => Err(Usage("the quorum has no keys to replace; leave out --replace".to_owned())),
+        (Some(active), named) if named != Some(active) => Err(Usage(format!(
+            "no key is made: epoch {active} is active. {STOPS} If that is meant, give --replace {active}"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 #[derive(Serialize)]
@@ -93,23 +115,31 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
 async fn dkg(command: Dkg, out: &Output) -> anyhow::Result<ExitCode> {
     let connection = command.connection.open()?;
     let identity = connection.identity()?;
-    let epoch = match command.epoch {
-        Some(epoch) if !command.submit => epoch,
-        // Asked before anything is made: the log takes the next epoch and no other.
-        wanted => {
-            let active = connection.reader("/read")?.quorum().await?;
-            let next = active.map_or(1, |q| q.epoch.saturating_add(1));
-            if wanted.is_some_and(|epoch| epoch != next) {
-                return Err(Usage(format!("the log's next epoch is {next}; leave out --epoch, or --submit")).into());
-            }
-            next
-        }
-    };
     let mut participants = command.signers;
     participants.sort_by_key(|p| p.id);
     if usize::from(command.threshold) > participants.len() {
         return Err(Usage("the threshold is above the number of signers".to_owned()).into());
     }
+    let epoch = match command.epoch {
+        Some(epoch) if !command.submit => epoch,
+        // Asked before anything is made: the log takes the next epoch and no other.
+        wanted => {
+            let active = connection.reader("/read")?.quorum().await?.map(|q| q.epoch);
+            let next = active.map_or(1, |epoch| epoch.saturating_add(1));
+            if wanted.is_some_and(|epoch| epoch != next) {
+                return Err(Usage(format!("the log's next epoch is {next}; leave out --epoch, or --submit")).into());
+            }
+            if command.submit {
+                check_replaced(active, command.replace)?;
+            }
+            if let Some(old) = command.replace {
+                command
+                    .confirm
+                    .confirm(&format!("epoch {next} of the quorum's keys, in place of epoch {old}. {STOPS}"))?;
+            }
+            next
+        }
+    };
     let ceremony = Ceremony {
         identity: &identity,
         ambient: connection.ambient(),
