@@ -97,7 +97,7 @@ impl ControlPlane {
         self.post("/v1/statements", container, CONTAINER).await
     }
 
-    /// What policy would say to a signed proposal now.
+    /// What policy would say now to a signed proposal, or to a signed question of `/proposal/payout/simulate`.
     pub async fn simulate(&self, container: &[u8]) -> Result<SimulationReply, ClientError> {
         self.post("/v1/simulations", container, CONTAINER).await
     }

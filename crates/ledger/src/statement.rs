@@ -15,9 +15,9 @@ use ucan::{Delegation, Invocation, Verified};
 /// issuer depends on the state and is decided by [`State::step`].
 #[derive(Clone, Debug)]
 pub struct Statement {
-    invocation: Verified<Invocation>,
-    proofs: Vec<Verified<Delegation>>,
-    act: Act,
+    pub(crate) invocation: Verified<Invocation>,
+    pub(crate) proofs: Vec<Verified<Delegation>>,
+    pub(crate) act: Act,
 }
 
 /// An invocation is not a statement.

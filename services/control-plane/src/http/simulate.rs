@@ -1,4 +1,4 @@
-//! `POST /v1/simulations`: what would be decided now, on a clone of the state that is then dropped.
+//! `POST /v1/simulations`: what would be decided now, by a step whose next state is dropped.
 
 use super::{
     auth,
@@ -8,9 +8,8 @@ use super::{
 };
 use crate::{clock, outcome, plane::Plane};
 use axum::{Json, extract::State, http::HeaderMap};
-use ledger::{Act, ParseError, field_of};
+use ledger::{Act, ParseError, Simulation, field_of};
 use messages::{ProblemType as Type, SimulationDraft, SimulationReply};
-use replica::AdmitError;
 use std::{fmt, sync::Arc};
 
 /// Who may read the tenant's proposals may have a draft decided.
@@ -25,26 +24,22 @@ pub(crate) async fn simulate(State(plane): State<Arc<Plane>>, headers: HeaderMap
     }
 }
 
-/// A signed proposal entitles to its own simulation.
+/// A signed question entitles to its answer, and a signed proposal to its own simulation.
 async fn signed(plane: &Arc<Plane>, body: &[u8]) -> Reply {
     let snapshot = plane.now();
     // Not told apart by the memory of what is known: a proposal may be simulated after it was made.
     let unopened = plane.opener.read(body, plane.limits.proposal_bytes, Some(&snapshot))?;
     refuse_claims(plane, &unopened, &snapshot, clock::now())?;
-    let parcel = plane.opener.open(&unopened)?;
-    let statement = plane.opener.statement(parcel, &snapshot).await?;
-    if !matches!(statement.act(), Act::ProposalPayout(_)) {
+    if !Simulation::is_of(unopened.invocation().command().as_str()) {
         return Err(Failure::new(Type::MalformedRequest, "only a proposal can be simulated").field("cmd"));
     }
-    let mut replica = snapshot.replica.clone();
-    let admitted = decide(plane, move || replica.admit(&statement, clock::now())).await?;
-    let admitted = admitted.map_err(|error| match error {
-        AdmitError::Refused(refusal) => Failure::from(refusal),
-        other => Failure::new(Type::Internal, other.to_string()),
-    })?;
-    let decision = admitted.outcome.decision().map(outcome::decision);
-    let decision = decision.ok_or_else(|| Failure::new(Type::Internal, "a proposal without a decision"))?;
-    Ok(Json(SimulationReply { decision, seq: admitted.seq }))
+    let parcel = plane.opener.open(&unopened)?;
+    let proofs = plane.opener.proofs(&parcel, &snapshot).await?;
+    let simulation = Simulation::parse(parcel.invocation, proofs)?;
+    let seq = snapshot.replica.next_seq();
+    let decided = decide(plane, move || snapshot.replica.state().simulate(&simulation, clock::now())).await??;
+    let decided = decided.ok_or_else(|| Failure::new(Type::Internal, "a proposal without a decision"))?;
+    Ok(Json(SimulationReply { decision: outcome::decision(&decided), seq }))
 }
 
 async fn draft(plane: &Arc<Plane>, headers: &HeaderMap, body: &[u8]) -> Reply {

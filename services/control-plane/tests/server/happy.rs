@@ -129,6 +129,47 @@ async fn a_simulation_writes_nothing() {
 }
 
 #[tokio::test]
+async fn a_question_is_answered_as_its_proposal_would_be_and_never_taken_for_one() {
+    let node = Node::ready(10_000).await;
+    let (size, world) = (node.size().await, &node.world);
+    let ask = |command: &str, total| {
+        world.invoke(&world.installation, world.tenant.did, command, &world.payout(total), world.proposal_chain())
+    };
+    for (total, effect) in [(700, "allow"), (2_000, "deny")] {
+        let question = ask("/proposal/payout/simulate", total).container();
+        let (status, body) = node.post("/v1/simulations", question.clone()).await;
+        assert_eq!(
+            (status, body["decision"]["effect"].as_str(), body["seq"].as_u64()),
+            (200, Some(effect), Some(size))
+        );
+        assert_eq!(
+            node.post("/v1/simulations", ask("/proposal/payout", total).container()).await.1["decision"]["effect"],
+            effect
+        );
+        for path in ["/v1/proposals", "/v1/statements"] {
+            let (status, body) = node.post(path, question.clone()).await;
+            assert!(matches!(status, 400 | 422), "{path}: {body}");
+            assert_eq!(body["field"], "cmd", "{path}: {body}");
+        }
+    }
+    assert_eq!(node.size().await, size);
+    // A question needs the right to propose, and to nothing else does it lead.
+    let stranger = world.invoke(
+        &world.admin,
+        world.tenant.did,
+        "/proposal/payout/simulate",
+        &world.payout(700),
+        world.proposal_chain(),
+    );
+    let (status, body) = node.post("/v1/simulations", stranger.container()).await;
+    assert_eq!((status, slug(&body)), (401, "audience-mismatch"), "{body}");
+    let other = ask("/proposal/payout/other", 700);
+    let (status, body) = node.post("/v1/simulations", other.container()).await;
+    assert_eq!((status, body["field"].as_str()), (400, Some("cmd")), "{body}");
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn a_genesis_for_other_keys_is_refused() {
     let node = Node::empty().await;
     let args = BTreeMap::<String, u8>::new();

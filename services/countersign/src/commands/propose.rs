@@ -126,8 +126,13 @@ pub fn saved(file: &Path) -> anyhow::Result<Vec<u8>> {
 
 /// Signs a proposal, ready to be sent.
 pub async fn prepare(connection: &Connection, payout: &Payout) -> anyhow::Result<Statement> {
+    say(connection, PAYOUT, payout).await
+}
+
+/// Signs something about a payout: that it is proposed, or a question.
+pub async fn say(connection: &Connection, command: &str, payout: &Payout) -> anyhow::Result<Statement> {
     let tenant = connection.tenant()?;
-    Ok(speaker(connection, PAYOUT, tenant).await?.say(PAYOUT, tenant, payout)?)
+    Ok(speaker(connection, command, tenant).await?.say(command, tenant, payout)?)
 }
 
 #[derive(Serialize)]

@@ -4,14 +4,17 @@ use super::{
 };
 use crate::{connection::ConnectionArgs, failure::REFUSED, output::Output};
 use domain::Did;
+use ledger::Simulation;
 use messages::{Effect, SimulationDraft};
 use std::{path::PathBuf, process::ExitCode};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Nothing is written and nothing reserved.\n\n\
+#[command(
+    after_help = "Nothing is written and nothing reserved, and what is sent is no proposal, but with --container.\n\n\
                         Examples:\n  countersign simulate --as plugin --file payout.json\n  \
                         countersign simulate --as operator --installation did:key:z6Mk… --file payout.json\n  \
-                        countersign simulate --container proposal.ucan")]
+                        countersign simulate --container proposal.ucan"
+)]
 pub struct Command {
     #[command(flatten)]
     payout: PayoutArgs,
@@ -36,8 +39,9 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
         let draft = SimulationDraft { tenant: connection.tenant()?, installation, payout };
         connection.reader("/read/proposals")?.simulate_draft(&draft).await?
     } else {
-        let said = propose::prepare(&connection, &payout()?).await?;
-        connection.public()?.simulate(&said.container).await?
+        // No proposal: whoever sees it can ask the same, and have nothing paid.
+        let asked = propose::say(&connection, Simulation::COMMAND, &payout()?).await?;
+        connection.public()?.simulate(&asked.container).await?
     };
     out.show(&reply, show::decision(&reply.decision).trim_start())?;
     Ok(if reply.decision.effect == Effect::Deny { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS })
