@@ -76,6 +76,8 @@ struct Held {
     freezes: BTreeMap<Cid, Direct>,
     /// Those that an entry has taken over, until the log's key has signed for it: before, the entry could still be denied.
     released: Vec<(u64, Direct)>,
+    /// How many entries the log's key is known to have signed for since this node started.
+    anchored: u64,
     /// Counts changes of what the file is to say.
     version: u64,
 }
@@ -158,6 +160,7 @@ impl DirectFreezes {
     /// Forgets what was taken over by the first `size` entries, which the log's key has signed for.
     pub fn anchored(&self, size: u64) {
         let mut held = lock(&self.held);
+        held.anchored = held.anchored.max(size);
         let before = held.released.len();
         held.released.retain(|(seq, _)| *seq >= size);
         if held.released.len() != before {
@@ -181,12 +184,14 @@ impl DirectFreezes {
         Ok(())
     }
 
-    /// Holds a freeze that the log would take, as it is here at this moment.
+    /// Holds a freeze that the log would take, as it is here at this moment. One that it has taken is kept until nobody can
+    /// deny the entry any more.
     fn hold(&self, node: &Node, statement: &Statement, direct: Direct) -> Result<(), FreezeError> {
         let mut held = lock(&self.held);
         // Loaded under the lock: what the log takes after this is released after this.
         let replica = node.view.replica();
-        if replica.state().seen(&direct.statement).is_some() {
+        if let Some(seq) = replica.state().seen(&direct.statement) {
+            held.put_released(seq, direct);
             return Ok(());
         }
         check(node, replica.state(), statement, replica.next_seq())?;
@@ -255,6 +260,15 @@ impl Held {
         self.freezes.insert(direct.statement, direct);
         self.version = self.version.saturating_add(1);
         Ok(true)
+    }
+
+    /// Keeps one that an entry had taken over before it came, if the file does not say it already.
+    fn put_released(&mut self, seq: u64, direct: Direct) {
+        let mut known = self.freezes.keys().chain(self.released.iter().map(|(_, d)| &d.statement));
+        if seq >= self.anchored && !known.any(|statement| *statement == direct.statement) {
+            self.released.push((seq, direct));
+            self.version = self.version.saturating_add(1);
+        }
     }
 }
 

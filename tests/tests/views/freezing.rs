@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use ledger::{Scope, args};
 use messages::{RefusalCode, paths};
 use serde_json::Value;
-use std::{fs, time::Duration};
+use std::{fs, path::PathBuf, time::Duration};
 
 impl Stage {
     fn to_freeze(&self) -> Signed {
@@ -42,6 +42,34 @@ impl Stage {
         let end = &mut held[0]["expires_at"];
         *end = (end.as_u64().unwrap() - 1_200).into();
         fs::write(file, held.to_string()).unwrap();
+    }
+
+    /// Waits until the file of a signer keeps nothing any more: the log's key has signed for the entries.
+    async fn let_go(&self, at: usize) {
+        let file = self.folders[at].path().join("freezes.json");
+        let looking = async {
+            while fs::read(&file).unwrap() != b"[]" {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), looking).await.expect("nothing is kept");
+    }
+
+    /// A copy of what a stopped signer has stored of the log.
+    fn copy_database(&self, at: usize) -> Vec<(PathBuf, Vec<u8>)> {
+        let files = fs::read_dir(self.folders[at].path()).unwrap().map(|file| file.unwrap().path());
+        let is_database = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with("log.db");
+        files.filter(is_database).map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+    }
+
+    /// Puts such a copy in the place of what there is.
+    fn put_database_back(&self, at: usize, copy: Vec<(PathBuf, Vec<u8>)>) {
+        for (path, _) in self.copy_database(at) {
+            fs::remove_file(path).unwrap();
+        }
+        for (path, bytes) in copy {
+            fs::write(path, bytes).unwrap();
+        }
     }
 
     async fn is_frozen(&self, at: usize) -> bool {
@@ -143,13 +171,7 @@ async fn what_the_log_took_over_is_not_held_again_after_a_crash() {
     stage.append(&freeze);
     stage.lift();
     stage.show_all(0).await;
-    let let_go = async {
-        while fs::read(&file).unwrap() != b"[]" {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    let let_go = tokio::time::timeout(Duration::from_mins(1), let_go).await;
-    let_go.expect("the log's key has signed for the entry");
+    stage.let_go(0).await;
     stage.stop(0).await;
     // As if it had been killed before it wrote that.
     fs::write(&file, held).unwrap();
@@ -157,6 +179,41 @@ async fn what_the_log_took_over_is_not_held_again_after_a_crash() {
     stage.until(0, |status| status.frozen.is_empty()).await;
     stage.until(0, |status| status.fresh).await;
     assert!(!stage.is_frozen(0).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_freeze_that_comes_after_its_entry_outlasts_an_entry_that_nobody_has_signed_for() {
+    let mut stage = Stage::set().await;
+    stage.stop(0).await;
+    let before = stage.copy_database(0);
+    stage.start(0).await;
+    stage.until(0, |status| status.fresh).await;
+    let freeze = stage.to_freeze();
+    let longer = stage.aside(|stage| stage.append(&freeze));
+    stage.planes[0].sign(false);
+    stage.planes[0].show(&longer);
+    stage.until(0, |status| status.head == Some(stage.last() + 1)).await;
+    assert!(stage.is_frozen(0).await);
+    for _ in 0..2 {
+        assert_eq!(stage.hand(0, &freeze).await, 200);
+    }
+    assert!(stage.status(0).await.frozen.is_empty(), "the log governs it");
+
+    stage.stop(0).await;
+    stage.put_database_back(0, before);
+    // The control plane denies the entry now, and nothing that it has signed proves that it lies.
+    stage.planes[0].show(&stage.log);
+    stage.planes[0].sign(true);
+    stage.start(0).await;
+    stage.until(0, |status| status.fresh).await;
+    assert!(stage.is_frozen(0).await);
+    stage.append(&freeze);
+    stage.lift();
+    stage.show_all(0).await;
+    stage.until(0, |status| status.frozen.is_empty()).await;
+    assert!(!stage.is_frozen(0).await);
+    assert_eq!(stage.hand(0, &freeze).await, 200);
+    stage.let_go(0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,6 +34,8 @@ pub struct Plane {
     shown: watch::Sender<usize>,
     /// A signature line that it adds to its notes.
     padding: Mutex<String>,
+    /// Whether it signs what it shows.
+    signs: watch::Sender<bool>,
     /// How many notes it has signed.
     signed: watch::Sender<usize>,
     /// The statements that it was sent. It takes none, and answers like a proxy before a control plane that is down.
@@ -54,7 +56,8 @@ impl Plane {
     pub async fn start(sequencer: &Person, log: &[Line]) -> (Arc<Self>, NodeUrl) {
         let (shown, signed, sent) = (watch::Sender::new(log.len()), watch::Sender::new(0), watch::Sender::default());
         let (sequencer, log, padding) = (sequencer.clone(), Mutex::new(log.to_vec()), Mutex::default());
-        let plane = Arc::new(Self { sequencer, log, shown, padding, signed, sent });
+        let signs = watch::Sender::new(true);
+        let plane = Arc::new(Self { sequencer, log, shown, padding, signs, signed, sent });
         let router = Router::new()
             .route("/v1/log/follow", get(follow))
             .route("/v1/statements", post(statement))
@@ -70,6 +73,11 @@ impl Plane {
     pub fn show(&self, log: &[Line]) {
         *self.log.lock().unwrap() = log.to_vec();
         self.shown.send_replace(log.len());
+    }
+
+    /// Says whether it signs what it shows from now on.
+    pub fn sign(&self, signs: bool) {
+        self.signs.send_replace(signs);
     }
 
     /// Adds a line of somebody's to every note from now on, which makes it longer than what signers pass on.
@@ -94,7 +102,13 @@ impl Plane {
     /// The next line for somebody who has seen `next` entries.
     async fn line(&self, next: usize) -> (FollowLine, usize) {
         let mut shown = self.shown.subscribe();
-        let _ = tokio::time::timeout(HEARTBEAT, shown.wait_for(|shown| *shown > next)).await;
+        if tokio::time::timeout(HEARTBEAT, shown.wait_for(|shown| *shown > next)).await.is_err() {
+            let (mut signs, grown) = (self.signs.subscribe(), shown.wait_for(|shown| *shown > next));
+            tokio::select! {
+                _ = signs.wait_for(|signs| *signs) => {}
+                _ = grown => {}
+            }
+        }
         let log = self.log.lock().unwrap();
         let Some((entry, tokens)) = log.get(next) else {
             self.signed.send_modify(|signed| *signed += 1);

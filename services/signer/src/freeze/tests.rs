@@ -74,6 +74,25 @@ fn the_file_lets_go_when_the_logs_key_has_signed_for_the_entry() {
 }
 
 #[test]
+fn what_comes_after_its_entry_is_kept_while_the_logs_key_has_not_signed_for_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let freezes = DirectFreezes::load(folder.path()).unwrap();
+    let place = (realm(1), Scope::All);
+    freezes.anchored(7);
+    freezes.anchored(3);
+    for (seq, is_kept) in [(6, false), (7, true), (7, true)] {
+        lock(&freezes.held).put_released(seq, direct("one", &place, 2_000));
+        freezes.keep().unwrap();
+        assert!(freezes.list().is_empty(), "the log governs it");
+        assert_eq!(DirectFreezes::load(folder.path()).unwrap().list().len(), usize::from(is_kept), "{seq}");
+    }
+    assert_eq!(lock(&freezes.held).released.len(), 1, "once");
+    freezes.anchored(8);
+    freezes.keep().unwrap();
+    assert!(DirectFreezes::load(folder.path()).unwrap().list().is_empty());
+}
+
+#[test]
 fn what_the_log_can_take_is_passed_on_until_it_answers_and_again_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let freezes = DirectFreezes::load(folder.path()).unwrap();
