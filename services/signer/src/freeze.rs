@@ -327,17 +327,18 @@ fn hold(node: &Node, body: &[u8]) -> Result<(Cid, Did), FreezeError> {
     Ok(named)
 }
 
-/// Passes on to the log what it can take and has not taken, and writes down what could not be written before.
+/// Writes down what is not written yet, and passes on to the log what it can take and has not taken.
 pub(crate) async fn forward(node: Arc<Node>) {
     loop {
         let unanswered = node.freezes.unanswered(node.ambient.now());
-        stream::iter(unanswered)
-            .for_each_concurrent(FORWARDED, |(statement, container)| submit(&node, statement, container))
-            .await;
+        // First: whoever learns of a freeze from the log could stop this node. A disk that refuses holds up no freeze.
         let own = node.clone();
         if let Ok(Err(error)) = tokio::task::spawn_blocking(move || own.freezes.keep()).await {
             tracing::warn!(%error, "direct freezes cannot be written");
         }
+        stream::iter(unanswered)
+            .for_each_concurrent(FORWARDED, |(statement, container)| submit(&node, statement, container))
+            .await;
         // Woken by the next freeze, or else by the clock.
         let _ = tokio::time::timeout(FORWARD_PAUSE, node.freezes.news.notified()).await;
     }
