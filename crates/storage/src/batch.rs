@@ -12,7 +12,8 @@ pub struct Batch {
     /// Tiles that these entries filled.
     pub tiles: Vec<NewTile>,
     /// Proposals that these entries created or changed, oldest change first. Of several changes to one proposal the
-    /// last is kept. Changing a proposal sets its `status` and `updated`; the other fields stay as first written.
+    /// last is kept. Changing a proposal of an earlier batch sets its `status` and `updated`; the other fields stay as first
+    /// written, and without its row the batch is [`crate::AppendError::Corrupt`].
     pub proposals: Vec<ProposalRow>,
     /// CIDs that these entries say something about.
     pub mentions: Vec<Mention>,

@@ -38,12 +38,12 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    /// Connects and brings the schema up to date.
     /// Says what is wrong with a URL.
     pub fn check(url: &str) -> Result<(), OpenError> {
         session::config(url).map(|_| ())
     }
 
+    /// Connects and brings the schema up to date.
     pub fn open(url: &str) -> Result<Self, OpenError> {
         let config = session::config(url)?;
         let mut writer = Session::connect(&config)?;

@@ -26,14 +26,16 @@ pub(crate) fn corrupt(table: &'static str, what: impl Display) -> Error {
 }
 
 /// Holds the rows that a statement reports against those that it was to write: a trigger or rule of somebody else's can
-/// make an insert do nothing without an error.
+/// make an insert do nothing without an error, and a row that is to change can be gone.
 pub(crate) fn wrote(table: &'static str, rows: usize, expected: usize) -> Result<(), Error> {
     if rows == expected {
         return Ok(());
     }
     Err(corrupt(
         table,
-        format_args!("{rows} rows of {expected} were written: something in the database keeps them away"),
+        format_args!(
+            "{rows} rows of {expected} were written: something in the database keeps them away, or has taken them"
+        ),
     ))
 }
 

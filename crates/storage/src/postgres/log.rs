@@ -10,7 +10,8 @@ use domain::Cid;
 
 /// The whole batch in one statement, so that appending costs one round trip besides `begin` and `commit`. Everything
 /// is joined to the row that `moved` returns: a fenced leader inserts nothing, so it is not told instead
-/// that its rows are duplicates.
+/// that its rows are duplicates. Of the proposals those of the batch's own entries are inserted, those of earlier entries
+/// are changed where they are: the one never does the other's work, so that a row which is lost or in the way is noticed.
 const APPEND: &str = "-- append
 with moved as (
     update head set seq = $1, leaf = $2
@@ -46,8 +47,9 @@ with moved as (
     from moved cross join unnest($19::bytea[], $20::bigint[], $21::bigint[], $22::text[], $23::text[], $24::text[],
             $25::text[], $26::text[], $27::text[], $28::bigint[], $29::text[], $30::bigint[])
         as n (id, seq, at, tenant, installation, plugin, kind, order_id, asset, total, status, updated)
+    where n.seq > coalesce($4, -1) or n.id = (select p.id from proposals as p where p.seq = n.seq)
     on conflict (seq) do update set status = excluded.status, updated = excluded.updated
-    where proposals.id = excluded.id
+    where proposals.id = excluded.id and excluded.seq <= coalesce($4, -1)
     returning 1
 )
 select (select count(*) from new_entries), (select count(*) from new_tokens), (select count(*) from new_tiles),

@@ -11,7 +11,7 @@ const SELECT_PROPOSALS: &str = "-- proposals
 select id, seq, at, tenant, installation, plugin, kind, order_id, asset, total, status, updated from proposals";
 
 pub(super) fn write(t: &Transaction<'_>, batch: &Batch) -> Result<(), Error> {
-    upsert(t, &batch.proposals)?;
+    put_proposals(t, batch)?;
     for m in &batch.mentions {
         let params = (key(&m.cid), int(m.seq)?, m.kind);
         let inserted = t
@@ -26,33 +26,42 @@ pub(super) fn write(t: &Transaction<'_>, batch: &Batch) -> Result<(), Error> {
     Ok(())
 }
 
-fn upsert(t: &Transaction<'_>, proposals: &[ProposalRow]) -> Result<(), Error> {
-    let mut upsert = t
-        .prepare_cached(
-            "-- upsert_proposal
-             insert into proposals
-                 (id, seq, at, tenant, installation, plugin, kind, order_id, asset, total, status, updated)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
-             on conflict (seq) do update set status = excluded.status, updated = excluded.updated
-             where proposals.id = excluded.id",
-        )
-        .map_err(|e| error("proposals", e))?;
-    for p in proposals {
-        let params = (
-            key(&p.id),
-            int(p.seq)?,
-            int(p.at.unix())?,
-            p.tenant.as_str(),
-            p.installation.as_str(),
-            p.plugin.as_str(),
-            &p.kind,
-            p.order.as_str(),
-            p.asset.to_string(),
-            int(p.total.get())?,
-            &p.status,
-            int(p.updated)?,
-        );
-        wrote("proposals", upsert.execute(params).map_err(|e| error("proposals", e))?, 1)?;
+/// Inserts the proposals of the batch's own entries and changes those of earlier entries. Neither does the other's work, so
+/// that a row which is lost or in the way is noticed.
+fn put_proposals(t: &Transaction<'_>, batch: &Batch) -> Result<(), Error> {
+    let prepare = |sql| t.prepare_cached(sql).map_err(|e| error("proposals", e));
+    let mut insert = prepare(
+        "-- insert_proposal
+         insert into proposals
+             (id, seq, at, tenant, installation, plugin, kind, order_id, asset, total, status, updated)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+         on conflict (seq) do nothing",
+    )?;
+    let mut change = prepare(
+        "-- change_proposal
+         update proposals set status = ?3, updated = ?4 where seq = ?2 and id = ?1",
+    )?;
+    for p in &batch.proposals {
+        let (id, seq, updated) = (key(&p.id), int(p.seq)?, int(p.updated)?);
+        let written = if batch.old_head.is_some_and(|head| p.seq <= head) {
+            change.execute((id, seq, &p.status, updated))
+        } else {
+            insert.execute((
+                id,
+                seq,
+                int(p.at.unix())?,
+                p.tenant.as_str(),
+                p.installation.as_str(),
+                p.plugin.as_str(),
+                &p.kind,
+                p.order.as_str(),
+                p.asset.to_string(),
+                int(p.total.get())?,
+                &p.status,
+                updated,
+            ))
+        };
+        wrote("proposals", written.map_err(|e| error("proposals", e))?, 1)?;
     }
     Ok(())
 }

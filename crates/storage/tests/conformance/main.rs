@@ -64,6 +64,8 @@ on_both_engines! {
         the_last_change_of_a_batch_is_kept,
         a_later_batch_changes_only_status_and_updated,
         a_change_in_the_place_of_another_proposal_is_noticed,
+        a_change_of_a_proposal_that_is_gone_is_noticed,
+        a_row_in_the_place_of_a_new_proposal_is_noticed,
         proposals_of_an_older_schema_are_kept,
         mentions_are_found_by_cid,
         a_scan_meets_every_row_once;

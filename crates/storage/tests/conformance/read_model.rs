@@ -70,6 +70,38 @@ pub fn a_change_in_the_place_of_another_proposal_is_noticed(db: &Database) {
     assert_eq!((s.proposal(&proposal(1).id).unwrap(), s.head().unwrap().unwrap().seq), (None, 1));
 }
 
+pub fn a_change_of_a_proposal_that_is_gone_is_noticed(db: &Database) {
+    let s = db.storage();
+    let epoch = lead(s);
+    s.append(&Batch { proposals: vec![proposal(0), proposal(1)], ..batch(epoch, None, 2) }).unwrap();
+    db.raw("delete from proposals where seq = 0").unwrap();
+    let changed = |seq| ProposalRow { status: "void".into(), updated: 2, ..proposal(seq) };
+    let append = |proposals| s.append(&Batch { proposals, ..batch(epoch, Some(1), 3) });
+    let result = append(vec![changed(1), changed(0), proposal(2)]);
+    assert!(matches!(&result, Err(AppendError::Corrupt { table: "proposals", .. })), "{result:?}");
+    assert_eq!((s.proposal(&proposal(0).id).unwrap(), s.proposal(&proposal(1).id).unwrap()), (None, Some(proposal(1))));
+    assert_eq!((s.counts().unwrap().proposals, s.head().unwrap().unwrap().seq), (1, 1));
+    append(vec![changed(1), proposal(2)]).unwrap();
+    assert_eq!(s.proposal(&proposal(1).id).unwrap(), Some(changed(1)));
+}
+
+pub fn a_row_in_the_place_of_a_new_proposal_is_noticed(db: &Database) {
+    let s = db.storage();
+    let epoch = lead(s);
+    s.append(&Batch { proposals: vec![proposal(0)], ..batch(epoch, None, 1) }).unwrap();
+    // What the next entry makes is there before it, with another total.
+    let id = proposal(1).id.digest().to_string();
+    let id = if db.is_sqlite() { format!("x'{id}'") } else { format!("'\\x{id}'") };
+    db.raw(&format!(
+        "insert into proposals select {id}, 1, at, tenant, installation, plugin, kind, order_id, asset, 7, status, 1
+         from proposals"
+    ))
+    .unwrap();
+    let result = s.append(&Batch { proposals: vec![proposal(1)], ..batch(epoch, Some(0), 1) });
+    assert!(matches!(&result, Err(AppendError::Corrupt { table: "proposals", .. })), "{result:?}");
+    assert_eq!(s.head().unwrap().unwrap().seq, 0);
+}
+
 pub fn proposals_of_an_older_schema_are_kept(db: &Database) {
     let s = db.storage();
     let epoch = lead(s);
