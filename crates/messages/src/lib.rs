@@ -29,8 +29,8 @@ pub use problem::{PROBLEM_BASE, PROBLEM_JSON, Problem, ProblemType};
 pub use replay::{ReplayGuard, Replayed};
 pub use schema::schemas;
 pub use session::{
-    CommitReply, CommitRequest, FreezeReply, FreezeScope, HeldFreeze, MAX_CHECKPOINT, MAX_CHECKPOINTS, MAX_SHOWN,
-    MAX_STATEMENT, NodeStatus, Refusal, RefusalCode, SignReply, SignRequest, SigningSubject, Suite,
+    CommitReply, CommitRequest, FreezeReply, FreezeScope, HeldFreeze, MAX_CHECKPOINT, MAX_CHECKPOINTS, MAX_FROZEN,
+    MAX_SHOWN, MAX_STATEMENT, NodeStatus, Refusal, RefusalCode, SignReply, SignRequest, SigningSubject, Suite,
 };
 pub use terms::{CommitTerms, TermsError};
 pub use views::{

@@ -236,6 +236,10 @@ impl Refusal {
     }
 }
 
+/// The most held freezes that a node's status lists: the longest fit into [`crate::MAX_BODY`] several times, and whoever looks
+/// after them takes them one by one.
+pub const MAX_FROZEN: usize = 256;
+
 /// Body of what a node says about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -254,8 +258,11 @@ pub struct NodeStatus {
     pub view_time: Option<Time>,
     /// Whether that is young enough to sign.
     pub fresh: bool,
-    /// What is frozen here directly, beyond the log.
+    /// What is frozen here directly, beyond the log: those that the log can take for the shortest time first, at most
+    /// [`MAX_FROZEN`].
     pub frozen: Vec<HeldFreeze>,
+    /// How many there are in all.
+    pub frozen_count: u64,
     /// Why it has halted, if it has.
     pub halted: Option<String>,
     /// What it shows of the log: as in [`Refusal::checkpoints`].
@@ -318,6 +325,6 @@ pub struct HeldFreeze {
 pub struct FreezeReply {
     /// The statement that was sent: it is in force here.
     pub statement: Cid,
-    /// Everything that is held here now.
+    /// Every freeze of the statement's realm that is held here now, beyond the log.
     pub frozen: Vec<HeldFreeze>,
 }

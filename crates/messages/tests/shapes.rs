@@ -5,8 +5,8 @@ use countersign_messages::{
     Approval, AuditRecord, Base64, CommitReply, CommitRequest, Decision, DkgAccept, DkgAccepted, DkgBegin, DkgConfirm,
     DkgConfirmed, DkgEcho, DkgFinish, DkgGroupKeys, DkgParticipant, DkgRound1, DkgRound1Reply, DkgRound2,
     DkgRound2Reply, DkgSealed, Effect, Envelope, Execution, FreezeReply, FreezeScope, Health, HeldFreeze, Hex,
-    LogEntryView, NodeStatus, Nonce, PageOf, Problem, ProblemType, ProposalStatus, ProposalView, Refusal, RefusalCode,
-    Seal, SignReply, SignRequest, SigningSubject, Stage, SubmitReply, Suite, Violation, paths,
+    LogEntryView, MAX_BODY, MAX_FROZEN, NodeStatus, Nonce, PageOf, Problem, ProblemType, ProposalStatus, ProposalView,
+    Refusal, RefusalCode, Seal, SignReply, SignRequest, SigningSubject, Stage, SubmitReply, Suite, Violation, paths,
 };
 use domain::{Address, ChainId, Cid, Did, Digest, EscrowDomain, PayoutAuthorisation, Time};
 use ed25519_dalek::SigningKey;
@@ -113,6 +113,7 @@ fn node_and_freeze() {
         view_time: Some(Time::from_unix(1_800_000_000)),
         fresh: true,
         frozen: scopes.clone().map(held).to_vec(),
+        frozen_count: 5,
         halted: None,
         checkpoints: vec!["origin\n8\n…\n".to_owned()],
         open_commitments: 0,
@@ -123,6 +124,18 @@ fn node_and_freeze() {
     for scope in &scopes {
         shape(scope);
     }
+}
+
+#[test]
+fn the_longest_list_of_freezes_fits_into_a_body() {
+    let held = HeldFreeze {
+        statement: Cid::of(b"freeze"),
+        realm: did(),
+        scope: FreezeScope::Plugin { plugin: format!("com.{}", "x".repeat(96)).parse().unwrap() },
+        expires_at: Time::from_unix(u64::MAX),
+    };
+    let list = serde_json::to_vec(&vec![held; MAX_FROZEN]).unwrap();
+    assert!(list.len() * 2 < MAX_BODY, "{}", list.len());
 }
 
 #[test]

@@ -141,6 +141,14 @@ impl DirectFreezes {
         lock(&self.held).freezes.values().map(Direct::describe).collect()
     }
 
+    /// Those of what is held that the log can take for the shortest time, at most `limit`, and how many are held in all.
+    pub fn soonest(&self, limit: usize) -> (Vec<HeldFreeze>, usize) {
+        let held = lock(&self.held);
+        let mut all: Vec<&Direct> = held.freezes.values().collect();
+        all.sort_by_key(|d| d.expires_at);
+        (all.iter().take(limit).map(|d| d.describe()).collect(), all.len())
+    }
+
     /// How many the log cannot take any more at this time.
     pub fn overdue(&self, now: Time) -> usize {
         lock(&self.held).freezes.values().filter(|d| d.is_over(now)).count()
@@ -309,8 +317,18 @@ pub(crate) async fn take(node: Arc<Node>, body: Bytes) -> Result<FreezeReply, Fr
 
 /// Gives the statement, and the realm that it belongs to.
 fn hold(node: &Node, body: &[u8]) -> Result<(Cid, Did), FreezeError> {
+    let statement = read(body)?;
+    let direct = Direct::of(&statement)?;
+    let named = (direct.statement, direct.realm);
+    node.freezes.hold(node, &statement, direct)?;
+    Ok(named)
+}
+
+fn read(body: &[u8]) -> Result<Statement, FreezeError> {
     let malformed = |e: ucan::Error| FreezeError::Container(e.to_string());
-    let limits = Limits { max_container_bytes: MAX_STATEMENT, max_inflated_bytes: MAX_STATEMENT, ..Limits::default() };
+    // It goes on to the log uncompressed, behind a header of one byte, and is to fit then, too.
+    let max_inflated_bytes = MAX_STATEMENT.saturating_sub(1);
+    let limits = Limits { max_container_bytes: MAX_STATEMENT, max_inflated_bytes, ..Limits::default() };
     let (mut invocation, mut proofs) = (None, Vec::new());
     for token in container::decode(body, &limits).map_err(malformed)? {
         match ucan::open(&token).map_err(malformed)? {
@@ -320,11 +338,7 @@ fn hold(node: &Node, body: &[u8]) -> Result<(Cid, Did), FreezeError> {
         }
     }
     let invocation = invocation.ok_or_else(|| FreezeError::Container("no invocation".to_owned()))?;
-    let statement = Statement::parse(invocation, proofs).map_err(|e| FreezeError::Refused(e.to_string()))?;
-    let direct = Direct::of(&statement)?;
-    let named = (direct.statement, direct.realm);
-    node.freezes.hold(node, &statement, direct)?;
-    Ok(named)
+    Statement::parse(invocation, proofs).map_err(|e| FreezeError::Refused(e.to_string()))
 }
 
 /// Writes down what is not written yet, and passes on to the log what it can take and has not taken.

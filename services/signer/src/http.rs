@@ -15,8 +15,8 @@ use axum::{
 };
 use domain::{Did, Digest};
 use messages::{
-    Envelope, EnvelopeError, Expected, MAX_BODY, MAX_STATEMENT, NodeStatus, Nonce, PROBLEM_JSON, Problem, ProblemType,
-    Refusal, Seal, paths,
+    Envelope, EnvelopeError, Expected, MAX_BODY, MAX_FROZEN, MAX_STATEMENT, NodeStatus, Nonce, PROBLEM_JSON, Problem,
+    ProblemType, Refusal, Seal, paths,
 };
 use rand_core::{OsRng, RngCore};
 use serde::{Serialize, de::DeserializeOwned};
@@ -228,6 +228,7 @@ fn describe(node: &Node) -> NodeStatus {
     let quorum = replica.state().quorum();
     let freshness = node.view.freshness(node.config.lease);
     let fresh = node.ambient.now().since(freshness.checkpoint) < freshness.lease;
+    let (frozen, count) = node.freezes.soonest(MAX_FROZEN);
     NodeStatus {
         node: node.did,
         participant: quorum.and_then(|q| q.participant(&node.did)).map(|p| p.id),
@@ -236,7 +237,8 @@ fn describe(node: &Node) -> NodeStatus {
         head: replica.head().map(|h| h.seq),
         view_time: (freshness.checkpoint.unix() > 0).then_some(freshness.checkpoint),
         fresh,
-        frozen: node.freezes.list(),
+        frozen,
+        frozen_count: u64::try_from(count).unwrap_or(u64::MAX),
         halted: node.view.halted().map(str::to_owned),
         checkpoints: node.view.shown(),
         open_commitments: u64::try_from(node.sessions.open()).unwrap_or(u64::MAX),
@@ -277,7 +279,7 @@ async fn metrics(State(node): State<Shared>) -> Response {
         node.view.replica().next_seq(),
         u8::from(status.halted.is_some()),
         u8::from(node.endpoint.answers()),
-        status.frozen.len(),
+        status.frozen_count,
         node.freezes.overdue(node.ambient.now()),
         status.open_commitments,
     );

@@ -247,6 +247,10 @@ impl Statuses {
                         let _ =
                             write!(text, ", holds freeze {} of {} until the log has it", held.statement, held.realm);
                     }
+                    let listed = u64::try_from(n.frozen.len()).unwrap_or(u64::MAX);
+                    if let Some(more) = n.frozen_count.checked_sub(listed).filter(|more| *more > 0) {
+                        let _ = write!(text, ", holds {more} more");
+                    }
                     if let Some(reason) = &n.halted {
                         let _ = write!(text, ", HALTED: {reason}");
                     }
@@ -287,10 +291,34 @@ mod tests {
         assert_eq!(error, json!({"id": 1, "url": "http://h", "error": "it is away"}));
         let node = json!({
             "node": "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp", "participant": 1, "epochs": [1],
-            "active_epoch": 1, "head": 7, "view_time": 1, "fresh": true, "frozen": [], "halted": null,
-            "open_commitments": 0, "version": "0.1.0",
+            "active_epoch": 1, "head": 7, "view_time": 1, "fresh": true, "frozen": [], "frozen_count": 0,
+            "halted": null, "open_commitments": 0, "version": "0.1.0",
         });
         let status = shown(Answer::Status(serde_json::from_value(node.clone()).unwrap()));
         assert_eq!(status, json!({"id": 1, "url": "http://h", "status": node}));
+    }
+
+    #[test]
+    fn freezes_beyond_those_that_a_signer_lists_are_counted() {
+        let did: Did = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp".parse().unwrap();
+        let text = |listed: usize, frozen_count| {
+            let statement = domain::Cid::of(b"freeze");
+            let held = json!({"statement": statement, "realm": did, "scope": {"kind": "all"}, "expires_at": 9});
+            let node = json!({
+                "node": did, "participant": 1, "epochs": [1], "active_epoch": 1, "head": 7, "view_time": 1,
+                "fresh": true, "frozen": vec![held; listed], "frozen_count": frozen_count, "halted": null,
+                "open_commitments": 0, "version": "0.1.0",
+            });
+            let answer = Answer::Status(serde_json::from_value(node).unwrap());
+            let signers = vec![SignerStatus { id: 1, url: "http://h".to_owned(), answer }];
+            let keys = QuorumKeys { secp256k1: String::new(), ed25519: did };
+            Statuses { epoch: 1, threshold: 1, keys, signers }.text()
+        };
+        for (listed, count, more) in [(2, 2, None), (2, 9, Some("holds 7 more"))] {
+            let text = text(listed, count);
+            assert_eq!(text.matches("holds freeze ").count(), listed, "{text}");
+            assert_eq!(text.contains(" more"), more.is_some(), "{text}");
+            assert!(more.is_none_or(|more| text.contains(more)), "{text}");
+        }
     }
 }

@@ -160,6 +160,31 @@ fn what_is_not_held_is_not_acknowledged() {
 }
 
 #[test]
+fn what_would_not_fit_when_it_is_passed_on_is_refused() {
+    let tokens = |last: usize| [vec![1; 60_000], vec![2; 60_000], vec![3; last]];
+    let plain = |last| container::encode(Encoding::Raw, &tokens(last)).unwrap().len();
+    let last = 9_000 + (MAX_STATEMENT - plain(9_000));
+    for (last, is_too_large) in [(last, false), (last + 1, true)] {
+        let body = container::encode(Encoding::RawGzip, &tokens(last)).unwrap();
+        let refused = read(&body).unwrap_err().to_string();
+        assert_eq!(refused.contains("container content"), is_too_large, "{}: {refused}", plain(last));
+    }
+}
+
+#[test]
+fn a_status_lists_those_that_end_first_and_counts_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let freezes = DirectFreezes::load(folder.path()).unwrap();
+    for n in 0..9_u8 {
+        // They end in another order than their ids have.
+        put(&freezes, &n.to_string(), &(realm(n), Scope::All), 900 + u64::from(n * 4 % 9)).unwrap();
+    }
+    let (listed, count) = freezes.soonest(3);
+    assert_eq!(listed.iter().map(|held| held.expires_at).collect::<Vec<_>>(), [time(900), time(901), time(902)]);
+    assert_eq!((count, freezes.soonest(99).0.len()), (9, 9));
+}
+
+#[test]
 fn what_could_not_be_written_is_written_with_the_next_chance() {
     let folder = tempfile::tempdir().unwrap();
     let freezes = DirectFreezes::load(folder.path()).unwrap();
