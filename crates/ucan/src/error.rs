@@ -74,7 +74,7 @@ pub enum Error {
     #[error("invalid claim: {0}")]
     InvalidClaim(&'static str),
     /// A field that no token has, and that could restrict what this one means; its name, cut to 64 characters.
-    #[error("invalid claim: unknown field {0}")]
+    #[error("invalid claim: unknown field {0:?}")]
     UnknownField(String),
     /// The signature does not verify strictly under the issuer's key.
     #[error("signature does not verify")]

@@ -129,6 +129,9 @@ fn every_field_is_required_typed_and_known() {
         let bytes = sealed(invocation, payload::with(payload::invocation(), name, Ipld::Null));
         assert_eq!(open(&bytes).unwrap_err(), Error::UnknownField(told.to_owned()));
     }
+    let bytes = sealed(invocation, payload::with(payload::invocation(), "x\n\u{1b}[2J", Ipld::Null));
+    let shown = open(&bytes).unwrap_err().to_string();
+    assert_eq!(shown, r#"invalid claim: unknown field "x\n\u{1b}[2J""#, "a log stays one line of plain text");
     // The subject of an invocation is never absent; a bound that is null is not a bound.
     for field in ["sub", "nbf", "iat", "cause", "aud"] {
         assert!(open(&sealed(invocation, payload::with(payload::invocation(), field, Ipld::Null))).is_err(), "{field}");
