@@ -4,14 +4,16 @@ use super::{
     refusals::refusals,
     routes::{Access, Endpoint, ROUTES, Route, Verb},
 };
-use axum::Json;
+use axum::{body::Bytes, http::header, response::IntoResponse};
 use messages::{PROBLEM_JSON, ProblemType as Type};
 use policy::Code;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::LazyLock};
 
-pub(crate) async fn document() -> Json<Value> {
-    Json(openapi())
+pub(crate) async fn document() -> impl IntoResponse {
+    // Large, and the same for as long as the program runs.
+    static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| openapi().to_string().into());
+    ([(header::CONTENT_TYPE, JSON)], DOCUMENT.clone())
 }
 
 /// The OpenAPI 3.1 document of this API, from the route table: what `/openapi.json` answers.
