@@ -1,4 +1,5 @@
-//! HTTP/1.1 for every service: how many connections there may be, how long the head of a request may take, and how it ends.
+//! What every service needs to serve. HTTP/1.1: how many connections there may be, how long the head of a request may take,
+//! and how it ends; and how a service says which of its settings are wrong.
 //!
 //! A connection beyond the limit is told so by 503 with `Retry-After` and closed; those that are open stay. So many more
 //! are kept for saying that, and once they are taken too, nothing is accepted until one closes: the system's own queue
@@ -7,8 +8,11 @@
 //! A connection on which no head arrives in time is closed, be it new, half-way through a head or between two requests. An
 //! answer that streams for hours is none of these.
 
+mod config_error;
 mod open_files;
 mod turning_away;
+
+pub use config_error::{ConfigError, ConfigErrors};
 
 use axum::{Router, serve::Listener};
 use hyper::server::conn::http1;

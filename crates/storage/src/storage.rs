@@ -69,6 +69,14 @@ impl Storage {
         }
     }
 
+    /// The file that a URL names, when it is one of SQLite's.
+    pub fn file(url: &str) -> Option<&Path> {
+        match place(url) {
+            Ok(Place::Sqlite(path)) => Some(path),
+            _ => None,
+        }
+    }
+
     /// The engine in use.
     pub const fn engine(&self) -> Engine {
         self.engine

@@ -1,7 +1,8 @@
 use domain::Did;
 use ed25519_dalek::SigningKey;
+use serving::ConfigError;
 use std::{
-    fmt,
+    fmt, io,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
@@ -94,16 +95,6 @@ impl Default for Limits {
     }
 }
 
-/// A setting is not usable.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{setting}: {reason}")]
-pub struct ConfigError {
-    /// Which.
-    pub setting: &'static str,
-    /// Why.
-    pub reason: String,
-}
-
 /// Parts of a configuration, some of which may be missing: what is there is checked all the same.
 #[derive(Debug, Default)]
 pub struct Parts<'a> {
@@ -121,6 +112,8 @@ pub struct Parts<'a> {
     pub holder: Option<&'a str>,
     /// See [`Config::limits`].
     pub limits: Option<&'a Limits>,
+    /// Files that the service reads and must not write over, each with its setting.
+    pub read: &'a [(&'static str, &'a Path)],
 }
 
 impl Parts<'_> {
@@ -149,9 +142,28 @@ impl Parts<'_> {
         if let Some(Err(error)) = self.database.map(Storage::check) {
             say("database", &error.to_string());
         }
+        let database = self.database.and_then(Storage::file).map(|path| ("database", path));
+        let anchor = self.anchor.map(|path| ("anchor", path));
+        let mut others = self.read.to_vec();
+        for (setting, path) in anchor.into_iter().chain(database) {
+            for (other, _) in others.iter().filter(|(_, taken)| is_same_file(path, taken)) {
+                say(setting, &format!("the same file as {other}; each needs its own"));
+            }
+            others.push((setting, path));
+        }
         wrong.extend(self.limits.map(Limits::check).into_iter().flatten());
         wrong
     }
+}
+
+/// Whether two paths lead to one file. Of one that is not there yet, the folder is.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        path.canonicalize().or_else(|_| Ok(folder.canonicalize()?.join(path.file_name().unwrap_or_default())))
+    };
+    let files: [io::Result<PathBuf>; 2] = [real(one), real(other)];
+    matches!(files, [Ok(one), Ok(other)] if one == other)
 }
 
 impl Config {
@@ -195,6 +207,7 @@ impl Config {
             anchor: Some(&self.anchor),
             holder: Some(&self.holder),
             limits: Some(&self.limits),
+            read: &[],
         };
         parts.check()
     }

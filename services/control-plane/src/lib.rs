@@ -27,7 +27,8 @@ mod snapshot;
 mod start;
 
 pub use anchor::AnchorError;
-pub use config::{Config, ConfigError, DEFAULT_HOLDER, DEFAULT_LISTEN, Limits, Parts};
+pub use config::{Config, DEFAULT_HOLDER, DEFAULT_LISTEN, Limits, Parts};
 pub use http::{Access, ROUTES, Route, Verb, openapi};
 pub use server::{Error, Server, run};
+pub use serving::ConfigError;
 pub use start::VerifyError;

@@ -2,7 +2,7 @@ use crate::{
     anchor::{Anchor, Record},
     checkpoint::{self, Checkpointer, Latest},
     clock,
-    config::{Config, ConfigError},
+    config::Config,
     feed::Feed,
     gate::Gate,
     health::Health,
@@ -15,6 +15,7 @@ use crate::{
     start::{self, VerifyError},
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
+use serving::ConfigErrors;
 use std::{net::SocketAddr, sync::Arc, thread::JoinHandle};
 use storage::{Lease, OpenError, Storage};
 use tokio::{
@@ -28,8 +29,8 @@ use tokio::{
 #[non_exhaustive]
 pub enum Error {
     /// The configuration contradicts itself: every setting that is wrong.
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Config(Vec<ConfigError>),
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
     /// The database could not be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -104,10 +105,7 @@ fn prepare(config: &Config) -> Result<Ground, Error> {
 impl Server {
     /// Verifies the database, takes the lease, and serves. Port 0 takes any free port; see [`Server::address`].
     pub async fn start(config: Config) -> Result<Self, Error> {
-        let wrong = config.check();
-        if !wrong.is_empty() {
-            return Err(Error::Config(wrong));
-        }
+        ConfigErrors::refuse(config.check())?;
         let config = Arc::new(config);
         let own = Arc::clone(&config);
         let ground = spawn_blocking(move || prepare(&own)).await.map_err(|_| Error::Part("verification"))??;

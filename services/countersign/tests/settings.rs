@@ -19,7 +19,8 @@ const DID: &str = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp";
 fn mistakes(role: &str, folder: &Path, text: &str, variables: &[(&str, &str)]) -> Vec<String> {
     let file = folder.join("config.toml");
     fs::write(&file, text).unwrap();
-    let mut command = countersign(&[role, "--config", file.to_str().unwrap()]);
+    // Leashed, it ends at once if it finds nothing wrong.
+    let mut command = countersign(&[role, "--leashed", "--config", file.to_str().unwrap()]);
     let output = command.envs(variables.iter().copied()).output().unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{text}");
@@ -229,14 +230,17 @@ fn a_control_planes_database_is_its_field_else_database_url_else_beside_the_anch
     let (field, variable, shared) = (url("field.db"), url("variable.db"), url("shared.db"));
     let with_field = format!("{text}database = \"{field}\"\n");
     let (variable, shared) = (("COUNTERSIGN_DATABASE", &*variable), ("DATABASE_URL", &*shared));
-    for (text, variables, made) in [
-        (&with_field, &[variable, shared][..], "variable.db"),
-        (&with_field, &[shared], "field.db"),
-        (&text, &[shared], "shared.db"),
-        (&text, &[("DATABASE_URL", "")], "log.db"),
+    for (text, variables, made, named_by) in [
+        (&with_field, &[variable, shared][..], "variable.db", "COUNTERSIGN_DATABASE"),
+        (&with_field, &[shared], "field.db", "the configuration file"),
+        (&text, &[shared], "shared.db", "DATABASE_URL"),
+        (&text, &[], "log.db", "the default, beside the anchor"),
     ] {
         let output = started("control-plane", folder.path(), text, variables);
-        assert!(output.status.success(), "{made}: {}", String::from_utf8_lossy(&output.stderr));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{made}: {said}");
+        let named = said.lines().find(|line| line.contains("the database is named")).expect("it is logged");
+        assert!(named.contains(named_by) && named.contains("SQLite") && !named.contains(".db"), "{named}");
         let is_database = |name: &String| Path::new(name).extension().is_some_and(|e| e == "db");
         let names = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
         assert_eq!(names.filter(is_database).collect::<Vec<_>>(), [made]);
@@ -252,6 +256,36 @@ fn a_control_planes_database_is_its_field_else_database_url_else_beside_the_anch
     );
     assert_eq!(fields(&told), ["DATABASE_URL"], "{told:?}");
     assert!(!told.concat().contains("hunter2"));
+    let words = ("COUNTERSIGN_PASSPHRASE", "words");
+    let told = mistakes("control-plane", folder.path(), &text, &[("DATABASE_URL", ""), words]);
+    assert_eq!(told, ["DATABASE_URL: empty; unset it or give it a value"]);
+}
+
+#[test]
+fn no_file_of_a_control_plane_is_written_over_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = control_plane(folder.path()).replace("anchor = \"anchor\"\n", "");
+    fs::create_dir(folder.path().join("sub")).unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let words = ("COUNTERSIGN_PASSPHRASE", "words");
+    let told = |anchor: &str, variables: &[(&str, &str)]| {
+        let variables = [&[words], variables].concat();
+        mistakes("control-plane", folder.path(), &format!("{text}anchor = \"{anchor}\"\n"), &variables)
+    };
+    let url = |name: &str| format!("sqlite:{}", path(name));
+    let (database, shared) = ("COUNTERSIGN_DATABASE", "DATABASE_URL");
+    let same = |setting: &str, other: &str| vec![format!("{setting}: the same file as {other}; each needs its own")];
+    // The default is beside the anchor.
+    assert_eq!(told("log.db", &[]), same("database", "anchor"));
+    assert_eq!(told("a", &[(database, &*url("sub/../a"))]), same("database", "anchor"));
+    assert_eq!(told("sub/../a", &[(shared, &*url("a"))]), same("DATABASE_URL", "anchor"));
+    assert_eq!(told("a", &[(database, &*url("issuer.key"))]), same("database", "issuer"));
+    assert_eq!(told("sequencer.key", &[]), same("anchor", "sequencer"));
+    std::os::unix::fs::symlink(path("issuer.key"), path("link")).unwrap();
+    assert_eq!(told("link", &[]), same("anchor", "issuer"));
+    fs::write(path("passphrase"), "words").unwrap();
+    let file = path("passphrase");
+    assert_eq!(told("passphrase", &[("COUNTERSIGN_PASSPHRASE_FILE", &file)]), same("anchor", "passphrase_file"));
 }
 
 #[test]
@@ -263,6 +297,7 @@ fn a_database_that_is_away_is_exit_code_3() {
     let output = started("control-plane", folder.path(), &text, &[away]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(3) && said.contains("the database is unavailable"), "{said}");
+    assert!(said.contains("PostgreSQL") && said.contains("\"DATABASE_URL\""), "{said}");
     assert!(!said.contains("hunter2"), "{said}");
     let text = format!(
         "listen = \"127.0.0.1:0\"\ndata = \".\"\ndelegations = \".\"\nidentity = \"issuer.key\"\noperator = \"{DID}\"\n\

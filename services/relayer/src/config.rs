@@ -2,7 +2,9 @@ use alloy::{signers::local::PrivateKeySigner, transports::http::reqwest::Url};
 use client::{Ambient, Delegations};
 use domain::{ChainId, Did, NodeUrl};
 use keyfile::Identity;
+use serving::ConfigError;
 use std::{
+    collections::BTreeSet,
     fmt,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     num::NonZeroU64,
@@ -77,16 +79,6 @@ pub struct Parts<'a> {
     pub chains: Option<&'a [ChainConfig]>,
 }
 
-/// A setting is not usable.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{setting}: {reason}")]
-pub struct ConfigError {
-    /// Which.
-    pub setting: &'static str,
-    /// Why.
-    pub reason: String,
-}
-
 impl Parts<'_> {
     /// Names every setting that is wrong.
     pub fn check(&self) -> Vec<ConfigError> {
@@ -102,7 +94,18 @@ impl Parts<'_> {
         if self.chains.is_some_and(<[_]>::is_empty) {
             say("chains", "name at least one".to_owned());
         }
+        let mut named = BTreeSet::new();
+        for chain in self.chains.into_iter().flatten().filter(|chain| !named.insert(chain.chain)) {
+            say("chains", format!("{} is named twice", chain.chain));
+        }
         wrong
+    }
+}
+
+impl Config {
+    pub(crate) fn check(&self) -> Vec<ConfigError> {
+        let (listen, concurrency) = (Some(self.listen), Some(self.concurrency));
+        Parts { listen, concurrency, chains: Some(&self.chains) }.check()
     }
 }
 

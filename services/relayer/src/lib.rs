@@ -28,10 +28,10 @@ mod service;
 mod survey;
 
 pub use config::{
-    ChainConfig, Config, ConfigError, DEFAULT_CONCURRENCY, DEFAULT_LISTEN, MAX_FEE, POLL, ParseRpcUrlError, Parts,
-    RpcUrl, STUCK,
+    ChainConfig, Config, DEFAULT_CONCURRENCY, DEFAULT_LISTEN, MAX_FEE, POLL, ParseRpcUrlError, Parts, RpcUrl, STUCK,
 };
 pub use gas_account::wallet_address;
 pub use gather::{Culprit, Gathered, Panel, Patience, Unsigned, gather};
 pub use horizon::Horizon;
 pub use service::{RunError, run};
+pub use serving::ConfigError;

@@ -13,6 +13,7 @@ use crate::{
 };
 use client::{ClientError, ControlPlane, ReadAccess, Speaker};
 use domain::ChainId;
+use serving::ConfigErrors;
 use std::{
     collections::BTreeMap,
     future::Future,
@@ -33,6 +34,9 @@ const PROBE: Duration = Duration::from_secs(2);
 /// The relayer cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// The configuration contradicts itself: every setting that is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
     /// The address for health and metrics is taken.
     #[error("cannot listen on {address}")]
     Listen {
@@ -59,6 +63,7 @@ pub enum RunError {
 /// Runs a relayer until `shutdown` resolves. Outages of the control plane, of signers or of RPC endpoints are waited
 /// out; whatever is unfinished at the end is finished by whoever starts next.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> Result<(), RunError> {
+    ConfigErrors::refuse(config.check())?;
     let observed = Arc::new(Observability::new()?);
     let mut chains = BTreeMap::new();
     for chain in config.chains {

@@ -1,5 +1,6 @@
 use domain::{Did, NodeUrl};
 use keyfile::{Identity, Passphrase};
+use serving::ConfigError;
 use std::{
     fmt,
     net::SocketAddr,
@@ -44,16 +45,6 @@ impl fmt::Debug for Config {
     }
 }
 
-/// A setting is not usable.
-#[derive(Debug, thiserror::Error)]
-#[error("{setting}: {reason}")]
-pub struct ConfigError {
-    /// Which.
-    pub setting: &'static str,
-    /// Why, and what to do.
-    pub reason: String,
-}
-
 /// Shorter would stop signing on every hiccup of the heartbeat, which comes each second.
 const MIN_LEASE: u64 = 5;
 /// Longer would let a frozen log be signed for too long.
@@ -93,6 +84,17 @@ impl Parts<'_> {
 }
 
 impl Config {
+    pub(crate) fn check(&self) -> Vec<ConfigError> {
+        let parts = Parts {
+            data: Some(&self.data),
+            database: self.database.as_deref(),
+            coordinators: Some(&self.coordinators),
+            administrators: Some(&self.administrators),
+            lease: Some(self.lease),
+        };
+        parts.check()
+    }
+
     pub(crate) fn database_url(&self) -> String {
         self.database.clone().unwrap_or_else(|| format!("sqlite:{}", self.data.join("log.db").display()))
     }

@@ -31,12 +31,14 @@ mod session;
 mod start;
 mod view;
 
-pub use config::{Config, ConfigError, Parts};
+pub use config::{Config, Parts};
 pub use keys::KeysError;
+pub use serving::ConfigError;
 
 use client::{Ambient, ControlPlane, Delegations, DelegationsError, ReadAccess, Speaker};
 use domain::Did;
 use messages::ReplayGuard;
+use serving::ConfigErrors;
 use std::{
     future::Future,
     net::SocketAddr,
@@ -61,6 +63,9 @@ pub struct Signer {
 /// A signer cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// The configuration contradicts itself: every setting that is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
     /// The database cannot be opened.
     #[error("the signer's database cannot be opened")]
     Database(#[source] storage::OpenError),
@@ -127,6 +132,7 @@ impl Signer {
         ambient: Ambient,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<Self, StartError> {
+        ConfigErrors::refuse(config.check())?;
         let listener = TcpListener::bind(config.listen)
             .await
             .map_err(|source| StartError::Listen { address: config.listen, source })?;

@@ -6,6 +6,7 @@ use super::{
 use control_plane::{Config, ConfigError, DEFAULT_HOLDER, DEFAULT_LISTEN, Parts};
 use domain::Did;
 use std::path::Path;
+use storage::Storage;
 
 /// The variable by which many programs are told their database; goes after the field.
 const DATABASE_URL: &str = "DATABASE_URL";
@@ -42,10 +43,16 @@ pub fn control_plane(file: Option<&Path>) -> Result<Config, Mistakes> {
     let anchor = f.path("anchor");
     let (database, told_by) = match told {
         Some(url) => (Some(url), "database"),
-        None => (f.foreign(DATABASE_URL), DATABASE_URL),
+        None => f.foreign(DATABASE_URL).map_or((None, "database"), |url| (Some(url), DATABASE_URL)),
+    };
+    let named_by = match &database {
+        Some(_) => f.told_by(told_by).unwrap_or_else(|| told_by.to_owned()),
+        None => "the default, beside the anchor".to_owned(),
     };
     let database = database.or_else(|| anchor.as_deref().map(beside));
     let (holder, accept) = (f.optional::<String>("holder"), f.optional("accept_missing_anchor"));
+    let read = ["sequencer", "issuer", "passphrase_file"].map(|name| (name, f.optional_path(name)));
+    let read: Vec<_> = read.iter().filter_map(|(name, path)| Some((*name, path.as_deref()?))).collect();
     let parts = Parts {
         database: database.as_deref(),
         operator,
@@ -54,6 +61,7 @@ pub fn control_plane(file: Option<&Path>) -> Result<Config, Mistakes> {
         anchor: anchor.as_deref(),
         holder: holder.as_deref(),
         limits: None,
+        read: &read,
     };
     for ConfigError { setting, reason } in parts.check() {
         f.mistake(if setting == "database" { told_by } else { setting }, reason);
@@ -67,7 +75,14 @@ pub fn control_plane(file: Option<&Path>) -> Result<Config, Mistakes> {
         config.accept_missing_anchor = accept.unwrap_or(false);
         Some(config)
     })();
-    f.finish(config)
+    let config = f.finish(config)?;
+    // Never the URL, which may hold a password.
+    tracing::info!(engine = engine(&config.database), named_by, "the database is named");
+    Ok(config)
+}
+
+fn engine(database: &str) -> &'static str {
+    if Storage::file(database).is_some() { "SQLite" } else { "PostgreSQL" }
 }
 
 /// The SQLite database in the folder of the anchor.

@@ -150,10 +150,21 @@ impl Fields {
         read.into_iter().collect()
     }
 
-    /// A variable that other programs read, too. Without a value it counts as missing.
+    /// Where a field was told: its variable, or the file. `None` for what is neither.
+    pub fn told_by(&self, name: &str) -> Option<String> {
+        if self.variables.contains_key(name) {
+            return Some(format!("COUNTERSIGN_{}", name.to_uppercase()));
+        }
+        self.table.contains_key(name).then(|| "the configuration file".to_owned())
+    }
+
+    /// A variable that other programs read, too. One without a value was meant to have one.
     pub fn foreign(&mut self, name: &str) -> Option<String> {
         let value = std::env::var_os(name)?.into_string().map_err(|_| anyhow::anyhow!("not UTF-8"));
-        self.keep(name, value).filter(|value| !value.is_empty())
+        let value = value.and_then(|v| {
+            if v.is_empty() { Err(anyhow::anyhow!("empty; unset it or give it a value")) } else { Ok(v) }
+        });
+        self.keep(name, value)
     }
 
     /// Takes variables that are no fields here for those of a service in the same environment.

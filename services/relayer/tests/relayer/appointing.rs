@@ -10,7 +10,7 @@ use client::{Ambient, Delegations};
 use domain::{Address, ChainId, Digest, EscrowDomain, NodeUrl, PayoutAuthorisation, Time};
 use messages::Hex;
 use rand::{SeedableRng as _, rngs::StdRng};
-use relayer::{Config, run};
+use relayer::{ChainConfig, Config, run};
 use serde_json::{Value, json};
 use std::sync::{
     Arc,
@@ -77,7 +77,8 @@ fn relayer(control_plane: NodeUrl) -> JoinHandle<()> {
         identity: own,
         wallet: PrivateKeySigner::from_slice(&[7; 32]).unwrap(),
         delegations,
-        chains: vec![],
+        // Nobody answers there, and nothing is to be paid.
+        chains: vec![ChainConfig::new(ChainId(1), "http://127.0.0.1:1".parse().unwrap())],
         listen: "127.0.0.1:0".parse().unwrap(),
         concurrency: 4,
         ambient: Ambient::system(),

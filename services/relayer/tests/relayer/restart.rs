@@ -107,6 +107,32 @@ impl Scene {
 }
 
 #[tokio::test]
+async fn a_relayer_does_not_run_with_settings_that_it_could_not_work_with() {
+    let chain = || ChainConfig::new(ChainId(1), "http://127.0.0.1:1".parse().unwrap());
+    let refused = |chains, concurrency, listen: &'static str| async move {
+        let config = Config {
+            control_plane: "http://127.0.0.1:1".parse().unwrap(),
+            sequencer: identity(61).did(),
+            operator: identity(60).did(),
+            identity: identity(200),
+            wallet: WALLETS[0].parse::<PrivateKeySigner>().unwrap(),
+            delegations: Delegations::default(),
+            chains,
+            listen: listen.parse().unwrap(),
+            concurrency,
+            ambient: Ambient::system(),
+        };
+        run(config, std::future::ready(())).await.map_err(|error| error.to_string())
+    };
+    let local = "127.0.0.1:0";
+    let twice = refused(vec![chain(), chain()], 0, local).await.unwrap_err();
+    assert_eq!(twice, "concurrency: 1 to 1024; chains: eip155:1 is named twice");
+    assert_eq!(refused(Vec::new(), 1, local).await.unwrap_err(), "chains: name at least one");
+    assert!(refused(vec![chain()], 1, "0.0.0.0:0").await.unwrap_err().starts_with("listen: a loopback address"));
+    refused(vec![chain()], 1, local).await.expect("this is good");
+}
+
+#[tokio::test]
 async fn an_approved_proposal_is_paid_once_and_reported() {
     let Some(scene) = Scene::set().await else { return };
     let relayer = scene.relayer(0, 60);
