@@ -216,6 +216,16 @@ impl DirectFreezes {
         open.map(|d| (d.statement, d.container.clone())).collect()
     }
 
+    /// As [`DirectFreezes::unanswered`], written down: whoever learns of a freeze from the log could stop this node. A disk
+    /// that refuses holds up no freeze.
+    fn outgoing(&self, now: Time) -> Vec<(Cid, Base64)> {
+        let outgoing = self.unanswered(now);
+        if let Err(error) = self.keep() {
+            tracing::warn!(%error, "direct freezes cannot be written");
+        }
+        outgoing
+    }
+
     fn answered(&self, statement: &Cid) {
         if let Some(direct) = lock(&self.held).freezes.get_mut(statement) {
             direct.is_answered = true;
@@ -344,13 +354,9 @@ fn read(body: &[u8]) -> Result<Statement, FreezeError> {
 /// Writes down what is not written yet, and passes on to the log what it can take and has not taken.
 pub(crate) async fn forward(node: Arc<Node>) {
     loop {
-        let unanswered = node.freezes.unanswered(node.ambient.now());
-        // First: whoever learns of a freeze from the log could stop this node. A disk that refuses holds up no freeze.
         let own = node.clone();
-        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || own.freezes.keep()).await {
-            tracing::warn!(%error, "direct freezes cannot be written");
-        }
-        stream::iter(unanswered)
+        let outgoing = tokio::task::spawn_blocking(move || own.freezes.outgoing(own.ambient.now())).await;
+        stream::iter(outgoing.unwrap_or_default())
             .for_each_concurrent(FORWARDED, |(statement, container)| submit(&node, statement, container))
             .await;
         // Woken by the next freeze, or else by the clock.

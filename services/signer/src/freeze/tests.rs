@@ -107,6 +107,20 @@ fn what_the_log_can_take_is_passed_on_until_it_answers_and_again_after_a_restart
 }
 
 #[test]
+fn what_is_passed_on_is_written_down_first_if_it_can_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let freezes = DirectFreezes::load(folder.path()).unwrap();
+    for (statement, n) in [("one", 1), ("two", 2)] {
+        lock(&freezes.held).put(direct(statement, &(realm(n), Scope::All), 2_000)).unwrap();
+        assert_eq!(freezes.outgoing(time(900)).len(), usize::from(n));
+        assert!(DirectFreezes::load(folder.path()).unwrap().holds(realm(9), realm(n)), "{statement}");
+    }
+    fs::create_dir(folder.path().join("freezes.draft")).unwrap();
+    lock(&freezes.held).put(direct("three", &(realm(3), Scope::All), 2_000)).unwrap();
+    assert_eq!(freezes.outgoing(time(900)).len(), 3);
+}
+
+#[test]
 fn only_a_no_of_the_control_plane_itself_is_final() {
     let problem = |kind| ClientError::Problem(Box::new(messages::Problem::new(kind, "")));
     let cases = [
