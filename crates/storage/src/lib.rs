@@ -41,4 +41,4 @@ pub use record::{
     Counts, Engine, Evidence, Head, Lease, Lock, LockOutcome, NonceLock, NoncePlace, ProposalFilter, ScannedEntry,
     StoredCheckpoint, StoredEntry, StoredMention, StoredNonceLock, StoredToken,
 };
-pub use storage::{MAX_PAGE, Storage, TILE_BYTES, readable};
+pub use storage::{MAX_PAGE, MAX_PAGE_BYTES, Storage, TILE_BYTES, readable};

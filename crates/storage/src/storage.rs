@@ -6,8 +6,13 @@ use crate::{
 use domain::{Cid, Digest, Time};
 use std::{collections::HashMap, fmt, path::Path};
 
-/// Most rows that one call returns: a page of entries stays in the tens of megabytes even when each is near its limit.
+/// Most rows that one call returns.
 pub const MAX_PAGE: u32 = 1024;
+
+/// Most bytes of entries and their tokens that one call returns, but for a first entry that is larger alone. A full page of
+/// usual ones is a fourth of it; of the longest that a log takes, several dozen are as much. So a reader holds so much
+/// and not a hundred megabytes, and as JSON it is far from the most that a client takes in one answer.
+pub const MAX_PAGE_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Bytes of a full tile: 256 hashes of 32 bytes (C2SP tlog-tiles).
 pub const TILE_BYTES: usize = 8192;
@@ -139,12 +144,13 @@ impl Storage {
         self.backend.append(&Batch { proposals, ..batch.clone() })
     }
 
-    /// Entries from position `from` on, with the tokens they introduced.
+    /// Entries from position `from` on, with the tokens they introduced: fewer than asked for when they come to
+    /// [`MAX_PAGE_BYTES`], and none only when there is none.
     pub fn entries(&self, from: u64, limit: u32) -> Result<Vec<StoredEntry>, Error> {
         self.backend.entries(from, limit.min(MAX_PAGE))
     }
 
-    /// Entries from position `from` on with every other row that belongs to them, from one moment's view. With
+    /// As [`Storage::entries`], with every other row that belongs to them, from one moment's view. With
     /// [`Storage::counts`], a replay that meets the same rows has checked every row of tokens, proposals and mentions.
     pub fn scan_entries(&self, from: u64, limit: u32) -> Result<Vec<ScannedEntry>, Error> {
         self.backend.scan_entries(from, limit.min(MAX_PAGE))

@@ -1,8 +1,8 @@
 //! Between column values and domain values. Reading never trusts, writing never wraps.
 
 use crate::{
-    Counts, Error, Evidence, Head, Lease, Lock, LockOutcome, NonceLock, NoncePlace, ProposalFilter, ProposalRow,
-    StoredNonceLock,
+    Counts, Error, Evidence, Head, Lease, Lock, LockOutcome, MAX_PAGE_BYTES, NonceLock, NoncePlace, ProposalFilter,
+    ProposalRow, StoredNonceLock,
 };
 use domain::{Amount, Cid, Digest, Time};
 use std::{collections::BTreeMap, fmt::Display, str::FromStr};
@@ -18,6 +18,18 @@ pub(crate) fn int(n: u64) -> Result<i64, Error> {
 /// A bound of a search: nothing is stored above the largest column value.
 pub(crate) fn bound(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// How many rows of these sizes, from the first on, make a page of entries. The first always does.
+pub(crate) fn fitting(sizes: &[i64]) -> u32 {
+    let mut left = MAX_PAGE_BYTES;
+    let fits = |size: &&i64| {
+        let rest = left.checked_sub(u64::try_from(**size).unwrap_or_default());
+        left = rest.unwrap_or_default();
+        rest.is_some()
+    };
+    let count = sizes.iter().take_while(fits).count().max(sizes.len().min(1));
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// Says what is wrong with `table`.

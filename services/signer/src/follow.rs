@@ -432,14 +432,19 @@ impl Follower {
     /// After a failed commit the database may or may not have the batch; it is asked, not guessed. What it has is shown as
     /// if the commit had succeeded.
     fn recover(&mut self, node: &Node) -> Result<(), Fork> {
-        let Ok(stored) = self.storage.entries(self.replica.next_seq(), PAGE) else { return Ok(()) };
         let mut roots = Vec::new();
-        for entry in stored {
-            let tokens: Vec<Vec<u8>> = entry.tokens.into_iter().map(|t| t.bytes).collect();
-            if self.take(&entry.bytes, &tokens).is_err() {
+        // A batch may be more than a page.
+        'pages: while let Ok(stored) = self.storage.entries(self.replica.next_seq(), PAGE) {
+            if stored.is_empty() {
                 break;
             }
-            roots.push((self.replica.tree().size(), self.replica.tree().root()));
+            for entry in stored {
+                let tokens: Vec<Vec<u8>> = entry.tokens.into_iter().map(|t| t.bytes).collect();
+                if self.take(&entry.bytes, &tokens).is_err() {
+                    break 'pages;
+                }
+                roots.push((self.replica.tree().size(), self.replica.tree().root()));
+            }
         }
         if roots.is_empty() { Ok(()) } else { self.show(node, roots) }
     }

@@ -4,7 +4,7 @@ use super::{
 };
 use crate::{
     Error, Head, StoredEntry, StoredToken,
-    value::{self, bound, by_seq, cid, corrupt, digest, key, unsigned, wrote},
+    value::{self, bound, by_seq, cid, corrupt, digest, fitting, key, unsigned, wrote},
 };
 use domain::Cid;
 
@@ -116,6 +116,7 @@ pub(super) fn touch_head(work: &mut Work<'_>) -> Result<(), Failure> {
 /// Entries never change and their tokens are committed with them, so two statements see one truth.
 pub(super) fn entries(run: &mut impl Run, from: u64, limit: u32) -> Result<Vec<StoredEntry>, Error> {
     const T: &str = "entries";
+    let limit = if limit > 1 { fitting(&sizes(run, from, limit)?) } else { limit };
     let sql = "-- entries
         select seq, bytes, leaf, statement from entries where seq >= $1 order by seq limit $2";
     let rows = run.rows(T, sql, &[&bound(from), &i64::from(limit)])?;
@@ -132,6 +133,15 @@ pub(super) fn entries(run: &mut impl Run, from: u64, limit: u32) -> Result<Vec<S
         })
     };
     rows.iter().map(entry).collect()
+}
+
+/// How long each entry is with its tokens, without reading them.
+fn sizes(run: &mut impl Run, from: u64, limit: u32) -> Result<Vec<i64>, Error> {
+    const T: &str = "entries";
+    let sql = "-- sizes_of_entries
+        select length(e.bytes) + (select coalesce(sum(length(t.bytes)), 0) from tokens as t where t.seq = e.seq)
+        from entries as e where e.seq >= $1 order by e.seq limit $2";
+    run.rows(T, sql, &[&bound(from), &i64::from(limit)])?.iter().map(|row| column(T, row, 0)).collect()
 }
 
 fn tokens(run: &mut impl Run, first: i64, last: i64) -> Result<Vec<StoredToken>, Error> {

@@ -1,7 +1,7 @@
 use super::{error, read_model};
 use crate::{
     AppendError, Batch, Error, Head, NewEntry, StoredEntry, StoredToken,
-    value::{self, bound, by_seq, cid, digest, int, key, unsigned, wrote},
+    value::{self, bound, by_seq, cid, digest, fitting, int, key, unsigned, wrote},
 };
 use domain::Cid;
 use rusqlite::{OptionalExtension, Transaction};
@@ -82,6 +82,7 @@ fn insert_entries(t: &Transaction<'_>, entries: &[NewEntry]) -> Result<(), Error
 
 pub(super) fn entries(t: &Transaction<'_>, from: u64, limit: u32) -> Result<Vec<StoredEntry>, Error> {
     type Columns = (i64, Vec<u8>, Vec<u8>, Vec<u8>);
+    let limit = if limit > 1 { fitting(&sizes(t, from, limit)?) } else { limit };
     let rows: Vec<Columns> = t
         .prepare_cached(
             "-- entries
@@ -98,6 +99,17 @@ pub(super) fn entries(t: &Transaction<'_>, from: u64, limit: u32) -> Result<Vec<
             Ok(StoredEntry { seq, bytes, leaf, statement, tokens: tokens.remove(&seq).unwrap_or_default() })
         })
         .collect()
+}
+
+/// How long each entry is with its tokens, without reading them.
+fn sizes(t: &Transaction<'_>, from: u64, limit: u32) -> Result<Vec<i64>, Error> {
+    t.prepare_cached(
+        "-- sizes_of_entries
+         select length(e.bytes) + (select coalesce(sum(length(t.bytes)), 0) from tokens as t where t.seq = e.seq)
+         from entries as e where e.seq >= ?1 order by e.seq limit ?2",
+    )
+    .and_then(|mut s| s.query_map((bound(from), limit), |r| r.get(0))?.collect())
+    .map_err(|e| error("entries", e))
 }
 
 fn tokens(t: &Transaction<'_>, first: i64, last: i64) -> Result<Vec<StoredToken>, Error> {

@@ -4,7 +4,7 @@ use crate::{
 };
 use domain::Time;
 use std::sync::atomic::{AtomicBool, Ordering};
-use storage::{AppendError, Batch, Counts, Error, MAX_PAGE, Mention, Storage, StoredCheckpoint};
+use storage::{AppendError, Batch, Counts, Error, MAX_PAGE, MAX_PAGE_BYTES, Mention, Storage, StoredCheckpoint};
 
 pub fn an_empty_log_has_no_head(db: &Database) {
     let s = db.storage();
@@ -65,6 +65,36 @@ pub fn a_page_starts_where_asked_and_is_bounded(db: &Database) {
     assert!(page.iter().all(|e| e.tokens.len() == 2 && e.tokens.iter().all(|t| t.seq == e.seq)));
     assert!(s.entries(0, 0).unwrap().is_empty());
     assert!(s.entries(count, 10).unwrap().is_empty());
+}
+
+pub fn a_page_is_bounded_by_bytes_and_never_empty(db: &Database) {
+    let s = db.storage();
+    let epoch = lead(s);
+    // A third of a page in tokens, twice in one token, once in the entry; then one that is more than a page, and a short one.
+    let third = usize::try_from(MAX_PAGE_BYTES / 3).unwrap();
+    let sizes = [(0, third), (0, third), (third, 0), (0, third), (third, 3 * third), (0, 0)];
+    for (seq, (entry_bytes, token_bytes)) in (0_u64..).zip(sizes) {
+        let mut batch = batch(epoch, seq.checked_sub(1), 1);
+        let entry = &mut batch.entries[0];
+        entry.bytes.resize(entry.bytes.len() + entry_bytes, b'.');
+        entry.leaf = domain::Digest::sha256(&entry.bytes);
+        let token = &mut entry.tokens[1];
+        token.bytes.resize(token.bytes.len() + token_bytes, b'.');
+        token.cid = domain::Cid::of(&token.bytes);
+        s.append(&batch).unwrap();
+    }
+    let (mut pages, mut from) = (Vec::new(), 0);
+    loop {
+        let page = s.entries(from, u32::MAX).unwrap();
+        let scanned = s.scan_entries(from, u32::MAX).unwrap();
+        assert_eq!(scanned.into_iter().map(|e| e.entry).collect::<Vec<_>>(), page);
+        let Some(last) = page.last() else { break };
+        from = last.seq + 1;
+        assert!(page.iter().all(|e| e.tokens.len() == 2), "with all of its tokens");
+        pages.push(page.iter().map(|e| e.seq).collect::<Vec<_>>());
+    }
+    assert_eq!(pages, [vec![0, 1], vec![2, 3], vec![4], vec![5]]);
+    assert_eq!(s.entries(4, 1).unwrap().len(), 1);
 }
 
 fn refused(result: &Result<(), AppendError>) -> bool {

@@ -40,6 +40,7 @@ on_both_engines! {
         an_empty_log_has_no_head,
         what_was_appended_is_read_back,
         a_page_starts_where_asked_and_is_bounded,
+        a_page_is_bounded_by_bytes_and_never_empty,
         a_batch_that_contradicts_itself_is_refused,
         a_number_beyond_the_column_is_refused_or_not_found,
         a_duplicate_names_its_table_and_leaves_nothing,

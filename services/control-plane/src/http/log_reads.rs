@@ -28,7 +28,8 @@ use std::sync::Arc;
 use storage::{Error, Storage, StoredEntry};
 
 const COMMAND: &str = "/read/log";
-/// Most entries of one answer.
+/// Most entries of one answer. It ends earlier when they come to [`storage::MAX_PAGE_BYTES`]; whoever reads on asks for the
+/// next one.
 pub(crate) const MAX_ENTRIES: u32 = 1000;
 pub(crate) const DEFAULT_ENTRIES: u32 = 100;
 
@@ -166,9 +167,21 @@ async fn entry_tile(
     if first.saturating_add(u64::from(width)) > snapshot.replica.next_seq() {
         return Ok(None);
     }
-    let stored = plane.gate.read(move |s| s.entries(first, u32::from(width))).await?;
-    let entries: Vec<Vec<u8>> = stored.into_iter().map(|e| e.bytes).collect();
+    let entries = plane.gate.read(move |storage| bundle(storage, first, width)).await?;
     log::encode_entry_bundle(&entries).map(Some).map_err(|e| Failure::new(Type::Internal, e.to_string()))
+}
+
+/// The bytes of so many entries, which may be more than one page holds.
+fn bundle(storage: &Storage, first: u64, width: u16) -> Result<Vec<Vec<u8>>, Error> {
+    let mut entries = Vec::with_capacity(usize::from(width));
+    loop {
+        let read = u16::try_from(entries.len()).unwrap_or(width);
+        let page = storage.entries(first.saturating_add(read.into()), width.saturating_sub(read).into())?;
+        if page.is_empty() {
+            return Ok(entries);
+        }
+        entries.extend(page.into_iter().map(|entry| entry.bytes));
+    }
 }
 
 /// Tiles as the committed log has them: full ones from the database, the incomplete right edge from memory.

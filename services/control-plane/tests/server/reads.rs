@@ -5,6 +5,7 @@ use ipld_core::ipld::Ipld;
 use log::{Hash, Note, leaf_hash};
 use messages::{EntriesView, LogEntryView};
 use serde_json::Value;
+use ucan::issue::{NewDelegation, delegate};
 
 #[tokio::test]
 async fn what_the_state_holds_is_shown() {
@@ -240,5 +241,50 @@ async fn a_quorums_signature_on_a_stored_checkpoint_stays() {
     let reader = node.world.reader(&node.world.operator, "/read/log");
     let again = node.get("/v1/log/checkpoints/9", &reader).send().await.unwrap().text().await.unwrap();
     assert_eq!(again, cosigned);
+    node.stop().await;
+}
+
+/// Two pages, and not three, of entries that are as long as statements may be.
+#[tokio::test]
+async fn long_entries_come_in_pages_that_can_be_held() {
+    let node = Node::ready(10_000).await;
+    let world = &node.world;
+    let long = || [("note".to_owned(), Ipld::String("x".repeat(60 * 1024)))].into();
+    let Ipld::Map(args) = world.verify_recipient(world.payout(10).splits[0].recipient).invocation.args().clone() else {
+        panic!("args are a map")
+    };
+    for n in 0..100_u8 {
+        let command = "/recipient/verify".parse().unwrap();
+        let mut new = NewDelegation::new(world.provider.did, world.tenant.did, command, [n; 12]);
+        new.meta = long();
+        let proof = delegate(&world.tenant.key, new).unwrap();
+        let command = "/recipient/verify";
+        let said = world
+            .invoke_with(&world.provider, world.tenant.did, command, &args, vec![proof], |new| new.meta = long())
+            .container();
+        assert!((120 * 1024..messages::MAX_STATEMENT).contains(&said.len()), "{}", said.len());
+        let (status, body) = node.post("/v1/statements", said).await;
+        assert_eq!(status, 201, "{body}");
+    }
+    let size = node.size().await;
+    let (mut pages, mut next) = (0, 0_u64);
+    while next < size {
+        let (status, page) = node.read(&format!("/v1/log/entries?from={next}&limit=1000")).await;
+        assert_eq!(status, 200);
+        let page: EntriesView = serde_json::from_value(page).unwrap();
+        let length = |e: &LogEntryView| e.entry.0.len() + e.tokens.iter().map(|t| t.0.len()).sum::<usize>();
+        let bytes: usize = page.entries.iter().map(length).sum();
+        assert!(u64::try_from(bytes).unwrap() <= storage::MAX_PAGE_BYTES && page.head == Some(size - 1));
+        let seqs: Vec<u64> = page.entries.iter().map(|e| e.seq).collect();
+        assert_eq!(seqs, (next..next + u64::try_from(seqs.len()).unwrap()).collect::<Vec<_>>());
+        assert!(!seqs.is_empty());
+        (pages, next) = (pages + 1, next + u64::try_from(seqs.len()).unwrap());
+    }
+    assert_eq!((pages, next), (2, size));
+    // Tiles hold whatever they have to.
+    let reader = world.reader(&world.operator, "/read/log");
+    let tile = node.get(&format!("/v1/log/tile/entries/000.p/{size}"), &reader).send().await.unwrap();
+    let tile = tile.bytes().await.unwrap();
+    assert_eq!(log::decode_entry_bundle(&tile).unwrap().len(), usize::try_from(size).unwrap());
     node.stop().await;
 }
