@@ -2,7 +2,7 @@
 
 use crate::{output::Output, settings::Mistakes};
 use clap::error::ErrorKind;
-use client::{ClientError, DelegationsError};
+use client::{ClientError, DelegationsError, SpeakError};
 use control_plane::Error;
 use keyfile::{OpenError, PassphraseError};
 use serde::Serialize;
@@ -37,6 +37,15 @@ fn is_database_away(cause: &(dyn std::error::Error + 'static)) -> bool {
     matches!(cause.downcast_ref(), Some(storage::Error::Unavailable(_) | storage::Error::Unknown(_)))
 }
 
+/// Whether this side has not been given what it takes, whoever noticed.
+fn lacks_delegation(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let said = match cause.downcast_ref() {
+        Some(ClientError::Speak(error)) => Some(error),
+        _ => cause.downcast_ref(),
+    };
+    matches!(said, Some(SpeakError::NoDelegation(_)))
+}
+
 /// The exit code of a command that failed so.
 pub fn code(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
@@ -51,6 +60,9 @@ pub fn code(error: &anyhow::Error) -> u8 {
         }
         if cause.is::<Unavailable>() || is_database_away(cause) || matches!(cause.downcast_ref(), Some(Error::Led)) {
             return UNAVAILABLE;
+        }
+        if lacks_delegation(cause) {
+            return USAGE;
         }
         if let Some(error) = cause.downcast_ref::<ClientError>() {
             return if error.is_retryable() { UNAVAILABLE } else { REFUSED };

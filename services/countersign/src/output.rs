@@ -59,9 +59,14 @@ impl Output {
     /// Tells people what is going on; programs are not told.
     pub fn note(self, text: &str) {
         if !self.json {
-            // Nobody to tell is no reason to stop.
-            let _ = writeln!(std::io::stderr().lock(), "{}", legible(text));
+            Self::tell(text);
         }
+    }
+
+    /// Tells whoever reads standard error.
+    pub fn tell(text: &str) {
+        // Nobody to tell is no reason to stop.
+        let _ = writeln!(std::io::stderr().lock(), "{}", legible(text));
     }
 
     /// Writes an error to standard error.

@@ -190,8 +190,66 @@ fn a_delegation_is_written_once_and_only_by_who_may() {
         "--out",
         &other,
     ];
-    assert_eq!(run(&stolen).status.code(), Some(1));
+    assert_eq!(run(&stolen).status.code(), Some(2));
     assert!(!fs::exists(&other).unwrap());
+}
+
+/// Whether it would read, say or pass on.
+#[test]
+fn who_was_given_no_delegation_has_used_it_wrongly() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = countersign(&["--json"]);
+        command.args(arguments).env("COUNTERSIGN_PASSPHRASE", "words").current_dir(folder.path()).output().unwrap()
+    };
+    let made = ["own.key", "other.key"].map(|name| json(&run(&["keygen", name])));
+    let [own, other] = made.each_ref().map(|made| made["did"].as_str().unwrap());
+    let cid = "bafyreigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi";
+    let whose = ["--key", "own.key", "--tenant", other, "--sequencer", other, "--control-plane", "http://127.0.0.1:1"];
+    for call in [
+        &["status", cid][..],
+        &["approve", "--yes", cid],
+        &["refuse", cid, "--reason", "a test"],
+        &["revoke", "--revoked-key", own, "--reason", "a test"],
+        &["freeze", "--reason", "a test"],
+        &["delegate", "--to", own, "--subject", other, "--command", "/freeze", "--out", "new.ucan"],
+    ] {
+        let more: &[&str] = if call[0] == "delegate" { &whose[..2] } else { &whose };
+        let output = run(&[call, more].concat());
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && error.contains("holds no delegation of"), "{call:?}: {error}");
+    }
+}
+
+#[test]
+fn flags_that_contradict_each_other_are_told() {
+    let did = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp";
+    let account = format!("eip155:31337:0x{}=10000", "0a".repeat(20));
+    let everywhere = ["--everywhere", "--only-tenant", did];
+    let mut calls = vec![
+        [&["freeze", "--reason", "a test"][..], &everywhere].concat(),
+        [&["thaw"][..], &everywhere].concat(),
+        vec!["propose", "--container", "x.ucan", "--save", "y.ucan"],
+        vec!["simulate", "--container", "x.ucan", "--installation", did],
+    ];
+    for command in ["propose", "simulate"] {
+        for other in [
+            ["--file", "payout.json"],
+            ["--order", "order-1"],
+            ["--asset", "eip155:31337/slip44:60"],
+            ["--total", "5"],
+            ["--split", &account],
+            ["--item", "goods=5"],
+            ["--valid-for", "60"],
+        ] {
+            calls.push([&[command, "--container", "x.ucan"][..], &other].concat());
+        }
+    }
+    for call in calls {
+        let output = run(&call);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && error.contains("cannot be used with"), "{call:?}: {error}");
+    }
 }
 
 #[test]

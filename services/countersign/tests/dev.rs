@@ -219,7 +219,9 @@ fn a_freeze_is_lifted_by_two_admins_who_name_it(system: &System, proposal: &str)
         let thawed = system.run(&[&["thaw"], more].concat());
         (thawed.status.code(), String::from_utf8_lossy(&thawed.stderr).into_owned())
     };
-    assert_eq!(thaw(&["--as", "admin-1"]), (Some(0), String::new()));
+    // What is lifted is shown before it is signed, also where a program reads the answer.
+    let (code, shown) = thaw(&["--as", "admin-1"]);
+    assert!(code == Some(0) && shown.contains(id) && shown.contains("suspicious payouts"), "{shown}");
     let (code, error) = thaw(&["--as", "admin-2", "--freeze", proposal]);
     assert!(code == Some(1) && error.contains("\"field\":\"args.freeze\"") && error.contains(id), "{error}");
     assert_eq!(thaw(&["--as", "admin-2", "--freeze", id]), (Some(0), String::new()));

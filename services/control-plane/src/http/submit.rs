@@ -14,6 +14,7 @@ use domain::{Cid, Did, Time};
 use ledger::{Act, Refusal, Statement};
 use log::KeyName;
 use messages::{ProblemType as Type, SubmitReply};
+use prometheus::IntGauge;
 use std::sync::Arc;
 use ucan::Trust;
 
@@ -22,6 +23,22 @@ use ucan::Trust;
 enum Kind {
     Proposal,
     Other,
+}
+
+/// A statement that is counted as in work: until it is answered, or its client hangs up.
+struct InWork(IntGauge);
+
+impl InWork {
+    fn begin(gauge: IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for InWork {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 type Reply = Result<(StatusCode, Json<SubmitReply>), Failure>;
@@ -39,9 +56,8 @@ async fn submit(plane: &Arc<Plane>, kind: Kind, body: &[u8]) -> Reply {
     let Ok(_turn) = turn else {
         return Err(Failure::new(Type::Overloaded, "too many statements in work; try again"));
     };
-    plane.metrics.in_flight.inc();
+    let _in_work = InWork::begin(plane.metrics.in_flight.clone());
     let result = place(plane, kind, body).await;
-    plane.metrics.in_flight.dec();
     result.map(|(status, reply)| (status, Json(reply)))
 }
 

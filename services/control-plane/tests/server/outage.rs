@@ -106,6 +106,29 @@ async fn more_statements_than_fit_are_told_to_come_back() {
     node.stop().await;
 }
 
+async fn in_work(node: &Node) -> u64 {
+    let text = node.http.get(node.url("/metrics")).send().await.unwrap().text().await.unwrap();
+    let line = text.lines().find_map(|l| l.strip_prefix("countersign_requests_in_flight "));
+    line.unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn who_hangs_up_is_not_counted_as_waiting_for_ever() {
+    let node = Node::ready(10_000).await;
+    let lock = block(&node);
+    let request = node.http.post(node.url("/v1/proposals")).body(node.world.propose(10).container()).send();
+    let counted = async { while in_work(&node).await == 0 {} };
+    tokio::select! {
+        answer = request => panic!("answered while nothing can be written: {answer:?}"),
+        () = counted => {}
+    }
+    // Its connection has gone with it.
+    let forgotten = async { while in_work(&node).await > 0 {} };
+    tokio::time::timeout(std::time::Duration::from_mins(2), forgotten).await.expect("it is in work no more");
+    drop(lock);
+    node.stop().await;
+}
+
 /// The time in the newest checkpoint, and its size.
 async fn newest(node: &Node) -> (u64, u64) {
     let text = node.http.get(node.url("/v1/log/checkpoint")).send().await.unwrap().text().await.unwrap();

@@ -1,6 +1,6 @@
 use crate::{connection::ConnectionArgs, output::Output};
 use anyhow::Context as _;
-use client::Ambient;
+use client::{Ambient, NoDelegation, SpeakError};
 use domain::{Cid, Did, Time};
 use keyfile::Identity;
 use serde::Serialize;
@@ -60,9 +60,10 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
     let subject = command.subject.unwrap_or_else(|| identity.did());
     let ambient = connection.ambient();
     let delegations = connection.delegations()?;
-    let chain = delegations
-        .chain(identity.did(), &command.what, subject, ambient.now())
-        .with_context(|| format!("{} holds no delegation of {} by {subject}", identity.did(), command.what))?;
+    let chain = delegations.chain(identity.did(), &command.what, subject, ambient.now()).ok_or_else(|| {
+        let (audience, command) = (identity.did(), command.what.clone());
+        SpeakError::NoDelegation(Box::new(NoDelegation { audience, command, subject }))
+    })?;
     let lifetime = command.days.saturating_mul(86_400);
     let issued = issue(&identity, ambient, command.to, subject, command.what.as_str(), lifetime)?;
     let mut all = chain;

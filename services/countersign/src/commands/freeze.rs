@@ -64,7 +64,7 @@ pub struct Command {
     #[arg(long)]
     reason: Reason,
     /// Freeze in the operator's realm: every tenant
-    #[arg(long)]
+    #[arg(long, conflicts_with = "only_tenant")]
     everywhere: bool,
     /// A signer's base URL; repeat for every signer [default: those of the client settings]
     #[arg(long = "signer", value_name = "URL")]

@@ -17,6 +17,9 @@ use std::{
 /// The command that carries a payout.
 pub const PAYOUT: &str = "/proposal/payout";
 
+/// What says what a payout is; what was signed says it already.
+pub const OTHERS: [&str; 7] = ["file", "order", "asset", "total", "splits", "items", "valid_for"];
+
 /// A payout, by flags or as a file.
 #[derive(Clone, Debug, clap::Args)]
 pub struct PayoutArgs {
@@ -53,10 +56,10 @@ pub struct Command {
     #[command(flatten)]
     payout: PayoutArgs,
     /// Send this signed proposal instead of making one
-    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = OTHERS)]
     container: Option<PathBuf>,
     /// Keep the signed proposal in a file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "container")]
     save: Option<PathBuf>,
     #[command(flatten)]
     connection: ConnectionArgs,

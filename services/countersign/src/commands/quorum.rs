@@ -184,6 +184,9 @@ async fn dkg(command: Dkg, out: &Output) -> anyhow::Result<ExitCode> {
 pub struct Statuses {
     /// The active epoch.
     pub epoch: u64,
+    /// Whose freezes stop everything, when that is known.
+    #[serde(skip)]
+    pub operator: Option<Did>,
     /// How many sign together.
     pub threshold: usize,
     /// The group's public keys: who has them verifies the quorum's signatures without asking anybody.
@@ -215,10 +218,14 @@ pub enum Answer {
 }
 
 impl Statuses {
-    /// How many would sign now.
+    /// How many would sign now. Who holds a freeze of the operator's signs nothing, and who holds a tenant's signs for the
+    /// others.
     pub fn usable(&self) -> usize {
+        let holds_all = |n: &NodeStatus| n.frozen.iter().any(|held| Some(held.realm) == self.operator);
         let usable = |s: &&SignerStatus| match &s.answer {
-            Answer::Status(n) => n.fresh && n.halted.is_none() && n.epochs.contains(&self.epoch),
+            Answer::Status(n) => {
+                n.fresh && n.halted.is_none() && n.epochs.contains(&self.epoch) && !holds_all(n.as_ref())
+            }
             Answer::Error(_) => false,
         };
         self.signers.iter().filter(usable).count()
@@ -276,13 +283,48 @@ pub async fn statuses(connection: &Connection) -> anyhow::Result<Statuses> {
         SignerStatus { id: p.id, url: p.url.to_string(), answer }
     });
     let signers = join_all(asked).await;
-    Ok(Statuses { epoch: quorum.epoch, threshold: usize::from(quorum.threshold), keys: quorum.keys, signers })
+    Ok(Statuses {
+        epoch: quorum.epoch,
+        operator: connection.settings().operator,
+        threshold: usize::from(quorum.threshold),
+        keys: quorum.keys,
+        signers,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn who_holds_a_freeze_of_everything_cannot_sign() {
+        const OPERATOR: &str = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp";
+        const TENANT: &str = "did:key:z6MkjchhfUsD6mmvni8mCdXHw216Xrm9bQe2mBH1P5RDjVJG";
+        let signer = |id: u16, frozen: &[&str]| {
+            let held = |realm: &&str| {
+                let statement = domain::Cid::of(realm.as_bytes());
+                json!({"statement": statement, "realm": realm, "scope": {"kind": "all"}, "expires_at": 9})
+            };
+            let node = json!({
+                "node": OPERATOR, "participant": id, "epochs": [1], "active_epoch": 1, "head": 7, "view_time": 1,
+                "fresh": true, "frozen": frozen.iter().map(held).collect::<Vec<_>>(),
+                "frozen_count": frozen.len(), "halted": null,
+                "open_commitments": 0, "version": "0.1.0",
+            });
+            let answer = Answer::Status(Box::new(serde_json::from_value(node).unwrap()));
+            SignerStatus { id, url: "http://h".to_owned(), answer }
+        };
+        let statuses = Statuses {
+            epoch: 1,
+            operator: Some(OPERATOR.parse().unwrap()),
+            threshold: 2,
+            keys: QuorumKeys { secp256k1: String::new(), ed25519: OPERATOR.parse().unwrap() },
+            signers: vec![signer(1, &[]), signer(2, &[TENANT]), signer(3, &[TENANT, OPERATOR])],
+        };
+        assert_eq!(statuses.usable(), 2);
+        assert!(statuses.text().starts_with("epoch 1: 2 of 3 signers can sign, 2 are needed"), "{}", statuses.text());
+    }
 
     #[test]
     fn a_signer_says_its_status_or_the_error_is_told() {
@@ -312,7 +354,7 @@ mod tests {
             let answer = Answer::Status(serde_json::from_value(node).unwrap());
             let signers = vec![SignerStatus { id: 1, url: "http://h".to_owned(), answer }];
             let keys = QuorumKeys { secp256k1: String::new(), ed25519: did };
-            Statuses { epoch: 1, threshold: 1, keys, signers }.text()
+            Statuses { epoch: 1, operator: None, threshold: 1, keys, signers }.text()
         };
         for (listed, count, more) in [(2, 2, None), (2, 9, Some("holds 7 more"))] {
             let text = text(listed, count);

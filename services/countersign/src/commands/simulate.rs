@@ -22,7 +22,7 @@ pub struct Command {
     #[arg(long, value_name = "DID")]
     installation: Option<Did>,
     /// Decide this signed proposal instead of making one
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "installation"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = propose::OTHERS, conflicts_with = "installation")]
     container: Option<PathBuf>,
     #[command(flatten)]
     connection: ConnectionArgs,

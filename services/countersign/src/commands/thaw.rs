@@ -15,7 +15,7 @@ pub struct Command {
     #[command(flatten)]
     scope: ScopeArgs,
     /// In the operator's realm
-    #[arg(long)]
+    #[arg(long, conflicts_with = "only_tenant")]
     everywhere: bool,
     /// The statement that froze it, as `freeze` printed it [default: that of the freeze in force]
     #[arg(long, value_name = "CID")]
@@ -31,7 +31,7 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
     let scope = command.scope.into();
     let freeze = match command.freeze {
         Some(freeze) => freeze,
-        None => in_force(&connection, realm, &scope, out).await?,
+        None => in_force(&connection, realm, &scope).await?,
     };
     let reply = connection.submit("/freeze/lift", realm, &Lift { scope, freeze }).await?;
     out.show(&reply, &show::reply("asked to lift", &reply))?;
@@ -39,11 +39,12 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
 }
 
 /// Which freeze it is that stands, shown before anything is said of it.
-async fn in_force(connection: &Connection, realm: Did, scope: &Scope, out: &Output) -> anyhow::Result<Cid> {
+async fn in_force(connection: &Connection, realm: Did, scope: &Scope) -> anyhow::Result<Cid> {
     let scope = serde_json::to_value(scope)?;
     let freezes = connection.reader("/read/tenants")?.freezes().await?;
     let freeze = freezes.into_iter().find(|f| f.realm == realm && f.scope == scope);
     let freeze = freeze.context("this scope is not frozen")?;
-    out.note(&format!("freeze {}\nset by {} at {}: {}", freeze.statement, freeze.by, freeze.at, freeze.reason));
+    // Also where a program reads along: what is signed is not left unsaid.
+    Output::tell(&format!("freeze {}\nset by {} at {}: {}", freeze.statement, freeze.by, freeze.at, freeze.reason));
     Ok(freeze.statement)
 }
