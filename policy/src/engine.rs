@@ -10,12 +10,16 @@ use regorus::{
     languages::rego::compiler::Compiler,
     rvm::program::Program,
     rvm::vm::{RegoVM, VmError},
+    unstable::BUILTINS,
+    utils::limits::ExecutionTimerConfig,
 };
 use std::{
     collections::BTreeSet,
     fmt,
+    num::NonZeroU32,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 /// A decision may execute this many instructions of the engine's machine, which leaves room above the widest payout.
@@ -48,15 +52,31 @@ impl fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// Checks and compiles a bundle. Everything that is wrong with it is in the error, with file, line and column.
+    /// Checks and compiles a bundle as its authors need it: it decides deterministically and within bounds, its types fit,
+    /// and nothing in it fails silently on inputs at the edges. Everything that is wrong with it is in the error, with
+    /// file, line and column. Takes up to some seconds.
     pub fn load(bundle: &Bundle) -> Result<Self, LoadError> {
-        let anchor = lint::sources(bundle)?;
+        let sources = lint::sources(bundle)?;
+        lint::types(&sources)?;
+        let engine = Self::compile(bundle)?;
+        lint::probe(&engine, bundle, &sources)?;
+        Ok(engine)
+    }
+
+    /// Checks and compiles a bundle that a log has activated: that it decides deterministically and within bounds. What
+    /// else [`Engine::load`] asks is for its authors and was asked then: it may ask more in another build, or stop for
+    /// time, and every build must follow every log.
+    pub fn reload(bundle: &Bundle) -> Result<Self, LoadError> {
+        let sources = lint::sources(bundle)?;
+        let engine = Self::compile(bundle)?;
+        lint::hold(&engine, &sources)?;
+        Ok(engine)
+    }
+
+    fn compile(bundle: &Bundle) -> Result<Self, LoadError> {
         let program = compile(bundle)?;
         lint::program(&program)?;
-        let engine =
-            Self { bundle: bundle.id(), program, data: bundle.data().to_owned(), idle: Mutex::new(Vec::new()) };
-        lint::probe(&engine, bundle, &anchor)?;
-        Ok(engine)
+        Ok(Self { bundle: bundle.id(), program, data: bundle.data().to_owned(), idle: Mutex::new(Vec::new()) })
     }
 
     /// Decides. Whatever goes wrong is a denial with [`Code::PolicyError`], whose message is one of a few constants: see
@@ -258,8 +278,41 @@ fn lean(mut program: Program) -> Program {
             rule.else_bodies = Vec::new();
         }
     }
+    for (builtin, (call, _)) in program.builtin_info_table.iter().zip(&mut program.resolved_builtins) {
+        if builtin.name == "sprintf" {
+            *call = |span, params, args, strict| match BUILTINS.get("sprintf") {
+                Some((sprintf, _)) => sprintf(span, params, &shown(args), strict),
+                None => Ok(Value::Undefined),
+            };
+        }
+    }
     program
 }
+
+/// A value in a message is at most this long: as long as a text of the data.
+const MAX_SHOWN_BYTES: usize = 1_024;
+
+/// The arguments of `sprintf` without collections and long texts: one message could take all memory otherwise, since it
+/// costs one instruction whatever it shows.
+fn shown(args: &[Value]) -> Vec<Value> {
+    let shown = |value: &Value| match value {
+        Value::String(text) if text.len() > MAX_SHOWN_BYTES => Value::from(NOT_SHOWN),
+        Value::Array(_) | Value::Set(_) | Value::Object(_) => Value::from(NOT_SHOWN),
+        other => other.clone(),
+    };
+    let each = |arg: &Value| match arg.as_array() {
+        Ok(values) => Value::from(values.iter().map(shown).collect::<Vec<_>>()),
+        Err(_) => arg.clone(),
+    };
+    args.iter().map(each).collect()
+}
+
+/// Stands in a message for what it does not show.
+const NOT_SHOWN: &str = "(…)";
+
+/// How long the interpreter may take for one evaluation. It serves authors only and counts nothing itself.
+const INTERPRETER: ExecutionTimerConfig =
+    ExecutionTimerConfig { limit: Duration::from_secs(2), check_interval: NonZeroU32::MIN };
 
 /// The engine's interpreter with a bundle and the entry module, strict like the machine.
 pub(crate) fn interpreter(bundle: &Bundle) -> Result<regorus::Engine, LoadError> {
@@ -267,6 +320,7 @@ pub(crate) fn interpreter(bundle: &Bundle) -> Result<regorus::Engine, LoadError>
     let mut engine = regorus::Engine::new();
     engine.set_rego_v0(false);
     engine.set_strict_builtin_errors(true);
+    engine.set_execution_timer_config(INTERPRETER);
     for (path, source) in bundle.modules() {
         engine.add_policy(path.clone(), source.clone()).map_err(|e| failed(&e))?;
     }

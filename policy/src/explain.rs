@@ -77,7 +77,8 @@ struct Place {
 fn violation_rules(bundle: &Bundle) -> Result<Vec<Place>, LoadError> {
     let mut places = Vec::new();
     for (path, source) in bundle.modules() {
-        let parsed = lint::parse(path, source).map_err(|finding| LoadError::new(vec![finding]))?;
+        let parsed =
+            lint::parse(path, source, &lint::Nesting::new()).map_err(|finding| LoadError::new(vec![finding]))?;
         for rule in parsed.rules().filter(|rule| parsed.package == PACKAGE && lint::rule_name(rule) == "violation") {
             places.extend(place(path, rule));
         }

@@ -1,3 +1,4 @@
+use crate::lint::MAX_FINDINGS;
 use serde::Serialize;
 use std::fmt;
 
@@ -34,10 +35,11 @@ pub struct LoadError {
 }
 
 impl LoadError {
-    /// The findings in the order of file, line and column.
+    /// The first [`MAX_FINDINGS`] findings in the order of file, line and column.
     pub(crate) fn new(mut findings: Vec<Finding>) -> Self {
         findings.sort();
         findings.dedup();
+        findings.truncate(MAX_FINDINGS);
         Self { findings }
     }
 
@@ -46,7 +48,7 @@ impl LoadError {
         Self { findings: vec![Finding::whole(file, reason)] }
     }
 
-    /// Everything that is wrong with the bundle: at least one finding, sorted by file, line and column.
+    /// What is wrong with the bundle: at least one finding and at most a hundred, sorted by file, line and column.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }

@@ -1,8 +1,9 @@
 //! The Rego policy bundle and the one crate that evaluates it.
 //!
-//! [`Engine::load`] compiles a [`Bundle`] after checking that it can only decide deterministically; [`Engine::decide`]
-//! answers an [`Input`] with a [`Decision`] and never fails: what cannot be decided is denied. The crate knows no clock,
-//! no randomness and no I/O, so every machine that loads the same bundle decides the same input in the same bytes.
+//! [`Engine::load`] compiles a [`Bundle`] after checking that it can only decide deterministically and within bounds, and
+//! that it makes sense; [`Engine::reload`] asks no more than the former, of bundles that a log holds. [`Engine::decide`]
+//! answers an [`Input`] with a [`Decision`] and never fails: what cannot be decided is denied. Neither it nor `reload` know
+//! a clock, randomness or I/O, so every machine that loads the same bundle decides the same input in the same bytes.
 //!
 //! ```
 //! let engine = policy::Engine::load(&policy::Bundle::default_payout()).expect("the default bundle loads");

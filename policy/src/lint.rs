@@ -4,6 +4,7 @@ mod cycle;
 mod growth;
 mod module;
 mod rule;
+mod size;
 mod types;
 
 use crate::{
@@ -15,8 +16,9 @@ use regorus::{
     rvm::program::Program,
     unstable::{Expr, Rule},
 };
+use std::cell::Cell;
 
-pub(crate) use module::{Parsed, parse, rule_name};
+pub(crate) use module::{Nesting, Parsed, parse, rule_name};
 pub(crate) use rule::head;
 
 /// The package that decides payouts.
@@ -27,8 +29,11 @@ const RESULTS: [&str; 3] = ["approvals", "effect", "violation"];
 /// A value passes through at most this many names from where it is made: more than readable policies need, and a bound
 /// of the work here.
 const MAX_STEPS: usize = 64;
+/// What following values through a bundle may cost, in steps of some tens of nanoseconds: far more than the largest
+/// readable bundle takes. It is counted and not timed, so that every machine ends at the same place.
+const MAX_WORK: usize = 16_000_000;
 /// At most about this many findings are reported, which bounds the work on a bundle that is all mistakes.
-const MAX_FINDINGS: usize = 100;
+pub(crate) const MAX_FINDINGS: usize = 100;
 
 /// Builtins that are total, deterministic and whose result is not larger than what they are given. `sprintf` is the
 /// exception to the last, and allowed only where nothing can be built on its result, as a violation's message, and with
@@ -57,8 +62,6 @@ const BUILTINS: &[&str] = &[
     "sort",
     "sprintf",
     "startswith",
-    "strings.any_prefix_match",
-    "strings.any_suffix_match",
     "substring",
     "sum",
     "trim",
@@ -72,34 +75,66 @@ const BUILTINS: &[&str] = &[
     "upper",
 ];
 
-/// Checks the sources and the data of a bundle; the answer is where it says that it denies by default.
-pub(crate) fn sources(bundle: &Bundle) -> Result<Finding, LoadError> {
+/// What is left of [`MAX_WORK`].
+struct Work(Cell<usize>);
+
+impl Work {
+    const fn new() -> Self {
+        Self(Cell::new(MAX_WORK))
+    }
+
+    /// Pays for so many steps; false when all is spent, and then nothing that was found counts.
+    fn spend(&self, steps: usize) -> bool {
+        self.0.set(self.0.get().saturating_sub(steps));
+        !self.is_spent()
+    }
+
+    const fn is_spent(&self) -> bool {
+        self.0.get() == 0
+    }
+}
+
+/// The sources and the data of a bundle that decides deterministically and within bounds.
+pub(crate) struct Sources {
+    modules: Vec<Parsed>,
+    data: serde_json::Value,
+    /// Where it says that it denies by default.
+    anchor: Finding,
+}
+
+/// Checks the sources and the data of a bundle.
+pub(crate) fn sources(bundle: &Bundle) -> Result<Sources, LoadError> {
     let (document, mut findings) = data(bundle.data());
     let mut modules = Vec::new();
+    let nesting = Nesting::new();
     for (path, source) in bundle.modules() {
-        match parse(path, source) {
+        match parse(path, source, &nesting) {
             Ok(module) => modules.push(module),
             Err(finding) => findings.push(finding),
         }
     }
+    size::check(&modules, &mut findings);
     if !findings.is_empty() {
         return Err(LoadError::new(findings));
     }
     let anchor = entry(&modules, &mut findings);
+    let functions = rule::functions(&modules);
     for module in &modules {
-        rule::check(module, &modules, &mut findings);
+        rule::check(module, &modules, &functions, &mut findings);
     }
-    let before = findings.len();
     cycle::check(&modules, &mut findings);
     growth::check(&modules, &mut findings);
-    // Where values depend on themselves or hold each other without bound, their types have none either.
-    if findings.len() == before {
-        types::check(&modules, &document, &mut findings);
-    }
     match anchor {
-        Some(anchor) if findings.is_empty() => Ok(anchor),
+        Some(anchor) if findings.is_empty() => Ok(Sources { modules, data: document, anchor }),
         _ => Err(LoadError::new(findings)),
     }
+}
+
+/// Checks that what a bundle does with its input and data can make sense.
+pub(crate) fn types(sources: &Sources) -> Result<(), LoadError> {
+    let mut findings = Vec::new();
+    types::check(&sources.modules, &sources.data, &mut findings);
+    if findings.is_empty() { Ok(()) } else { Err(LoadError::new(findings)) }
 }
 
 /// The second line of defence: the builtins that the compiled program links, whatever its source looked like.
@@ -109,10 +144,20 @@ pub(crate) fn program(program: &Program) -> Result<(), LoadError> {
     if findings.is_empty() { Ok(()) } else { Err(LoadError::new(findings)) }
 }
 
-/// Tries the compiled bundle on inputs at the edges of what it can meet. Then the engine's interpreter tries it as well:
+/// Tries the compiled bundle on inputs at the edges of what it can meet.
+pub(crate) fn hold(engine: &Engine, sources: &Sources) -> Result<(), LoadError> {
+    for (name, input) in probe::all() {
+        if let Err(fault) = engine.evaluate(&input) {
+            return Err(tried(name, Finding { reason: fault.to_string(), ..sources.anchor.clone() }));
+        }
+    }
+    Ok(())
+}
+
+/// Tries the compiled bundle on inputs at the edges of what it can meet, and says where it fails. Then the engine's interpreter tries it as well:
 /// a builtin or an operator that is given what it cannot take silently ends the body of its rule in the machine, and a
 /// rule that denies would be lost.
-pub(crate) fn probe(engine: &Engine, bundle: &Bundle, anchor: &Finding) -> Result<(), LoadError> {
+pub(crate) fn probe(engine: &Engine, bundle: &Bundle, sources: &Sources) -> Result<(), LoadError> {
     let mut interpreter = interpreter(bundle)?;
     for (name, input) in probe::all() {
         interpreter.set_input(value::of(&input));
@@ -133,7 +178,7 @@ pub(crate) fn probe(engine: &Engine, bundle: &Bundle, anchor: &Finding) -> Resul
         };
         let hint = if fault == Fault::Unexplained { " (is a setting missing in the data?)" } else { "" };
         let reason = format!("{fault}{hint}");
-        return Err(tried(name, Finding { reason, ..place.unwrap_or_else(|| anchor.clone()) }));
+        return Err(tried(name, Finding { reason, ..place.unwrap_or_else(|| sources.anchor.clone()) }));
     }
     Ok(())
 }
@@ -152,7 +197,7 @@ fn spent(engine: &Engine, bundle: &Bundle, instruction: usize) -> Option<Finding
         (rule.span().line..=last).contains(&line)
     };
     let mut files = bundle.modules().iter().filter_map(|(path, source)| {
-        parse(path, source).ok().filter(|module| module.rules().any(has_it)).map(|module| module.file)
+        parse(path, source, &Nesting::new()).ok().filter(|module| module.rules().any(has_it)).map(|module| module.file)
     });
     let file = files.next()?;
     files.next().is_none().then(|| Finding { file, line, column, reason: String::new() })
@@ -163,7 +208,9 @@ fn said(interpreter: &mut regorus::Engine, bundle: &Bundle, rule: &str) -> Optio
     let said = interpreter.eval_rule(format!("{PACKAGE}.{rule}")).ok();
     let mut first = None;
     for (path, source) in bundle.modules() {
-        let Some(module) = parse(path, source).ok().filter(|module| module.package == PACKAGE) else { continue };
+        let Some(module) = parse(path, source, &Nesting::new()).ok().filter(|module| module.package == PACKAGE) else {
+            continue;
+        };
         for definition in module.rules().filter(|definition| rule_name(definition) == rule) {
             let Rule::Spec { .. } = definition else { continue };
             let place = || module.finding(definition.span(), "");
@@ -200,6 +247,10 @@ fn not_allowed(name: &str) -> String {
     format!("{name} is not among the functions that a policy may call")
 }
 
+fn too_much_work() -> Finding {
+    Finding::whole("bundle", "too much to follow: values pass through too many rules, names and uses")
+}
+
 fn too_many_steps() -> Finding {
     Finding::whole("bundle", format!("values pass through more than {MAX_STEPS} names"))
 }
@@ -225,6 +276,7 @@ fn data(text: &str) -> (serde_json::Value, Vec<Finding>) {
     }
     let mut open = vec![&value];
     while let Some(inner) = open.pop() {
+        size::data(inner, &mut findings);
         match inner {
             serde_json::Value::Number(n) if n.to_string().parse::<i64>().is_err() => {
                 findings.push(Finding::whole("data", format!("{n} is not an integer below 2^63")));

@@ -52,7 +52,8 @@ pub fn run(bundle: &Bundle, tests: &BTreeMap<String, String>) -> Result<Vec<Test
     let mut engine = interpreter(bundle)?;
     let mut found = Vec::new();
     for (path, source) in tests {
-        let parsed = lint::parse(path, source).map_err(|finding| LoadError::new(vec![finding]))?;
+        let parsed =
+            lint::parse(path, source, &lint::Nesting::new()).map_err(|finding| LoadError::new(vec![finding]))?;
         engine
             .add_policy(path.clone(), source.clone())
             .map_err(|e| LoadError::whole(path, first_line(&e.to_string())))?;

@@ -21,7 +21,8 @@ const DATA: &str =
 fn denying(condition: &str) -> Result<Engine, LoadError> {
     let denied = "violation contains {\"code\": \"frozen\", \"msg\": \"x\"} if ";
     let functions = "large(n) if n > 5\nowed(s) := s.bps\n_total := input.total\n_splits := input.splits\n\
-                     double(n) := n * 2\nstates := {\"active\", \"removed\"}\nids contains s.recipient if some s in \
+                     double(n) := n * 2\nmissing(want, have) := count(want - have)\nunused(want, have) := \
+                     count(want - have)\nstates := {\"active\", \"removed\"}\nids contains s.recipient if some s in \
                      input.splits\nby[s.recipient] := s.amount if some s in input.splits\n";
     let source = format!("{HEAD}{DENY}{denied}{{ {condition} }}\n{functions}");
     load(source, DATA)
@@ -31,6 +32,9 @@ fn denying(condition: &str) -> Result<Engine, LoadError> {
 const ILL_TYPED: &[(&str, u32, &str)] = &[
     ("input.totl == 1", 7, "input has no field totl; did you mean total?"),
     ("input[\"totl\"] == 1", 8, "input has no field totl; did you mean total?"),
+    ("{\"ammount\": a, \"bps\": b, \"recipient\": r} = input.splits[_]; a > b", 3, "did you mean amount?"),
+    ("input.splits[_] = {\"ammount\": a, \"bps\": b, \"recipient\": r}; a > b", 21, "did you mean amount?"),
+    ("some {\"amount\": a, \"bsp\": b, \"recipient\": r} in input.splits; a > b", 21, "did you mean bps?"),
     ("not input.frozzen", 11, "input has no field frozzen; did you mean frozen?"),
     (
         "input.order.nosuch.x == 1",
@@ -183,6 +187,7 @@ fn well_typed_use_is_accepted() {
         "large(input.total)",
         "some s in input.splits; owed(s) > 5; large(s.amount)",
         "double(input.total, n); n > 5",
+        "missing({\"a\"}, ids) > 5",
         "[a, b] := [input.total, input.order.id]; a == 5; b == \"x\"",
         "[a, b] = [input.total, input.order.id]; a == 5; b == \"x\"",
         "{\"amount\": a, \"bps\": 5, \"recipient\": r} = input.splits[_]; a > 5; r == \"x\"",
@@ -199,6 +204,7 @@ fn well_typed_use_is_accepted() {
         "data.config.on; input.order.id in data.config.list",
         "_total > 5; data.payout._total > 5",
         "count(ids - {\"x\"}) > 5",
+        "{\"amount\": a, \"bps\": 5, \"recipient\": r} := input.splits[_]; a > 5; r == \"x\"",
         "count(input.order.id) > 5; max([s.amount | some s in input.splits]) > 5; min(ids) == \"x\"",
         "sum([s.bps | some s in input.splits]) > sum([])",
         "sort(input.installation.capabilities)[0] == \"x\"",
@@ -238,6 +244,25 @@ fn large_bundles_are_checked_quickly() {
         (0..900).map(|n| format!("b{n} if {{ some s in input.splits; s.bps > a{} }}", n % 60)).collect();
     let (chain, uses) = (chain.join("\n"), uses.join("\n"));
     load(format!("{HEAD}{chain}\na60 := input.total\n{uses}\n{DENY}"), "{}").unwrap();
+    let word = |n: usize| format!("k{n}");
+    let wide: Vec<String> = (0..1_400).map(|n| format!("\"{0}\":{{\"{0}\":1}}", word(n))).collect();
+    let narrow: Vec<String> = (0..60)
+        .map(|n| {
+            format!(
+                "\"{0}\":{{{1}}}",
+                word(n),
+                (0..20).map(|m| format!("\"{}\":1", word(60 + n * 20 + m))).collect::<Vec<_>>().join(",")
+            )
+        })
+        .collect();
+    let deep: Vec<String> = (0..100).map(|n| format!("d{n} := data.s{}", "[_]".repeat(60))).collect();
+    for data in [wide, narrow] {
+        // It ends, whatever it says.
+        let _ = load(
+            format!("{HEAD}{chain}\na60 := input.total\n{}\n{DENY}", deep.join("\n")),
+            &format!("{{\"s\":{{{}}}}}", data.join(",")),
+        );
+    }
     for (long, reason) in [
         (format!("x := input.splits{}", "[0\n]".repeat(10_000)), "a reference of more than 64 steps"),
         (format!("x := data.config{}", "[input.now\n]".repeat(3_500)), "a reference of more than 64 steps"),

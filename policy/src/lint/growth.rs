@@ -11,21 +11,20 @@
 //! bundle may have to rename one, but nothing hides.
 
 use super::{
-    MAX_FINDINGS, MAX_STEPS, PACKAGE, cycle,
+    MAX_FINDINGS, MAX_STEPS, PACKAGE, Work, cycle,
     module::{Node, Parsed, path, rule_name, start, walk},
-    rule, too_many_steps,
+    rule, too_many_steps, too_much_work,
 };
 use crate::Finding;
 use regorus::unstable::{ArithOp, AssignOp, Expr, Ref, Rule, RuleHead};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::BitOr,
-};
+use std::{collections::BTreeMap, ops::BitOr};
 
 /// A constant factor is at most this: the whole in basis points, which shares are compared in.
 const MAX_FACTOR: i64 = 10_000;
 /// Builtins whose result is a truth value, a text or a count.
 const SCALAR: &[&str] = &["contains", "count", "endswith", "indexof", "lower", "sprintf", "startswith", "substring"];
+/// Builtins that make a collection of what they are given.
+const BUILDING: &[&str] = &["array.reverse", "array.slice", "intersection", "object.keys", "sort", "union"];
 /// Builtins whose result is one of the items of what they are given, or a number made of them.
 const ITEM: &[&str] = &["abs", "max", "min", "sum"];
 
@@ -60,36 +59,47 @@ impl BitOr for Grown {
 
 /// Reports collections inside collections, products of products, and references to whole packages.
 pub(super) fn check(modules: &[Parsed], findings: &mut Vec<Finding>) {
+    let before = findings.len();
     let mut growth = Growth::new(modules);
     for _ in 0..MAX_STEPS {
         if !growth.spread() {
-            return growth.report(findings);
+            growth.report(findings);
+            if growth.work.is_spent() {
+                findings.truncate(before);
+                findings.push(too_much_work());
+            }
+            return;
         }
     }
     findings.push(too_many_steps());
 }
 
-/// Where an expression stands: its module and the full name of its rule.
+/// Where an expression stands: its module, and the first rule of its rule's name by place.
 #[derive(Clone, Copy)]
 struct Scope<'a> {
     module: &'a Parsed,
-    rule: &'a str,
+    rule: usize,
 }
+
+/// What a step gives to variables, by their rule and name.
+type Flows<'a> = Vec<((usize, &'a str), Grown)>;
 
 struct Growth<'a> {
     /// Every rule with its full name.
-    rules: Vec<(&'a Parsed, String, &'a Rule)>,
-    names: BTreeSet<String>,
+    rules: Vec<(Scope<'a>, String, &'a Rule)>,
+    names: BTreeMap<String, usize>,
+    /// The parameters of each definition, by full name.
     functions: BTreeMap<String, Vec<&'a [Ref<Expr>]>>,
     /// By full name.
     values: BTreeMap<String, Grown>,
-    /// By the full name of the rule and the name of the variable.
-    variables: BTreeMap<(String, String), Grown>,
+    variables: BTreeMap<(usize, &'a str), Grown>,
+    work: Work,
 }
 
 impl<'a> Growth<'a> {
     fn new(modules: &'a [Parsed]) -> Self {
         let mut rules = Vec::new();
+        let mut names = BTreeMap::new();
         let mut functions: BTreeMap<String, Vec<&'a [Ref<Expr>]>> = BTreeMap::new();
         for module in modules {
             for rule in module.rules() {
@@ -97,41 +107,44 @@ impl<'a> Growth<'a> {
                 if let Rule::Spec { head: RuleHead::Func { args, .. }, .. } = rule {
                     functions.entry(name.clone()).or_default().push(args);
                 }
-                rules.push((module, name, rule));
+                let first = *names.entry(name.clone()).or_insert(rules.len());
+                rules.push((Scope { module, rule: first }, name, rule));
             }
         }
-        let names = rules.iter().map(|(_, name, _)| name.clone()).collect();
-        Self { rules, names, functions, values: BTreeMap::new(), variables: BTreeMap::new() }
+        Self { rules, names, functions, values: BTreeMap::new(), variables: BTreeMap::new(), work: Work::new() }
     }
 
-    /// Carries what is known one step further; false when there was nothing new.
+    /// Carries what is known one step further; false when there was nothing new, or all work is spent.
     fn spread(&mut self) -> bool {
-        let mut values = Vec::new();
-        let mut variables = Vec::new();
-        for (module, name, rule) in &self.rules {
-            let scope = Scope { module, rule: name };
+        let mut changed = false;
+        for at in 0..self.rules.len() {
+            let Some((scope, name, rule)) = self.rules.get(at).map(|(scope, name, rule)| (*scope, name.clone(), *rule))
+            else {
+                break;
+            };
             for value in results(rule) {
                 let grown = self.grown(scope, value);
-                values.push((name.clone(), if partial(rule) { grown.held() } else { grown }));
+                let grown = if partial(rule) { grown.held() } else { grown };
+                changed |= join(&mut self.values, name.clone(), grown);
             }
+            let mut variables = Flows::new();
             walk(rule, &mut |node| self.flow(scope, &node, &mut variables));
-        }
-        let mut changed = false;
-        for (name, grown) in values {
-            changed |= join(&mut self.values, name, grown);
-        }
-        for (name, grown) in variables {
-            changed |= join(&mut self.variables, name, grown);
+            if !self.work.spend(variables.len()) {
+                return false;
+            }
+            for (variable, grown) in variables {
+                changed |= join(&mut self.variables, variable, grown);
+            }
         }
         changed
     }
 
     /// What a node gives to variables.
-    fn flow(&self, scope: Scope<'_>, node: &Node<'_>, out: &mut Vec<((String, String), Grown)>) {
+    fn flow(&self, scope: Scope<'a>, node: &Node<'a>, out: &mut Flows<'a>) {
         match node {
             Node::Item { item, domain, .. } => bind(scope.rule, item, self.grown(scope, domain).item(), out),
             Node::Named { name, domain, .. } => {
-                out.push(((scope.rule.to_owned(), name.text().to_owned()), self.grown(scope, domain).item()));
+                out.push(((scope.rule, name.text()), self.grown(scope, domain).item()));
             }
             Node::Expr(Expr::AssignExpr { op, lhs, rhs, .. }) => {
                 bind(scope.rule, lhs, self.grown(scope, rhs), out);
@@ -141,7 +154,7 @@ impl<'a> Growth<'a> {
             }
             Node::Expr(expr @ Expr::RefBrack { .. }) => {
                 let grown = self.grown(scope, expr).item();
-                let mut rest = *expr;
+                let mut rest: &'a Expr = expr;
                 while let Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } = rest {
                     if let Expr::RefBrack { index, .. } = rest {
                         bind(scope.rule, index, grown, out);
@@ -152,11 +165,14 @@ impl<'a> Growth<'a> {
             Node::Expr(call @ Expr::Call { fcn, params, .. }) => {
                 let function = cycle::full_name(scope.module, fcn).and_then(|name| self.functions.get_key_value(&name));
                 let mut arity = 0;
-                for args in function.iter().flat_map(|(_, definitions)| definitions.iter()) {
-                    arity = args.len();
-                    for (arg, param) in args.iter().zip(params) {
-                        let name = function.map_or("", |(name, _)| name.as_str());
-                        bind(name, arg, self.grown(scope, param), out);
+                if let Some((name, definitions)) = function {
+                    let given: Vec<Grown> = params.iter().map(|param| self.grown(scope, param)).collect();
+                    let rule = self.names.get(name).copied().unwrap_or_default();
+                    for args in definitions {
+                        arity = args.len();
+                        for (arg, grown) in args.iter().zip(&given) {
+                            bind(rule, arg, *grown, out);
+                        }
                     }
                 }
                 // Rego allows one argument more, which the result is unified with.
@@ -169,6 +185,9 @@ impl<'a> Growth<'a> {
     }
 
     fn grown(&self, scope: Scope<'_>, expr: &Expr) -> Grown {
+        if !self.work.spend(1) {
+            return Grown::default();
+        }
         let all = |items: &mut dyn Iterator<Item = &Ref<Expr>>| {
             items.map(|item| self.grown(scope, item)).fold(Grown::default(), Grown::bitor)
         };
@@ -196,6 +215,7 @@ impl<'a> Growth<'a> {
                     (Some(own), _) => self.values.get(&own).copied().unwrap_or_default(),
                     (None, name) if SCALAR.contains(&name) => Grown::default(),
                     (None, name) if ITEM.contains(&name) => given.item(),
+                    (None, name) if BUILDING.contains(&name) => given.held(),
                     // The item that is found, or the last argument as it is.
                     (None, "object.get") => given.item() | all(&mut params.iter().skip(2)),
                     (None, _) => given,
@@ -212,7 +232,7 @@ impl<'a> Growth<'a> {
     }
 
     fn variable(&self, scope: Scope<'_>, name: &str) -> Grown {
-        self.variables.get(&(scope.rule.to_owned(), name.to_owned())).copied().unwrap_or_default()
+        self.variables.get(&(scope.rule, name)).copied().unwrap_or_default()
     }
 
     /// What a reference takes from the rule that it names, if it names one: its value, or an item below it.
@@ -225,9 +245,9 @@ impl<'a> Growth<'a> {
     }
 
     fn report(&self, findings: &mut Vec<Finding>) {
-        for (module, name, rule) in &self.rules {
-            let scope = Scope { module, rule: name };
-            let told = module.package == PACKAGE && rule_name(rule) == "violation" && rule::head(rule).is_some();
+        for (scope, _, rule) in &self.rules {
+            let scope = *scope;
+            let told = scope.module.package == PACKAGE && rule_name(rule) == "violation" && rule::head(rule).is_some();
             if partial(rule) && !told {
                 for value in results(rule) {
                     self.held(scope, value, findings);
@@ -273,7 +293,7 @@ impl<'a> Growth<'a> {
                     .names
                     .range(format!("{full}.")..)
                     .next()
-                    .is_some_and(|rule| rule.starts_with(&format!("{full}.")))
+                    .is_some_and(|(rule, _)| rule.starts_with(&format!("{full}.")))
                 {
                     let reason = format!("{full} is a package: name the rule");
                     findings.push(scope.module.finding(start(expr), reason));
@@ -309,9 +329,9 @@ fn join<K: Ord>(known: &mut BTreeMap<K, Grown>, key: K, more: Grown) -> bool {
 }
 
 /// Gives a value to the variables of a pattern.
-fn bind(rule: &str, pattern: &Expr, grown: Grown, out: &mut Vec<((String, String), Grown)>) {
+fn bind<'a>(rule: usize, pattern: &'a Expr, grown: Grown, out: &mut Flows<'a>) {
     match pattern {
-        Expr::Var { span, .. } => out.push(((rule.to_owned(), span.text().to_owned()), grown)),
+        Expr::Var { span, .. } => out.push(((rule, span.text()), grown)),
         Expr::Array { items, .. } | Expr::Set { items, .. } => {
             for item in items {
                 bind(rule, item, grown.item(), out);

@@ -1,7 +1,8 @@
 use crate::{Finding, engine::first_line};
 use regorus::unstable::{
-    Expr, Lexer, Literal, Module, Parser, Query, Ref, Rule, RuleAssign, RuleHead, Source, Span, TokenKind,
+    Expr, Lexer, Literal, LiteralStmt, Module, Parser, Query, Ref, Rule, RuleAssign, RuleHead, Source, Span, TokenKind,
 };
+use std::{cell::Cell, collections::BTreeMap};
 
 /// Brackets nest at most this deep in a module: more than readable policies need, and little work for the parser.
 const MAX_NESTING: usize = 10;
@@ -9,6 +10,30 @@ const MAX_NESTING: usize = 10;
 /// One expression has at most this many operators in a row: more than readable policies need, and a bound of the stack
 /// that every walk over its syntax tree takes.
 const MAX_OPERATORS: usize = 64;
+
+/// A reference leads at most this many steps down: more than the input or readable data have, and a bound of the stack,
+/// too.
+const MAX_REFERENCE: usize = 64;
+
+/// What the brackets of all modules may cost the parser together: it tries up to three readings at each level, so that a
+/// token costs three times what one outside costs. A readable bundle takes a twentieth.
+const MAX_READINGS: usize = 400_000;
+
+/// What is left of [`MAX_READINGS`].
+pub(crate) struct Nesting(Cell<usize>);
+
+impl Nesting {
+    pub(crate) const fn new() -> Self {
+        Self(Cell::new(MAX_READINGS))
+    }
+
+    /// Pays for a token inside so many brackets; false when all is spent.
+    fn spend(&self, depth: usize) -> bool {
+        let readings = u32::try_from(depth).map_or(usize::MAX, |depth| 3_usize.saturating_pow(depth));
+        self.0.set(self.0.get().saturating_sub(readings));
+        self.0.get() > 0
+    }
+}
 
 /// One module, parsed.
 pub(crate) struct Parsed {
@@ -18,6 +43,8 @@ pub(crate) struct Parsed {
     pub(crate) package: String,
     /// Its syntax tree.
     pub(crate) module: Module,
+    /// By name: the path from `data` that an import gives it.
+    imports: BTreeMap<String, String>,
 }
 
 impl Parsed {
@@ -32,21 +59,30 @@ impl Parsed {
     }
 
     /// What a name of this module stands for when an import gives it: the path from `data`.
-    pub(crate) fn imported(&self, name: &str) -> Option<String> {
-        self.module.imports.iter().find_map(|import| {
-            let path = path(&import.refr).0;
-            let alias = import.r#as.as_ref().map(Span::text);
-            let given = alias.or_else(|| path.last().map(String::as_str));
-            (path.first().is_some_and(|root| root == "data") && given == Some(name)).then(|| path.join("."))
-        })
+    pub(crate) fn imported(&self, name: &str) -> Option<&str> {
+        self.imports.get(name).map(String::as_str)
     }
 }
 
+/// What a module's imports name; of two that give the same name, the first.
+fn imports(module: &Module) -> BTreeMap<String, String> {
+    let mut names = BTreeMap::new();
+    for import in &module.imports {
+        let path = path(&import.refr).0;
+        let alias = import.r#as.as_ref().map(Span::text);
+        let given = alias.or_else(|| path.last().map(String::as_str));
+        if let Some(name) = given.filter(|_| path.first().is_some_and(|root| root == "data")) {
+            names.entry(name.to_owned()).or_insert_with(|| path.join("."));
+        }
+    }
+    names
+}
+
 /// Parses one module as Rego v1.
-pub(crate) fn parse(file: &str, text: &str) -> Result<Parsed, Finding> {
+pub(crate) fn parse(file: &str, text: &str, readings: &Nesting) -> Result<Parsed, Finding> {
     let source = Source::from_contents(file.to_owned(), text.to_owned())
         .map_err(|e| Finding::whole(file, first_line(&e.to_string())))?;
-    nesting(file, &source)?;
+    nesting(file, &source, readings)?;
     let parsed = Parser::new(&source).and_then(|mut parser| {
         parser.enable_rego_v1()?;
         parser.parse()
@@ -62,18 +98,18 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Parsed, Finding> {
         Finding { file: file.to_owned(), line, column, reason: first_line(&message) }
     })?;
     let package = format!("data.{}", path(&module.package.refr).0.join("."));
-    Ok(Parsed { file: file.to_owned(), package, module })
+    let imports = imports(&module);
+    Ok(Parsed { file: file.to_owned(), package, module, imports })
 }
 
 /// Refuses deep nesting before the parser sees it: the parser tries alternatives at every level, so its time doubles
-/// with each. Refuses long rows of operators too: each makes the syntax tree one level deeper, and a tree that is too
-/// deep overflows the stack of whatever walks it.
-fn nesting(file: &str, source: &Source) -> Result<(), Finding> {
+/// with each. Refuses long rows of operators and of steps too: each makes the syntax tree one level deeper, and a tree
+/// that is too deep overflows the stack of whatever walks it.
+fn nesting(file: &str, source: &Source, readings: &Nesting) -> Result<(), Finding> {
     let mut lexer = Lexer::new(source);
-    let mut depth: usize = 0;
     let mut prefixes: usize = 0;
-    // Operators in a row at each depth; a statement ends where a line does, unless an operator stands at either side.
-    let mut rows: Vec<usize> = vec![0];
+    // At each depth; a statement ends where a line does, unless an operator stands at either side.
+    let mut rows = vec![Row::default()];
     let (mut line, mut after_operator) = (0, false);
     // What cannot be read as a token is left to the parser's own message.
     while let Ok(token) = lexer.next_token() {
@@ -81,37 +117,52 @@ fn nesting(file: &str, source: &Source) -> Result<(), Finding> {
             break;
         }
         let text = token.1.text();
+        let at = (token.1.line, token.1.col);
+        let refuse = |(line, column), reason| Err(Finding { file: file.to_owned(), line, column, reason });
         let symbol = token.0 == TokenKind::Symbol;
         let operator = text == "in" || (symbol && !"()[]{},;:.".contains(text));
-        let ends = (symbol && matches!(text, "," | ";")) || (token.1.line != line && !operator && !after_operator);
+        let ends = (symbol && matches!(text, "," | ";"))
+            || (token.1.line != line && !operator && !after_operator && text != ".");
         (line, after_operator) = (token.1.line, operator);
         if let Some(row) = rows.last_mut() {
-            *row = if ends { 0 } else { row.saturating_add(usize::from(operator)) };
-            if *row > MAX_OPERATORS {
-                let reason = format!("more than {MAX_OPERATORS} operators in a row");
-                return Err(Finding { file: file.to_owned(), line: token.1.line, column: token.1.col, reason });
+            row.operators = if ends { 0 } else { row.operators.saturating_add(usize::from(operator)) };
+            if row.operators > MAX_OPERATORS {
+                return refuse(at, format!("more than {MAX_OPERATORS} operators in a row"));
+            }
+            let step = symbol && matches!(text, "." | "[") && !ends;
+            if operator || ends || row.steps == 0 {
+                (row.steps, row.reference) = (0, if step { row.reference } else { at });
+            }
+            row.steps = row.steps.saturating_add(usize::from(step));
+            if row.steps > MAX_REFERENCE {
+                return refuse(row.reference, format!("a reference of more than {MAX_REFERENCE} steps"));
             }
         }
         match text {
-            "(" | "[" | "{" => {
-                depth = depth.saturating_add(1);
-                rows.push(0);
-            }
-            ")" | "]" | "}" => {
-                depth = depth.saturating_sub(1);
-                if rows.len() > 1 {
-                    rows.pop();
-                }
+            "(" | "[" | "{" if symbol => rows.push(Row::default()),
+            ")" | "]" | "}" if symbol && rows.len() > 1 => {
+                rows.pop();
             }
             _ => {}
         }
         prefixes = if matches!(text, "not" | "-") { prefixes.saturating_add(1) } else { 0 };
-        if depth > MAX_NESTING || prefixes > MAX_NESTING {
-            let reason = format!("nested more than {MAX_NESTING} deep");
-            return Err(Finding { file: file.to_owned(), line: token.1.line, column: token.1.col, reason });
+        if rows.len() > MAX_NESTING.saturating_add(1) || prefixes > MAX_NESTING {
+            return refuse(at, format!("nested more than {MAX_NESTING} deep"));
+        }
+        if !readings.spend(rows.len().saturating_sub(1)) {
+            return refuse(at, "too much of the bundle is nested as deep as this".to_owned());
         }
     }
     Ok(())
+}
+
+/// What stands in a row within one pair of brackets.
+#[derive(Default)]
+struct Row {
+    operators: usize,
+    steps: usize,
+    /// Where the reference of these steps begins, by line and column.
+    reference: (u32, u32),
 }
 
 /// The constant names at the start of a reference, and whether they are all of it.
@@ -268,33 +319,38 @@ fn assigned<'a>(assign: Option<&'a RuleAssign>, visit: &mut impl FnMut(Node<'a>)
 
 fn query<'a>(query: &'a Query, visit: &mut impl FnMut(Node<'a>)) {
     for statement in &query.stmts {
-        match &statement.literal {
-            Literal::SomeVars { vars, .. } => {
-                for name in vars {
-                    visit(Node::Declared(name));
-                }
-            }
-            Literal::SomeIn { key, value, collection, .. } => {
-                for (part, item) in parts(key.as_ref(), value) {
-                    visit(Node::Item { item, part, domain: collection });
-                    expression(item, visit);
-                }
-                expression(collection, visit);
-            }
-            Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => expression(expr, visit),
-            Literal::Every { key, value, domain, query: inner, .. } => {
-                for (part, name) in parts(key.as_ref(), value) {
-                    visit(Node::Named { name, part, domain });
-                }
-                expression(domain, visit);
-                self::query(inner, visit);
+        self::statement(statement, visit);
+    }
+}
+
+/// Visits every expression and `with` of one statement of a body, outer ones first.
+pub(super) fn statement<'a>(statement: &'a LiteralStmt, visit: &mut impl FnMut(Node<'a>)) {
+    match &statement.literal {
+        Literal::SomeVars { vars, .. } => {
+            for name in vars {
+                visit(Node::Declared(name));
             }
         }
-        for with in &statement.with_mods {
-            visit(Node::With(&with.span));
-            expression(&with.refr, visit);
-            expression(&with.r#as, visit);
+        Literal::SomeIn { key, value, collection, .. } => {
+            for (part, item) in parts(key.as_ref(), value) {
+                visit(Node::Item { item, part, domain: collection });
+                expression(item, visit);
+            }
+            expression(collection, visit);
         }
+        Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => expression(expr, visit),
+        Literal::Every { key, value, domain, query: inner, .. } => {
+            for (part, name) in parts(key.as_ref(), value) {
+                visit(Node::Named { name, part, domain });
+            }
+            expression(domain, visit);
+            query(inner, visit);
+        }
+    }
+    for with in &statement.with_mods {
+        visit(Node::With(&with.span));
+        expression(&with.refr, visit);
+        expression(&with.r#as, visit);
     }
 }
 

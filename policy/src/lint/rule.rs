@@ -1,13 +1,14 @@
 use super::{
-    BUILTINS, PACKAGE,
+    BUILTINS, PACKAGE, cycle,
     module::{Node, Parsed, path, rule_name, start, walk},
     not_allowed,
 };
 use crate::{Code, Finding, engine::ENTRY_PACKAGE};
 use regorus::unstable::{ArithOp, BinOp, Expr, Ref, Rule, RuleHead};
+use std::collections::BTreeSet;
 
 /// Checks the header and every rule of a module.
-pub(super) fn check(parsed: &Parsed, modules: &[Parsed], findings: &mut Vec<Finding>) {
+pub(super) fn check(parsed: &Parsed, modules: &[Parsed], functions: &BTreeSet<String>, findings: &mut Vec<Finding>) {
     let reserved = format!("data.{ENTRY_PACKAGE}");
     if parsed.package == reserved || parsed.package.starts_with(&format!("{reserved}.")) {
         findings.push(parsed.finding(&parsed.module.package.span, format!("package {ENTRY_PACKAGE} is reserved")));
@@ -31,7 +32,7 @@ pub(super) fn check(parsed: &Parsed, modules: &[Parsed], findings: &mut Vec<Find
         };
         walk(rule, &mut |node| match node {
             Node::With(span) => findings.push(parsed.finding(span, "`with` is for tests only")),
-            Node::Expr(expr) => expression(parsed, modules, expr, message, findings),
+            Node::Expr(expr) => expression(parsed, functions, expr, message, findings),
             Node::Item { .. } | Node::Named { .. } | Node::Declared(_) => {}
         });
     }
@@ -68,7 +69,13 @@ pub(crate) fn head(rule: &Rule) -> Option<((&Expr, String), &Expr)> {
     (fields.len() == 2).then_some(((code, text), field("msg")?))
 }
 
-fn expression(parsed: &Parsed, modules: &[Parsed], expr: &Expr, message: Option<&Expr>, findings: &mut Vec<Finding>) {
+fn expression(
+    parsed: &Parsed,
+    functions: &BTreeSet<String>,
+    expr: &Expr,
+    message: Option<&Expr>,
+    findings: &mut Vec<Finding>,
+) {
     match expr {
         Expr::Call { fcn, params, .. } => {
             let span = start(fcn);
@@ -81,8 +88,15 @@ fn expression(parsed: &Parsed, modules: &[Parsed], expr: &Expr, message: Option<
                 if let Err((place, reason)) = format(expr, params) {
                     findings.push(parsed.finding(place.span(), reason));
                 }
-            } else if !defined(parsed, modules, &name) && !BUILTINS.contains(&name.as_str()) {
+            } else if !cycle::full_name(parsed, fcn).is_some_and(|full| functions.contains(&full))
+                && !BUILTINS.contains(&name.as_str())
+            {
                 findings.push(parsed.finding(span, not_allowed(&name)));
+            } else if SEARCHES.contains(&name.as_str())
+                && let Some(sought) = params.get(1).filter(|sought| !is_short(sought))
+            {
+                let reason = format!("what {name} looks for is not a constant text of at most {MAX_SOUGHT} bytes");
+                findings.push(parsed.finding(start(sought), reason));
             }
         }
         Expr::ArithExpr { op: ArithOp::Div, span, .. } => {
@@ -99,6 +113,17 @@ fn expression(parsed: &Parsed, modules: &[Parsed], expr: &Expr, message: Option<
         _ => {}
     }
 }
+
+/// Builtins that hold each letter of one text against each of the other.
+const SEARCHES: &[&str] = &["indexof", "trim", "trim_left", "trim_right"];
+const MAX_SOUGHT: usize = 64;
+
+fn is_short(sought: &Expr) -> bool {
+    matches!(sought, Expr::String { span, .. } | Expr::RawString { span, .. } if span.text().len() <= MAX_SOUGHT)
+}
+
+/// A message shows at most so many values: each may be as long as a text of the data.
+const MAX_VERBS: usize = 8;
 
 /// Checks the arguments of `sprintf`: the engine makes a message as wide as a format says, however wide that is, and a
 /// format with too few arguments would fail and take its violation with it.
@@ -117,6 +142,7 @@ fn format<'a>(call: &'a Expr, params: &'a [Ref<Expr>]) -> Result<(), (&'a Expr, 
             let reason = "sprintf's format may only use %s, %d, %v and %%, without flags, width or precision";
             Err((format.as_ref(), reason))
         }
+        Some(count) if count > MAX_VERBS => Err((format.as_ref(), "sprintf's format has more than 8 verbs")),
         Some(count) if count != items.len() => {
             Err((format.as_ref(), "sprintf's format has not as many verbs as there are arguments"))
         }
@@ -138,19 +164,12 @@ fn verbs(format: &str) -> Option<usize> {
     Some(count)
 }
 
-/// Whether a function of this name is defined by the bundle itself.
-fn defined(parsed: &Parsed, modules: &[Parsed], name: &str) -> bool {
-    let (first, rest) = name.split_once('.').map_or((name, None), |(first, rest)| (first, Some(rest)));
-    let full = match (first, parsed.imported(first), rest) {
-        ("data", _, _) => name.to_owned(),
-        (_, Some(root), Some(rest)) => format!("{root}.{rest}"),
-        (_, Some(root), None) => root,
-        (_, None, _) => format!("{}.{name}", parsed.package),
+/// The full names of the functions that the bundle itself defines.
+pub(super) fn functions(modules: &[Parsed]) -> BTreeSet<String> {
+    let function = |rule: &&Rule| matches!(rule, Rule::Spec { head: RuleHead::Func { .. }, .. });
+    let names = |module: &Parsed| {
+        let full = |rule| format!("{}.{}", module.package, rule_name(rule));
+        module.rules().filter(function).map(full).collect::<Vec<_>>()
     };
-    modules.iter().any(|m| {
-        m.rules().any(|rule| {
-            let function = matches!(rule, Rule::Spec { head: RuleHead::Func { .. }, .. });
-            function && full == format!("{}.{}", m.package, rule_name(rule))
-        })
-    })
+    modules.iter().flat_map(names).collect()
 }

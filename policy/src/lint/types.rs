@@ -15,11 +15,12 @@ mod word;
 use super::{
     MAX_FINDINGS, MAX_STEPS, PACKAGE,
     module::{Node, Parsed, path, rule_name, start, walk},
-    rule, too_many_steps,
+    rule, too_many_steps, too_much_work,
 };
 use crate::{Effect, Finding};
 pub(super) use infer::given;
 use infer::{Inferred, Scope};
+use reference::matched;
 use regorus::unstable::{ArithOp, AssignOp, Expr, Rule, Span};
 use shape::{Apart, Kinds, Type};
 use word::{clipped, shown};
@@ -28,32 +29,18 @@ use word::{clipped, shown};
 /// builtins that are given what they cannot take.
 pub(super) fn check(modules: &[Parsed], data: &serde_json::Value, findings: &mut Vec<Finding>) {
     let before = findings.len();
-    for module in modules {
-        module.rules().for_each(|rule| walk(rule, &mut |node| findings.extend(endless(module, &node))));
-    }
-    if findings.len() > before {
-        return;
-    }
     let mut inferred = Inferred::new(modules, data);
     for _ in 0..MAX_STEPS {
         if !inferred.spread() {
-            return Check { inferred: &inferred, findings, called: None }.all();
+            Check { inferred: &inferred, findings, called: None }.all();
+            if inferred.work.is_spent() {
+                findings.truncate(before);
+                findings.push(too_much_work());
+            }
+            return;
         }
     }
     findings.push(too_many_steps());
-}
-
-/// A reference with so many steps that following it, from each of them, takes too long.
-fn endless(module: &Parsed, node: &Node<'_>) -> Option<Finding> {
-    let Node::Expr(expr) = node else { return None };
-    let mut rest = *expr;
-    let mut steps: usize = 0;
-    while let Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } = rest {
-        rest = refr;
-        steps = steps.saturating_add(1);
-    }
-    let reason = || format!("a reference of more than {MAX_STEPS} steps");
-    (steps > MAX_STEPS).then(|| module.finding(rest.span(), reason()))
 }
 
 struct Check<'a> {
@@ -73,7 +60,16 @@ impl<'a> Check<'a> {
                 if self.findings.len() < MAX_FINDINGS {
                     match node {
                         Node::Expr(expr) => self.expression(*scope, expr),
-                        Node::Item { domain, .. } | Node::Named { domain, .. } => self.collection(*scope, domain),
+                        Node::Item { item, part, domain } => {
+                            self.collection(*scope, domain);
+                            self.pattern(
+                                *scope,
+                                item,
+                                &self.inferred.part(*scope, part, domain),
+                                &format!("an item of {}", shown(domain)),
+                            );
+                        }
+                        Node::Named { domain, .. } => self.collection(*scope, domain),
                         Node::With(_) | Node::Declared(_) => {}
                     }
                 }
@@ -135,12 +131,16 @@ impl<'a> Check<'a> {
         match expr {
             Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. } => {
                 if let Err(astray) = self.inferred.reference(scope, expr) {
-                    self.report(scope, astray.span, astray.reason);
+                    self.report(scope, astray.span, astray.reason());
                 }
             }
             Expr::BoolExpr { lhs, rhs, .. } | Expr::AssignExpr { op: AssignOp::Eq, lhs, rhs, .. } => {
                 self.compared(scope, lhs, rhs);
+                for (pattern, other) in [(lhs, rhs), (rhs, lhs)] {
+                    self.pattern(scope, pattern, &self.inferred.of(scope, other), &shown(other));
+                }
             }
+            Expr::AssignExpr { lhs, rhs, .. } => self.pattern(scope, lhs, &self.inferred.of(scope, rhs), &shown(rhs)),
             Expr::ArithExpr { op, lhs, rhs, .. } => {
                 let kinds = if *op == ArithOp::Sub { Kinds::NUMBER | Kinds::SET } else { Kinds::NUMBER };
                 for side in [lhs, rhs] {
@@ -161,7 +161,14 @@ impl<'a> Check<'a> {
                 if let ("object.get", [object, key, ..]) = (name.as_str(), params.as_slice())
                     && let Err(astray) = self.inferred.got(scope, object, key)
                 {
-                    self.report(scope, astray.span, astray.reason);
+                    self.report(scope, astray.span, astray.reason());
+                }
+                if let ("sprintf", [_, items]) = (name.as_str(), params.as_slice())
+                    && let Expr::Array { items, .. } = items.as_ref()
+                {
+                    for item in items {
+                        self.kind(scope, item, Kinds::SHOWN, "a message shows no collections");
+                    }
                 }
                 for (param, kinds) in params.iter().zip(builtin::takes(&name).unwrap_or_default()) {
                     self.kind(scope, param, *kinds, &format!("{name} takes {kinds}"));
@@ -173,6 +180,13 @@ impl<'a> Check<'a> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Holds a pattern's names to what it is matched with.
+    fn pattern(&mut self, scope: Scope<'a>, pattern: &'a Expr, known: &Type, name: &str) {
+        if let Err(astray) = matched(pattern, known, name) {
+            self.report(scope, astray.span, astray.reason());
         }
     }
 

@@ -7,7 +7,6 @@ const LIST: Kinds = Kinds::LIST;
 const SET: Kinds = Kinds::SET;
 const OBJECT: Kinds = Kinds::OBJECT;
 const ITEMS: Kinds = Kinds::LIST_OR_SET;
-const TEXTS: Kinds = Kinds::TEXT_OR_ITEMS;
 const ANY: Kinds = Kinds::ALL;
 
 /// What each parameter of the builtins may be: with anything else the engine ends the body of the rule.
@@ -35,8 +34,6 @@ const PARAMETERS: &[(&str, &[Kinds])] = &[
     ("sort", &[ITEMS]),
     ("sprintf", &[TEXT, LIST]),
     ("startswith", &[TEXT, TEXT]),
-    ("strings.any_prefix_match", &[TEXTS, TEXTS]),
-    ("strings.any_suffix_match", &[TEXTS, TEXTS]),
     ("substring", &[TEXT, NUMBER, NUMBER]),
     ("sum", &[ITEMS]),
     ("trim", &[TEXT, TEXT]),
@@ -60,9 +57,7 @@ pub(super) fn gives(name: &str, params: &[Ref<Expr>], of: impl Fn(&Expr) -> Type
     let first = || params.first().map(|param| of(param)).unwrap_or_default();
     match name {
         "abs" | "count" | "indexof" | "sum" => Type::plain(NUMBER),
-        "contains" | "endswith" | "startswith" | "strings.any_prefix_match" | "strings.any_suffix_match" => {
-            Type::plain(Kinds::BOOLEAN)
-        }
+        "contains" | "endswith" | "startswith" => Type::plain(Kinds::BOOLEAN),
         "lower" | "sprintf" | "substring" | "type_name" | "upper" => Type::plain(TEXT),
         _ if name.starts_with("is_") => Type::plain(Kinds::BOOLEAN),
         _ if name.starts_with("trim") => Type::plain(TEXT),

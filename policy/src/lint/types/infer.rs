@@ -5,7 +5,7 @@ use super::{
     source,
 };
 use crate::lint::{
-    cycle,
+    Work, cycle,
     module::{Node, Parsed, Part, path, rule_name, walk},
 };
 use regorus::unstable::{ArithOp, AssignOp, Expr, Ref, Rule, RuleHead};
@@ -32,6 +32,8 @@ pub(super) struct Inferred<'a> {
     values: BTreeMap<String, Type>,
     /// By the rule's place and the variable's name.
     variables: BTreeMap<usize, BTreeMap<&'a str, Type>>,
+    /// Going through a type costs as much as it has parts.
+    pub(super) work: Work,
 }
 
 /// What a step gives to variables.
@@ -56,7 +58,7 @@ impl<'a> Inferred<'a> {
         }
         let names: BTreeSet<String> = rules.iter().map(|(_, name, _)| name.clone()).collect();
         let names = Names::new(modules, names, source::of(data));
-        Self { rules, names, functions, values: BTreeMap::new(), variables: BTreeMap::new() }
+        Self { rules, names, functions, values: BTreeMap::new(), variables: BTreeMap::new(), work: Work::new() }
     }
 
     /// Carries what is known one step further; false when there was nothing new.
@@ -70,6 +72,9 @@ impl<'a> Inferred<'a> {
             let mut flows = Flows::default();
             walk(rule, &mut |node| self.flow(scope, &node, &mut flows));
             for ((rule, name), found) in flows.variables {
+                if !self.work.spend(found.parts()) {
+                    return false;
+                }
                 changed |= self.variables.entry(rule).or_default().entry(name).or_default().join(&found);
             }
             let value = self.value(scope, rule);
@@ -109,13 +114,19 @@ impl<'a> Inferred<'a> {
         }
     }
 
+    /// What a pattern takes of each entry of a domain.
+    pub(super) fn part(&self, scope: Scope<'_>, part: Part, domain: &Expr) -> Type {
+        let domain = self.of(scope, domain);
+        if self.work.spend(domain.parts()) { part.of(&domain) } else { Type::any() }
+    }
+
     /// What a node gives to variables.
     fn flow(&self, scope: Scope<'a>, node: &Node<'a>, out: &mut Flows<'a>) {
         match node {
             Node::Declared(name) => out.give(scope.rule, name.text(), Type::default()),
-            Node::Item { item, part, domain } => out.bind(scope.rule, item, &part.of(&self.of(scope, domain))),
+            Node::Item { item, part, domain } => out.bind(scope.rule, item, &self.part(scope, *part, domain)),
             Node::Named { name, part, domain } => {
-                out.give(scope.rule, name.text(), part.of(&self.of(scope, domain)));
+                out.give(scope.rule, name.text(), self.part(scope, *part, domain));
             }
             Node::Expr(Expr::AssignExpr { op: AssignOp::ColEq, lhs, rhs, .. }) => {
                 out.bind(scope.rule, lhs, &self.of(scope, rhs));
@@ -143,9 +154,12 @@ impl<'a> Inferred<'a> {
     fn call(&self, scope: Scope<'a>, call: &'a Expr, fcn: &'a Expr, params: &'a [Ref<Expr>], out: &mut Flows<'a>) {
         let definitions = cycle::full_name(scope.module, fcn).and_then(|name| self.functions.get(&name));
         let own = definitions.and_then(|definitions| definitions.first()).map(|(_, args)| args.len());
-        for (at, args) in definitions.into_iter().flatten() {
-            for (arg, param) in args.iter().zip(params) {
-                out.bind(*at, arg, &self.of(scope, param));
+        if let Some(definitions) = definitions {
+            let given: Vec<Type> = params.iter().map(|param| self.of(scope, param)).collect();
+            for (at, args) in definitions {
+                for (arg, given) in args.iter().zip(&given) {
+                    out.bind(*at, arg, given);
+                }
             }
         }
         // Rego allows one argument more, which the result is unified with.
@@ -165,6 +179,15 @@ impl<'a> Inferred<'a> {
 
     /// What an expression may be. One that makes no sense is nothing, and is reported where it is checked.
     pub(super) fn of(&self, scope: Scope<'_>, expr: &Expr) -> Type {
+        if self.work.is_spent() {
+            return Type::any();
+        }
+        let found = self.made(scope, expr);
+        self.work.spend(found.parts());
+        found
+    }
+
+    fn made(&self, scope: Scope<'_>, expr: &Expr) -> Type {
         let all = |items: &[Ref<Expr>]| {
             let mut item = Type::default();
             for expr in items {
@@ -225,9 +248,7 @@ impl<'a> Inferred<'a> {
                 let mut result = Type::plain(Kinds::NUMBER);
                 if *op == ArithOp::Sub {
                     let left = self.of(scope, lhs);
-                    if left.is_known() {
-                        result = left.only(Kinds::SET | Kinds::NUMBER);
-                    }
+                    result = if left.is_known() { left.only(Kinds::SET | Kinds::NUMBER) } else { left };
                 }
                 result
             }
@@ -257,8 +278,9 @@ impl<'a> Flows<'a> {
         match pattern {
             Expr::Var { span, .. } => self.give(rule, span.text(), found.clone()),
             Expr::Array { items, .. } | Expr::Set { items, .. } => {
+                let held = found.item();
                 for item in items {
-                    self.bind(rule, item, &found.item());
+                    self.bind(rule, item, &held);
                 }
             }
             Expr::Object { fields, .. } => {

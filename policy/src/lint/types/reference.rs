@@ -13,7 +13,28 @@ use std::collections::BTreeSet;
 /// A reference that can lead nowhere: where it stops, and why.
 pub(super) struct Astray<'e> {
     pub(super) span: &'e Span,
-    pub(super) reason: String,
+    why: Why,
+}
+
+enum Why {
+    NoField { known: Type, name: String, field: String },
+    NothingBelow { name: String, kinds: Kinds },
+    Key { name: String, keys: Kinds, given: Kinds },
+    NoRule { package: String, name: String },
+}
+
+impl Astray<'_> {
+    /// The reason in words. It is made only to be reported: looking for the name that was meant takes long.
+    pub(super) fn reason(&self) -> String {
+        match &self.why {
+            Why::NoField { known, name, field } => no_field(known, name, field),
+            Why::NothingBelow { name, kinds } => format!("{} is {kinds} and has nothing below it", clipped(name)),
+            Why::Key { name, keys, given } => {
+                format!("{} is looked up by {keys}, and this is {given}", clipped(name))
+            }
+            Why::NoRule { package, name } => format!("package {package} has no rule {}", clipped(name)),
+        }
+    }
 }
 
 enum Step<'e> {
@@ -66,7 +87,8 @@ impl Inferred<'_> {
             (None, "input") => self.follow(scope, INPUT.clone(), name, &steps),
             (None, "data") => self.document(scope, &steps),
             (None, _) if global => {
-                let full = scope.module.imported(name).unwrap_or_else(|| format!("{}.{name}", scope.module.package));
+                let own = || format!("{}.{name}", scope.module.package);
+                let full = scope.module.imported(name).map_or_else(own, ToOwned::to_owned);
                 let mut path: Vec<Step<'e>> =
                     full.split('.').skip(1).map(|part| Step::Field(span, part.to_owned())).collect();
                 path.extend(steps);
@@ -100,6 +122,9 @@ impl Inferred<'_> {
                 return if package && at > 0 { Ok(Type::any()) } else { self.stored(scope, steps) };
             };
             let next = format!("{full}.{name}");
+            if !self.work.spend(next.len()) {
+                return Ok(Type::any());
+            }
             if self.names.rules.contains(&next) {
                 let rest = steps.get(at.saturating_add(1)..).unwrap_or_default();
                 let short = next.strip_prefix("data.").unwrap_or(&next);
@@ -109,8 +134,8 @@ impl Inferred<'_> {
             package = package && self.names.is_package(&next);
             let so_far = steps.get(..=at).unwrap_or_default();
             if above && !package && self.stored(scope, so_far).is_err() {
-                let package = full.strip_prefix("data.").unwrap_or(&full);
-                return Err(Astray { span, reason: format!("package {package} has no rule {}", clipped(name)) });
+                let package = full.strip_prefix("data.").unwrap_or(&full).to_owned();
+                return Err(Astray { span, why: Why::NoRule { package, name: name.clone() } });
             }
             full = next;
         }
@@ -123,36 +148,66 @@ impl Inferred<'_> {
 
     fn follow<'e>(&self, scope: Scope<'_>, from: Type, name: &str, steps: &[Step<'e>]) -> Result<Type, Astray<'e>> {
         let mut known = from;
-        let mut name = name.to_owned();
-        for step in steps {
+        for (at, step) in steps.iter().enumerate() {
+            if !self.work.spend(known.parts()) {
+                return Ok(Type::any());
+            }
+            let so_far = || written(name, steps.get(..at).unwrap_or_default());
             known = match step {
-                Step::Field(span, field) => {
-                    let next =
-                        known.field(field).ok_or_else(|| Astray { span, reason: no_field(&known, &name, field) })?;
-                    name = format!("{name}.{field}");
-                    next
-                }
+                Step::Field(span, field) => known.field(field).ok_or_else(|| Astray {
+                    span,
+                    why: Why::NoField { known, name: so_far(), field: field.clone() },
+                })?,
                 Step::Index(index) => {
-                    let reason = |reason| Astray { span: start(index), reason };
+                    let astray = |why| Err(Astray { span: start(index), why });
                     if known.is_known() && !known.kinds().meets(Kinds::COLLECTION) {
-                        return Err(reason(format!(
-                            "{} is {} and has nothing below it",
-                            clipped(&name),
-                            known.kinds()
-                        )));
+                        return astray(Why::NothingBelow { name: so_far(), kinds: known.kinds() });
                     }
                     let (keys, given) = (known.key(), self.of(scope, index));
                     if keys.apart(&given).is_some() {
-                        let (keys, given) = (keys.kinds(), given.kinds());
-                        return Err(reason(format!("{} is looked up by {keys}, and this is {given}", clipped(&name))));
+                        return astray(Why::Key { name: so_far(), keys: keys.kinds(), given: given.kinds() });
                     }
-                    name = format!("{name}[{}]", index.span().text());
                     known.item()
                 }
             };
         }
         Ok(known)
     }
+}
+
+/// Whether a pattern's names can be those of an object that it is held to, such as `{"amount": a}`.
+pub(super) fn matched<'e>(pattern: &'e Expr, known: &Type, name: &str) -> Result<(), Astray<'e>> {
+    match pattern {
+        Expr::Object { fields, .. } => {
+            let known = known.only(Kinds::OBJECT);
+            for (_, key, inner) in fields {
+                let Expr::String { value, span, .. } = key.as_ref() else { continue };
+                let field = value.as_string().map(ToString::to_string).unwrap_or_default();
+                let Some(value) = known.field(&field) else {
+                    return Err(Astray { span, why: Why::NoField { known, name: name.to_owned(), field } });
+                };
+                matched(inner, &value, &format!("{name}.{field}"))?;
+            }
+            Ok(())
+        }
+        Expr::Array { items, .. } => {
+            let item = known.only(Kinds::LIST).item();
+            items.iter().try_for_each(|inner| matched(inner, &item, &format!("{name}[_]")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A reference as far as these steps.
+fn written(name: &str, steps: &[Step<'_>]) -> String {
+    let mut out = name.to_owned();
+    for step in steps {
+        match step {
+            Step::Field(_, field) => out.extend([".", field]),
+            Step::Index(index) => out.extend(["[", index.span().text(), "]"]),
+        }
+    }
+    out
 }
 
 fn no_field(known: &Type, name: &str, field: &str) -> String {

@@ -7,6 +7,13 @@ use std::{
 
 /// More words than this are any text.
 const MAX_WORDS: usize = 64;
+/// A longer word is any text.
+const MAX_WORD: usize = 64;
+/// An object with more fields than this has free keys that lead to anything.
+const MAX_FIELDS: usize = 64;
+/// A type is made of at most this many, twice what the input's takes: what is joined, looked up and compared is small,
+/// however much a bundle piles up.
+const MAX_PARTS: usize = 512;
 
 /// A set of the kinds of values that Rego has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,9 +31,10 @@ impl Kinds {
     pub(super) const LIST_OR_SET: Self = Self(16 | 32);
     /// What can be gone through.
     pub(super) const COLLECTION: Self = Self(16 | 32 | 64);
-    pub(super) const TEXT_OR_ITEMS: Self = Self(2 | 16 | 32);
     /// What `count` counts: the items of a collection or the letters of a text.
     pub(super) const COUNTED: Self = Self(2 | 16 | 32 | 64);
+    /// What a message shows.
+    pub(super) const SHOWN: Self = Self(1 | 2 | 4 | 8);
     pub(super) const ALL: Self = Self(127);
 
     const NAMED: [(Self, &'static str); 7] = [
@@ -100,6 +108,9 @@ impl Type {
     }
 
     pub(super) fn word(text: &str) -> Self {
+        if text.len() > MAX_WORD {
+            return Self::plain(Kinds::TEXT);
+        }
         let words = Words::Of { words: Arc::new(BTreeSet::from([text.to_owned()])), listed: false };
         Self { plain: Kinds::TEXT, words, ..Self::default() }
     }
@@ -111,15 +122,38 @@ impl Type {
     }
 
     pub(super) fn list(item: Self) -> Self {
-        Self { list: Some(Arc::new(item)), ..Self::default() }
+        Self { list: Some(Arc::new(item)), ..Self::default() }.narrowed()
     }
 
     pub(super) fn set(item: Self) -> Self {
-        Self { set: Some(Arc::new(item)), ..Self::default() }
+        Self { set: Some(Arc::new(item)), ..Self::default() }.narrowed()
     }
 
-    pub(super) fn object(object: Object) -> Self {
-        Self { object: Some(Arc::new(object)), ..Self::default() }
+    pub(super) fn object(mut object: Object) -> Self {
+        object.widen();
+        Self { object: Some(Arc::new(object)), ..Self::default() }.narrowed()
+    }
+
+    /// How many types it is made of, itself included.
+    pub(super) fn parts(&self) -> usize {
+        let held = self.list.iter().chain(&self.set).map(|item| item.parts());
+        let fields = self.object.iter().flat_map(|object| object.parts());
+        held.chain(fields).fold(1, usize::saturating_add)
+    }
+
+    /// Itself, or with items of which nothing is known when it is made of too many.
+    fn narrowed(mut self) -> Self {
+        if self.parts() > MAX_PARTS {
+            let any = || Arc::new(Self::any());
+            self.list = self.list.map(|_| any());
+            self.set = self.set.map(|_| any());
+            if let Some(object) = &mut self.object {
+                let object = Arc::make_mut(object);
+                object.fields.values_mut().for_each(|field| *field = Self::any());
+                object.rest = object.rest.take().map(|_| (Self::any(), Self::any()));
+            }
+        }
+        self
     }
 
     /// Whether anything is known that could be held against it.
@@ -221,27 +255,35 @@ impl Type {
 
     /// Widens it to what `other` may be as well; true when that is news.
     pub(super) fn join(&mut self, other: &Self) -> bool {
-        let before = self.clone();
-        if self.any || other.any {
+        let changed = self.widen(other);
+        if changed && self.parts() > MAX_PARTS {
+            *self = std::mem::take(self).narrowed();
+        }
+        changed
+    }
+
+    fn widen(&mut self, other: &Self) -> bool {
+        if self.any {
+            return false;
+        }
+        if other.any {
             *self = Self::any();
-            return !before.any;
+            return true;
         }
+        let mut changed = false;
         if other.plain.meets(Kinds::TEXT) {
-            self.words = if self.plain.meets(Kinds::TEXT) { self.words.or(&other.words) } else { other.words.clone() };
-        }
-        self.plain = self.plain | other.plain;
-        join_held(&mut self.list, other.list.as_ref());
-        join_held(&mut self.set, other.set.as_ref());
-        match (&mut self.object, &other.object) {
-            (Some(own), Some(more)) if own != more => {
-                let mut joined = own.as_ref().clone();
-                joined.join(more);
-                *own = Arc::new(joined);
+            if self.plain.meets(Kinds::TEXT) {
+                changed |= self.words.join(&other.words);
+            } else {
+                self.words = other.words.clone();
             }
-            (own @ None, more) => own.clone_from(more),
-            _ => {}
         }
-        *self != before
+        let plain = self.plain | other.plain;
+        changed |= plain != self.plain;
+        self.plain = plain;
+        changed |= join_held(&mut self.list, other.list.as_ref(), Self::widen);
+        changed |= join_held(&mut self.set, other.set.as_ref(), Self::widen);
+        changed | join_held(&mut self.object, other.object.as_ref(), Object::join)
     }
 
     /// Why a value of this and one of the other can never be equal, if so.
@@ -283,44 +325,88 @@ pub(super) enum Apart {
 }
 
 impl Words {
-    fn or(&self, other: &Self) -> Self {
-        match (self, other) {
-            (Self::Of { words, listed }, Self::Of { words: more, listed: too }) => {
-                let joined: BTreeSet<String> = words.union(more).cloned().collect();
-                if joined.len() > MAX_WORDS {
-                    return Self::Any;
-                }
-                Self::Of { words: Arc::new(joined), listed: *listed || *too }
+    fn join(&mut self, other: &Self) -> bool {
+        let Self::Of { words, listed } = self else { return false };
+        let Self::Of { words: more, listed: too } = other else {
+            *self = Self::Any;
+            return true;
+        };
+        let changed = (*too && !*listed) || !more.is_subset(words);
+        if changed {
+            *listed |= *too;
+            let joined: BTreeSet<String> = words.union(more).cloned().collect();
+            if joined.len() > MAX_WORDS {
+                *self = Self::Any;
+            } else {
+                *words = Arc::new(joined);
             }
-            _ => Self::Any,
         }
+        changed
     }
 }
 
 impl Object {
-    fn join(&mut self, other: &Self) {
+    fn parts(&self) -> impl Iterator<Item = usize> {
+        let rest = self.rest.iter().flat_map(|(key, value)| [key.parts(), value.parts()]);
+        self.fields.values().map(Type::parts).chain(rest)
+    }
+
+    fn join(&mut self, other: &Self) -> bool {
+        let open = self.is_open();
+        let mut changed = false;
         for (name, value) in &other.fields {
-            self.fields.entry(name.clone()).or_default().join(value);
+            match self.fields.get_mut(name) {
+                Some(own) => changed |= own.widen(value),
+                // Free keys that lead to anything are no news: a type only ever widens, so that following them ends.
+                None if open => {}
+                None => {
+                    self.fields.insert(name.clone(), value.clone());
+                    changed = true;
+                }
+            }
         }
         match (&mut self.rest, &other.rest) {
             (Some((key, value)), Some((other_key, other_value))) => {
-                key.join(other_key);
-                value.join(other_value);
+                changed |= key.widen(other_key);
+                changed |= value.widen(other_value);
             }
-            (own @ None, more) => own.clone_from(more),
-            _ => {}
+            (own @ None, Some(more)) => {
+                *own = Some(more.clone());
+                changed = true;
+            }
+            (_, None) => {}
+        }
+        if changed {
+            self.widen();
+        }
+        changed
+    }
+
+    /// Whether any key may be there and lead to anything.
+    fn is_open(&self) -> bool {
+        self.rest.as_ref().is_some_and(|(key, value)| key.any && value.any)
+    }
+
+    fn widen(&mut self) {
+        if self.fields.len() > MAX_FIELDS {
+            self.fields.clear();
+            self.rest = Some((Type::any(), Type::any()));
         }
     }
 }
 
-fn join_held(own: &mut Option<Arc<Type>>, more: Option<&Arc<Type>>) {
+/// Joins what is held; it is copied only if they differ.
+fn join_held<T: Clone + PartialEq>(
+    own: &mut Option<Arc<T>>,
+    more: Option<&Arc<T>>,
+    join: impl Fn(&mut T, &T) -> bool,
+) -> bool {
     match (own, more) {
-        (Some(own), Some(more)) if own != more => {
-            let mut joined = own.as_ref().clone();
-            joined.join(more);
-            *own = Arc::new(joined);
+        (Some(own), Some(more)) => !Arc::ptr_eq(own, more) && own != more && join(Arc::make_mut(own), more),
+        (own @ None, Some(more)) => {
+            *own = Some(Arc::clone(more));
+            true
         }
-        (own @ None, more) => *own = more.cloned(),
-        _ => {}
+        (_, None) => false,
     }
 }

@@ -51,6 +51,9 @@ pub(super) fn shown(expr: &Expr) -> String {
 /// The known name that was probably meant.
 pub(super) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let letters = name.chars().count();
+    if letters > MAX_SHOWN {
+        return None;
+    }
     known
         .filter(|other| other.chars().count().abs_diff(letters) <= MAX_DIFFERENCE)
         .map(|other| (distance(name, other), other))
