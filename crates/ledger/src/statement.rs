@@ -5,10 +5,11 @@ use crate::{
         recipient, signer, tenant, ucan as revocation,
     },
 };
+use ::policy::Engine;
 use domain::{Cid, Did, Payout, Time};
 use ipld_core::ipld::Ipld;
 use serde::de::DeserializeOwned;
-use std::fmt;
+use std::{fmt, sync::Arc};
 use ucan::{Delegation, Invocation, Verified};
 
 /// An invocation whose signature and args are good, with the delegations that it names. Whether they entitle the
@@ -18,6 +19,8 @@ pub struct Statement {
     pub(crate) invocation: Verified<Invocation>,
     pub(crate) proofs: Vec<Verified<Delegation>>,
     pub(crate) act: Act,
+    /// What [`Statement::prepare`] made of a policy.
+    pub(crate) engine: Option<Arc<Engine>>,
 }
 
 /// An invocation is not a statement.
@@ -53,6 +56,8 @@ pub(crate) struct Context<'a> {
     pub expires_at: Time,
     pub subject: Did,
     pub authority: &'a Authority,
+    /// The policy that the statement activates, if it was loaded ahead.
+    pub engine: Option<&'a Arc<Engine>>,
 }
 
 /// One kind of statement: what its args are called and what it does to the state.
@@ -203,7 +208,25 @@ impl Statement {
     /// refuses the statement when one is missing.
     pub fn parse(invocation: Verified<Invocation>, proofs: Vec<Verified<Delegation>>) -> Result<Self, ParseError> {
         let act = Act::parse(invocation.command().as_str(), invocation.args())?;
-        Ok(Self { invocation, proofs, act })
+        Ok(Self { invocation, proofs, act, engine: None })
+    }
+
+    /// Whether [`Statement::prepare`] has something to do.
+    pub const fn needs_preparation(&self) -> bool {
+        matches!(self.act, Act::PolicyActivate(_))
+    }
+
+    /// Does ahead what takes long, for whoever lets statements into a log: loads the policy that it activates. This asks
+    /// more of the bundle than [`State::step`] does, which judges the bundles of every log by the same rules in every
+    /// build.
+    ///
+    /// # Errors
+    /// The bundle cannot be loaded; the detail has a line for each finding, with file, line and column.
+    pub fn prepare(mut self) -> Result<Self, Refusal> {
+        if let Act::PolicyActivate(activate) = &self.act {
+            self.engine = Some(Arc::new(activate.load()?));
+        }
+        Ok(self)
     }
 
     /// The invocation's CID: the statement's identity, a proposal's id.
@@ -224,5 +247,9 @@ impl Statement {
     /// What it says.
     pub const fn act(&self) -> &Act {
         &self.act
+    }
+
+    pub(crate) const fn engine(&self) -> Option<&Arc<Engine>> {
+        self.engine.as_ref()
     }
 }

@@ -22,9 +22,23 @@ pub struct Activate {
 }
 
 impl Activate {
+    /// Loads the bundle as its authors need it: with what it takes for whoever lets it into a log, and nobody asks again.
+    pub(crate) fn load(&self) -> Result<Engine, Refusal> {
+        Engine::load(&self.bundle().map_err(|e| refused(&e))?).map_err(|e| refused(&e))
+    }
+
+    /// Loads the bundle as whoever follows a log needs it.
+    fn reload(&self) -> Result<Engine, Refusal> {
+        Engine::reload(&self.bundle().map_err(|e| refused(&e))?).map_err(|e| refused(&e))
+    }
+
     fn bundle(&self) -> Result<Bundle, ParseError> {
         Bundle::new(self.modules.clone(), self.data.clone()).map_err(|e| ParseError::args("modules", e.to_string()))
     }
+}
+
+fn refused(error: &impl ToString) -> Refusal {
+    Refusal::conflict("modules", error.to_string())
 }
 
 impl Rule for Activate {
@@ -38,9 +52,11 @@ impl Rule for Activate {
     }
 
     fn run(&self, state: &mut State, cx: &Context<'_>, _: &mut Changes) -> Result<Outcome, Refusal> {
-        let bundle = self.bundle().map_err(|e| Refusal::conflict("modules", e.to_string()))?;
-        let engine = Engine::load(&bundle).map_err(|e| Refusal::conflict("modules", e.to_string()))?;
-        let policy = TenantPolicy { engine: Arc::new(engine), statement: Some(cx.cid) };
+        let engine = match cx.engine {
+            Some(engine) => Arc::clone(engine),
+            None => Arc::new(self.reload()?),
+        };
+        let policy = TenantPolicy { engine, statement: Some(cx.cid) };
         state.with_tenant(cx.subject, |t| t.policy = policy);
         Ok(Outcome::Accepted)
     }

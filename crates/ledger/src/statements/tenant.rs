@@ -61,7 +61,7 @@ const PROPOSALS: &str = "/proposal";
 
 /// The bundle that every tenant starts with, compiled once.
 static DEFAULT_ENGINE: LazyLock<Option<Arc<Engine>>> =
-    LazyLock::new(|| Engine::load(&Bundle::default_payout()).ok().map(Arc::new));
+    LazyLock::new(|| Engine::reload(&Bundle::default_payout()).ok().map(Arc::new));
 
 impl Rule for Create {
     const REALM: Realm = Realm::Operator;

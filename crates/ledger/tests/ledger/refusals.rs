@@ -257,6 +257,37 @@ fn a_policy_that_does_not_load_is_not_activated_and_the_old_one_decides_on() {
     assert_eq!(active(&stage), strict_policy().bundle);
 }
 
+/// What only authors are asked may be asked differently by another build, which must follow this log all the same.
+#[test]
+fn a_log_is_followed_past_a_policy_that_is_not_let_in() {
+    let mut stage = Stage::ready();
+    let slip = "package payout\nimport rego.v1\ndefault effect := \"deny\"\ndefault approvals := 0\nviolation contains \
+                {\"code\": \"frozen\", \"msg\": \"no\"} if not input.totl > 5\n";
+    let signed = stage.admin("/policy/activate", &bundle(slip));
+    let why = signed.statement().prepare().unwrap_err().to_string();
+    assert!(why.contains("payout/payout.rego:5:65: input has no field totl; did you mean total?"), "{why}");
+    stage.say(&signed);
+    let active = stage.state.tenant(&stage.world.tenant.did).unwrap().policy.engine.bundle();
+    assert_eq!(*active, bundle(slip).bundle);
+}
+
+#[test]
+fn what_is_prepared_is_decided_as_what_is_not() {
+    let stage = Stage::ready();
+    let default = policy::Bundle::default_payout();
+    let args = args::Activate {
+        bundle: default.id(),
+        modules: default.modules().clone(),
+        data: default.data().to_owned(),
+        reason: reason(),
+    };
+    let signed = stage.admin("/policy/activate", &args);
+    let step = |statement| stage.state.step(&statement, stage.seq, stage.at).unwrap();
+    let (prepared, plain) = (step(signed.statement().prepare().unwrap()), step(signed.statement()));
+    assert_eq!(prepared.outcome, plain.outcome);
+    assert_eq!(prepared.state.hash(), plain.state.hash());
+}
+
 #[test]
 fn an_active_policy_decides_from_the_next_entry_on() {
     let mut stage = Stage::ready();

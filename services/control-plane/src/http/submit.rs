@@ -86,6 +86,7 @@ async fn place(plane: &Arc<Plane>, kind: Kind, body: &[u8]) -> Result<(StatusCod
     };
     let statement = plane.opener.statement(parcel, &snapshot).await?;
     check_genesis(plane, &statement)?;
+    let statement = prepare(plane, statement).await?;
     let cid = statement.cid();
     match verdict(plane, statement).await? {
         Ok(placed) if placed.repeated => {
@@ -96,6 +97,16 @@ async fn place(plane: &Arc<Plane>, kind: Kind, body: &[u8]) -> Result<(StatusCod
         Err(Rejected::Refused(Refusal::AlreadyKnown { seq })) => repeated(plane, cid, seq).await,
         Err(rejected) => Err(rejected.into()),
     }
+}
+
+/// Loads a policy before it is queued, where it keeps nothing waiting but itself.
+async fn prepare(plane: &Plane, statement: Statement) -> Result<Statement, Failure> {
+    if !statement.needs_preparation() {
+        return Ok(statement);
+    }
+    let prepared = plane.simulations.run(move || statement.prepare()).await;
+    let busy = || Failure::new(Type::Overloaded, "too many policies and simulations are in work; try again");
+    Ok(prepared.ok_or_else(busy)?.map_err(|e| Failure::new(Type::Internal, e.to_string()))??)
 }
 
 /// Waits for the commit, but not for ever.

@@ -418,3 +418,25 @@ async fn statements_go_where_they_belong() {
     assert_eq!(node.size().await, size);
     node.stop().await;
 }
+
+#[tokio::test]
+async fn policy_with_a_slip_is_refused_where_it_stands() {
+    let node = Node::ready(10_000).await;
+    let size = node.size().await;
+    let source = "package payout\nimport rego.v1\ndefault effect := \"deny\"\ndefault approvals := 0\nviolation \
+                  contains {\"code\": \"frozen\", \"msg\": \"no\"} if input.totl > 5\n";
+    let modules = BTreeMap::from([("payout/payout.rego".to_owned(), source.to_owned())]);
+    let bundle = policy::Bundle::new(modules, "{}".to_owned()).unwrap();
+    let activate = args::Activate {
+        bundle: bundle.id(),
+        modules: bundle.modules().clone(),
+        data: bundle.data().to_owned(),
+        reason: "a slip".parse().unwrap(),
+    };
+    let (status, body) = node.state(&node.world.by(&node.world.admin, "/policy/activate", &activate)).await;
+    assert_eq!((status, slug(&body), field(&body)), (409, "conflict", "args.modules"), "{body}");
+    let detail = body["detail"].as_str().unwrap();
+    assert!(detail.contains("payout/payout.rego:5:"), "{detail}");
+    assert!(detail.contains("input has no field totl; did you mean total?"), "{detail}");
+    assert_eq!(node.size().await, size);
+}
