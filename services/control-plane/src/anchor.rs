@@ -1,7 +1,7 @@
 use crate::register::Chain;
 use log::Note;
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Write},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
@@ -51,12 +51,44 @@ pub enum AnchorError {
     /// It cannot be read or written.
     #[error("the anchor file cannot be read or written")]
     Io(#[from] io::Error),
+    /// What keeps others from it cannot be had.
+    #[error("{path} cannot be locked")]
+    Lock {
+        /// The lock's file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// It does not hold a checkpoint.
     #[error("the anchor file does not hold a checkpoint")]
     Note(#[source] log::NoteError),
     /// Its last line is not what this process writes.
     #[error("the last line of the anchor file is damaged; without that line it is the anchor of the checkpoint alone")]
     Record,
+}
+
+/// The right to write one anchor. It ends with the process, however that ends, so a restart need not wait for it.
+#[derive(Debug)]
+pub(crate) struct AnchorLock {
+    _file: File,
+}
+
+impl AnchorLock {
+    /// Locks the file beside the anchor that has its name and `.lock`; `None` while another process does.
+    pub fn take(anchor: &Path) -> Result<Option<Self>, AnchorError> {
+        let mut path = anchor.as_os_str().to_owned();
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        let failed = |source| AnchorError::Lock { path: path.clone(), source };
+        // Never removed: whoever locks a file that is gone keeps nobody away.
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(source)) => Err(failed(source)),
+        }
+    }
 }
 
 /// What the file says; `None` when it does not exist.

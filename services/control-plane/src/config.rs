@@ -2,7 +2,7 @@ use domain::Did;
 use ed25519_dalek::SigningKey;
 use serving::ConfigError;
 use std::{
-    fmt, io,
+    fmt, fs, io,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
@@ -12,8 +12,21 @@ use storage::Storage;
 /// Where the API listens unless told otherwise: this machine only.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7700);
 
-/// The name of the process that leads the log, unless told otherwise.
+/// The name of the process that leads the log, unless told otherwise. See [`default_holder`].
 pub const DEFAULT_HOLDER: &str = "control-plane";
+
+/// Where Linux tells the name of the host.
+const HOSTNAME: &str = "/proc/sys/kernel/hostname";
+
+/// A name for the process that leads the log which differs between hosts: `control-plane@HOST`, or [`DEFAULT_HOLDER`]
+/// where the host tells no name. Reads a file.
+pub fn default_holder() -> String {
+    let host = fs::read_to_string(HOSTNAME).unwrap_or_default();
+    match host.trim() {
+        "" => DEFAULT_HOLDER.to_owned(),
+        host => format!("{DEFAULT_HOLDER}@{host}"),
+    }
+}
 
 /// What one control plane needs to run. Made by [`Config::new`], checked when the server starts.
 #[derive(Clone)]
@@ -30,7 +43,8 @@ pub struct Config {
     pub issuer: SigningKey,
     /// A file outside the database that holds the newest checkpoint, so that a database that lost its tail is noticed.
     pub anchor: PathBuf,
-    /// Names this process among those that may lead the log. A restart under the same name need not wait for the lease.
+    /// Names this process among those that may lead the log. A restart under the same name need not wait for the lease;
+    /// what keeps two processes of one name apart is the lock beside the anchor, so each host needs a name of its own.
     pub holder: String,
     /// Start although the log has entries and the anchor file is missing. Only for a restored database, once.
     pub accept_missing_anchor: bool,

@@ -27,7 +27,7 @@ mod snapshot;
 mod start;
 
 pub use anchor::AnchorError;
-pub use config::{Config, DEFAULT_HOLDER, DEFAULT_LISTEN, Limits, Parts};
+pub use config::{Config, DEFAULT_HOLDER, DEFAULT_LISTEN, Limits, Parts, default_holder};
 pub use http::{Access, ROUTES, Route, Verb, openapi};
 pub use server::{Error, Server, run};
 pub use serving::ConfigError;

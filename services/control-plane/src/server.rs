@@ -1,5 +1,5 @@
 use crate::{
-    anchor::{Anchor, Record},
+    anchor::{Anchor, AnchorLock, Record},
     checkpoint::{self, Checkpointer, Latest},
     clock,
     config::Config,
@@ -16,7 +16,7 @@ use crate::{
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
 use serving::ConfigErrors;
-use std::{net::SocketAddr, sync::Arc, thread::JoinHandle};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, thread::JoinHandle};
 use storage::{Lease, OpenError, Storage};
 use tokio::{
     net::TcpListener,
@@ -40,6 +40,9 @@ pub enum Error {
     /// Another process leads the log.
     #[error("another process leads this log")]
     Led,
+    /// Another process of this machine runs with this anchor, or has been told to stop and has not ended yet.
+    #[error("another process runs with the anchor {}", .0.display())]
+    AnchorInUse(PathBuf),
     /// The database is not what its entries say.
     #[error(transparent)]
     Verify(#[from] VerifyError),
@@ -65,6 +68,8 @@ pub struct Server {
     storage: Arc<Storage>,
     health: Arc<Health>,
     patience: std::time::Duration,
+    /// Held for as long as anything of this process may write the anchor, or the log.
+    anchor_lock: AnchorLock,
 }
 
 impl std::fmt::Debug for Server {
@@ -107,10 +112,13 @@ impl Server {
     pub async fn start(config: Config) -> Result<Self, Error> {
         ConfigErrors::refuse(config.check())?;
         let config = Arc::new(config);
-        let own = Arc::clone(&config);
-        let ground = spawn_blocking(move || prepare(&own)).await.map_err(|_| Error::Part("verification"))??;
+        // Before the lease is asked for: one under the same name would be taken from whoever leads.
+        let locked = AnchorLock::take(&config.anchor).map_err(VerifyError::from)?;
+        let anchor_lock = locked.ok_or_else(|| Error::AnchorInUse(config.anchor.clone()))?;
         let listener = TcpListener::bind(config.listen).await?;
         let address = listener.local_addr()?;
+        let own = Arc::clone(&config);
+        let ground = spawn_blocking(move || prepare(&own)).await.map_err(|_| Error::Part("verification"))??;
         let Ground { storage, lease, verified } = ground;
         let (limits, epoch) = (config.limits, lease.epoch);
         let metrics = Metrics::new()?;
@@ -175,7 +183,7 @@ impl Server {
                 async move { serving::serve(listener, app, http::OPERATIONS, connections, closed(closing)).await },
             );
         let patience = limits.shutdown;
-        Ok(Self { address, close, serving, queue, sequencing, checkpointing, storage, health, patience })
+        Ok(Self { address, close, serving, queue, sequencing, checkpointing, storage, health, patience, anchor_lock })
     }
 
     /// Where it listens.
@@ -196,12 +204,14 @@ impl Server {
         }
         self.queue.close();
         let (sequencing, checkpointing, storage) = (self.sequencing, self.checkpointing, self.storage);
+        let anchor_lock = self.anchor_lock;
         let ended = spawn_blocking(move || {
             let lease = sequencing.join().map_err(|_| Error::Part("sequencer"))?;
             checkpointing.stop();
             if let Err(error) = storage.release(&lease) {
                 tracing::warn!(%error, "the lease could not be given back; it will expire");
             }
+            drop(anchor_lock);
             Ok(())
         });
         ended.await.map_err(|_| Error::Part("shutdown"))?

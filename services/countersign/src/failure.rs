@@ -46,6 +46,10 @@ fn lacks_delegation(cause: &(dyn std::error::Error + 'static)) -> bool {
     matches!(said, Some(SpeakError::NoDelegation(_)))
 }
 
+fn is_led_by_another(cause: &(dyn std::error::Error + 'static)) -> bool {
+    matches!(cause.downcast_ref(), Some(Error::Led | Error::AnchorInUse(_)))
+}
+
 /// The exit code of a command that failed so.
 pub fn code(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
@@ -58,7 +62,7 @@ pub fn code(error: &anyhow::Error) -> u8 {
         {
             return USAGE;
         }
-        if cause.is::<Unavailable>() || is_database_away(cause) || matches!(cause.downcast_ref(), Some(Error::Led)) {
+        if cause.is::<Unavailable>() || is_database_away(cause) || is_led_by_another(cause) {
             return UNAVAILABLE;
         }
         if lacks_delegation(cause) {

@@ -321,9 +321,17 @@ fn a_log_that_another_process_leads_is_exit_code_3() {
     let mut leader = command.spawn().unwrap();
     let mut log = BufReader::new(leader.stderr.take().unwrap()).lines();
     assert!(log.any(|line| line.unwrap().contains("the control plane listens")));
-    let follower = started("control-plane", folder.path(), &text, &[("COUNTERSIGN_HOLDER", "another")]);
-    let said = String::from_utf8_lossy(&follower.stderr).into_owned();
-    assert!(follower.status.code() == Some(3) && said.contains("another process leads"), "{said}");
+    let (holder, anchor) = (("COUNTERSIGN_HOLDER", "another"), ("COUNTERSIGN_ANCHOR", "another-anchor"));
+    let url = format!("sqlite:{}", folder.path().join("log.db").display());
+    for (variables, why) in [
+        (&[holder, anchor, ("COUNTERSIGN_DATABASE", &url)][..], "another process leads"),
+        (&[holder][..], "another process runs with the anchor"),
+        (&[][..], "another process runs with the anchor"),
+    ] {
+        let follower = started("control-plane", folder.path(), &text, variables);
+        let said = String::from_utf8_lossy(&follower.stderr).into_owned();
+        assert!(follower.status.code() == Some(3) && said.contains(why), "{variables:?}: {said}");
+    }
     drop(leader.stdin.take());
     assert!(log.all(|line| line.is_ok()) && leader.wait().unwrap().success());
 }

@@ -16,6 +16,7 @@ mod endpoints;
 mod load;
 mod plane;
 mod proxy;
+mod second;
 
 #[allow(dead_code, reason = "the kill test asks more of it")]
 #[path = "../kill/chain.rs"]

@@ -226,6 +226,12 @@ impl Plane {
         assert_eq!(report.entries, u64::try_from(statements.len()).unwrap());
     }
 
+    /// Ends it as a crash does.
+    pub async fn crash(mut self) -> Home {
+        self.process.kill().await.unwrap();
+        self.home
+    }
+
     /// Ends it in order.
     pub async fn stop(mut self) -> Home {
         let pid = rustix::process::Pid::from_raw(self.pid().try_into().unwrap()).unwrap();

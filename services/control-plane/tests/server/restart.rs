@@ -45,10 +45,40 @@ async fn a_second_process_does_not_lead() {
 }
 
 #[tokio::test]
+async fn a_second_process_with_the_same_anchor_leaves_the_first_alone() {
+    let node = Node::ready(10_000).await;
+    let mut same_port = config(&node.world, &node.folder);
+    same_port.listen = node.server.address();
+    // The name is the same, so that the lease alone would not keep these away.
+    for second in [same_port, config(&node.world, &node.folder)] {
+        let refused = Server::start(second).await;
+        assert!(matches!(&refused, Err(Error::AnchorInUse(path)) if path.ends_with("anchor")), "{refused:?}");
+        assert_eq!(node.propose(&node.world.propose(500)).await.0, 201);
+        assert_eq!(crate::fixture::json(node.http.get(node.url("/readyz"))).await.0, 200);
+    }
+    let node = node.restart().await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_taken_port_takes_no_lease() {
+    let node = Node::ready(10_000).await;
+    let mut second = config(&node.world, &node.folder);
+    second.anchor = node.folder.path().join("another-anchor");
+    second.listen = node.server.address();
+    assert!(matches!(Server::start(second).await, Err(Error::Machine(_))));
+    assert_eq!(node.propose(&node.world.propose(500)).await.0, 201);
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn whoever_loses_the_lease_stops() {
     let node = Node::ready(10_000).await;
-    // The same holder takes over at once, as after a crash.
-    let second = Server::start(config(&node.world, &node.folder)).await.unwrap();
+    // The same holder takes over at once: a host of the same name, or one that was taken for dead.
+    let mut second = config(&node.world, &node.folder);
+    second.anchor = node.folder.path().join("another-anchor");
+    second.accept_missing_anchor = true;
+    let second = Server::start(second).await.unwrap();
     let (status, body) = node.propose(&node.world.propose(500)).await;
     assert_eq!((status, crate::fixture::slug(&body)), (503, "fenced"), "{body}");
     let (status, body) = crate::fixture::json(node.http.get(node.url("/readyz"))).await;

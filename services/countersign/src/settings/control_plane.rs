@@ -3,7 +3,7 @@ use super::{
     help::{self, PASSPHRASE, REQUIRED},
     keys::Keys,
 };
-use control_plane::{Config, ConfigError, DEFAULT_HOLDER, DEFAULT_LISTEN, Parts};
+use control_plane::{Config, ConfigError, DEFAULT_LISTEN, Parts, default_holder};
 use domain::Did;
 use std::path::Path;
 use storage::Storage;
@@ -21,11 +21,11 @@ pub fn control_plane_help() -> String {
         ("issuer", REQUIRED, "key file of the key that passes grants on to installations"),
         PASSPHRASE,
         ("anchor", REQUIRED, "file with the newest checkpoint; best on another disk than the database"),
-        ("holder", DEFAULT_HOLDER, "name of this process among those that may lead the log"),
+        ("holder", "control-plane@HOST", "name of this process among those that may lead the log, one per host"),
         ("accept_missing_anchor", "false", "start without the anchor of a log: once, after the database was restored"),
     ];
     help::text(
-        "Verifies the whole stored log before it listens. Ends on SIGINT and SIGTERM.",
+        "Verifies the whole stored log before it answers. Ends on SIGINT and SIGTERM.",
         &fields,
         "Examples:\n  countersign control-plane --config control-plane.toml\n  \
          DATABASE_URL=postgres://… countersign control-plane --config control-plane.toml --log-format json",
@@ -71,7 +71,7 @@ pub fn control_plane(file: Option<&Path>) -> Result<Config, Mistakes> {
         let (sequencer, issuer) = (sequencer.key().as_bytes(), issuer.key().as_bytes());
         let mut config = Config::new(database?, operator?, sequencer, issuer, anchor?);
         config.listen = listen;
-        config.holder = holder.unwrap_or(config.holder);
+        config.holder = holder.unwrap_or_else(default_holder);
         config.accept_missing_anchor = accept.unwrap_or(false);
         Some(config)
     })();
