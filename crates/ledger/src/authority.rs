@@ -133,7 +133,7 @@ impl State {
         }
     }
 
-    fn check_subject(&self, realm: Realm, subject: Did) -> Result<(), Refusal> {
+    pub(crate) fn check_subject(&self, realm: Realm, subject: Did) -> Result<(), Refusal> {
         let is_operator = subject == self.operator();
         let is_tenant = self.tenant(&subject).is_some();
         match realm {

@@ -150,8 +150,8 @@ impl State {
         let mut state = self.clone();
         let mut changes = state.advance(at);
         let expires_at = statement.invocation().expiration().unwrap_or(at);
-        let (cid, engine) = (statement.cid(), statement.engine());
-        let cx = Context { cid, seq, at, expires_at, subject, authority: &authority, engine };
+        let (cid, engine, path) = (statement.cid(), statement.engine(), statement.path());
+        let cx = Context { cid, seq, at, expires_at, subject, authority: &authority, engine, path };
         let outcome = statement.act().run(&mut state, &cx, &mut changes)?;
         // The tolerance of the new state: the genesis is remembered by its own.
         state.remember(cx.cid, seq, expires_at.plus(state.clock_tolerance()));

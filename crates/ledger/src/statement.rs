@@ -21,6 +21,8 @@ pub struct Statement {
     pub(crate) act: Act,
     /// What [`Statement::prepare`] made of a policy.
     pub(crate) engine: Option<Arc<Engine>>,
+    /// The delegations that the args of a revocation carry: opened once, before the statement waits to be decided.
+    pub(crate) path: Vec<Verified<Delegation>>,
 }
 
 /// An invocation is not a statement.
@@ -58,6 +60,7 @@ pub(crate) struct Context<'a> {
     pub authority: &'a Authority,
     /// The policy that the statement activates, if it was loaded ahead.
     pub engine: Option<&'a Arc<Engine>>,
+    pub path: &'a [Verified<Delegation>],
 }
 
 /// One kind of statement: what its args are called and what it does to the state.
@@ -208,7 +211,8 @@ impl Statement {
     /// refuses the statement when one is missing.
     pub fn parse(invocation: Verified<Invocation>, proofs: Vec<Verified<Delegation>>) -> Result<Self, ParseError> {
         let act = Act::parse(invocation.command().as_str(), invocation.args())?;
-        Ok(Self { invocation, proofs, act, engine: None })
+        let path = if let Act::Revoke(args) = &act { args.open_path()? } else { Vec::new() };
+        Ok(Self { invocation, proofs, act, engine: None, path })
     }
 
     /// Whether [`Statement::prepare`] has something to do.
@@ -227,6 +231,11 @@ impl Statement {
             self.engine = Some(Arc::new(activate.load()?));
         }
         Ok(self)
+    }
+
+    /// The delegations that its args carry, whose signatures were checked when it was read.
+    pub fn path(&self) -> &[Verified<Delegation>] {
+        &self.path
     }
 
     /// The invocation's CID: the statement's identity, a proposal's id.

@@ -209,7 +209,9 @@ impl Opener {
     /// The statement of a container.
     pub async fn statement(&self, parcel: Parcel, snapshot: &Snapshot) -> Result<Statement, OpenError> {
         let proofs = self.proofs(&parcel, snapshot).await?;
-        Statement::parse(parcel.invocation, proofs).map_err(OpenError::Args)
+        let statement = Statement::parse(parcel.invocation, proofs).map_err(OpenError::Args)?;
+        self.checked.inc_by(u64::try_from(statement.path().len()).unwrap_or(u64::MAX));
+        Ok(statement)
     }
 
     fn at_hand(&self, cid: &Cid, parcel: &Parcel, snapshot: &Snapshot, subject: &Did) -> Option<Verified<Delegation>> {

@@ -5,7 +5,8 @@ use crate::{
 use domain::{Cid, Did, Reason, Time};
 use ipld_core::ipld::Ipld;
 use serde::{Deserialize, Serialize};
-use ucan::{Delegation, Verified};
+use std::ops::Deref;
+use ucan::{Delegation, Parsed, Unverified, Verified};
 
 /// Longer chains are refused at every verification, so nothing longer needs revoking.
 const MAX_PATH: usize = 8;
@@ -46,23 +47,51 @@ impl Revoke {
 
     /// The realm in which this ends something: that of the path's root, or else that of the invocation's subject.
     pub fn realm(&self, subject: Did) -> Result<Did, ParseError> {
-        let path = self.path()?;
+        let path = self.open_path()?;
         Ok(path.first().map_or(subject, |root| root.issuer()))
     }
 
-    fn path(&self) -> Result<Vec<Verified<Delegation>>, ParseError> {
-        let open = |(i, token): (usize, &Ipld)| {
-            let Ipld::Bytes(bytes) = token else {
-                return Err(ParseError::args(format!("path[{i}]"), "token bytes"));
-            };
-            ucan::open_delegation(bytes).map_err(|e| ParseError::args(format!("path[{i}]"), e.to_string()))
+    /// Says why a revocation whose subject is the revoker itself could never be accepted, whatever the signatures of its
+    /// path say: checks none. Silent when it may be.
+    pub fn refuse(&self, state: &State, revoker: Did, at: Time) -> Result<(), Refusal> {
+        if !self.is_by_issuer() {
+            return state.check_subject(Self::REALM, revoker);
+        }
+        let claimed = self.claimed_path().map_err(|e| Refusal::conflict("path", e.to_string()))?;
+        let path: Vec<_> = claimed.iter().map(Unverified::claims).collect();
+        self.realm_by_path(&path, state, revoker, at).map(drop)
+    }
+
+    /// The delegations of the path as they say.
+    fn claimed_path(&self) -> Result<Vec<Unverified<Delegation>>, ParseError> {
+        let read = |(i, token): (usize, &Ipld)| {
+            let wrong = |detail: &str| ParseError::args(format!("path[{i}]"), detail);
+            let Ipld::Bytes(bytes) = token else { return Err(wrong("token bytes")) };
+            match ucan::parse(bytes) {
+                Ok(Parsed::Delegation(delegation)) => Ok(delegation),
+                Ok(Parsed::Invocation(_)) => Err(wrong("not a delegation")),
+                Err(error) => Err(wrong(&error.to_string())),
+            }
         };
-        self.path.iter().enumerate().map(open).collect()
+        self.path.iter().enumerate().map(read).collect()
+    }
+
+    /// The delegations of the path, from the root down to the first whose signature is bad.
+    pub(crate) fn open_path(&self) -> Result<Vec<Verified<Delegation>>, ParseError> {
+        let open = |(i, claimed): (usize, Unverified<Delegation>)| {
+            claimed.verify().map_err(|e| ParseError::args(format!("path[{i}]"), e.to_string()))
+        };
+        self.claimed_path()?.into_iter().enumerate().map(open).collect()
     }
 
     /// The realm in which an issuer's own revocation holds: the tenant at the root of the path.
-    fn realm_by_path(&self, state: &State, revoker: Did, at: Time) -> Result<Did, Refusal> {
-        let path = self.path().map_err(|e| Refusal::conflict("path", e.to_string()))?;
+    fn realm_by_path<D: Deref<Target = Delegation>>(
+        &self,
+        path: &[D],
+        state: &State,
+        revoker: Did,
+        at: Time,
+    ) -> Result<Did, Refusal> {
         let (Some(root), Some(last)) = (path.first(), path.last()) else {
             return Err(Refusal::conflict("path", "empty"));
         };
@@ -75,9 +104,7 @@ impl Revoke {
         if last.expiration().is_some_and(|end| end <= at) {
             return Err(Refusal::conflict("path", "the delegation has expired, so nothing is left to revoke"));
         }
-        let gone = |d: &Verified<Delegation>| {
-            state.is_key_revoked(realm, &d.issuer()) || state.is_delegation_revoked(realm, &d.cid())
-        };
+        let gone = |d: &D| state.is_key_revoked(realm, &d.issuer()) || state.is_delegation_revoked(realm, &d.cid());
         if path.iter().any(gone) || state.is_key_revoked(realm, &revoker) {
             return Err(Refusal::not_entitled("args.path", "the path is revoked already"));
         }
@@ -98,12 +125,15 @@ impl Rule for Revoke {
         if self.path.len() > MAX_PATH {
             return Err(ParseError::args("path", "at most 8 delegations"));
         }
-        self.path().map(|_| ())
+        self.claimed_path().map(drop)
     }
 
     fn run(&self, state: &mut State, cx: &Context<'_>, _: &mut Changes) -> Result<Outcome, Refusal> {
-        let realm =
-            if self.is_by_issuer() { self.realm_by_path(state, cx.authority.issuer, cx.at)? } else { cx.subject };
+        let realm = if self.is_by_issuer() {
+            self.realm_by_path(cx.path, state, cx.authority.issuer, cx.at)?
+        } else {
+            cx.subject
+        };
         let known = Refusal::conflict("revoke", "it is revoked already");
         let fresh = match self.revoke {
             Revocation::Delegation(cid) => state.revocations_mut().delegations.insert((realm, cid)).is_none(),

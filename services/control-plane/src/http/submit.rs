@@ -179,13 +179,18 @@ pub(super) fn refuse_claims(
     let state = snapshot.replica.state();
     // The log's time never goes back, and statements are judged by it.
     let now = clock.max(state.at());
+    let is_own_revocation =
+        invocation.command().as_str() == "/ucan/revoke" && invocation.issuer() == invocation.subject();
     let subjects = |did: &Did| {
         // An issuer may take back what it has passed on without a part in the realm.
-        let is_own_revocation = invocation.command().as_str() == "/ucan/revoke" && invocation.issuer() == *did;
         is_own_revocation || *did == plane.operator || state.tenant(did).is_some()
     };
     auth::refuse(plane, snapshot, unopened, Trust::Check(&subjects), now)?;
-    auth::lifetime(invocation, now.plus(Plane::tolerance(snapshot))).map(|_| ())
+    auth::lifetime(invocation, now.plus(Plane::tolerance(snapshot)))?;
+    if is_own_revocation && let Act::Revoke(args) = Act::parse(invocation.command().as_str(), invocation.args())? {
+        args.refuse(state, invocation.issuer(), now)?;
+    }
+    Ok(())
 }
 
 /// A genesis that names other keys than this service holds, or a name that no checkpoint can carry, would make a log

@@ -3,6 +3,7 @@
 use crate::fixture::{Node, json, now, slug};
 use countersign_tests::{Person, Signed};
 use domain::Did;
+use ipld_core::ipld::Ipld;
 use ledger::args;
 use ucan::{Delegation, Verified, issue};
 
@@ -103,6 +104,58 @@ async fn a_revoked_link_costs_no_signature_check() {
     let (_, body) = node.propose(&payout(&node, &last, &chain, |_| {})).await;
     assert_eq!((slug(&body), body["hop"].as_u64()), ("revoked", Some(5)), "{body}");
     assert_eq!(checked(&node).await, before);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_strangers_revocation_costs_no_signature_check() {
+    let node = Node::ready(10_000).await;
+    let world = &node.world;
+    let stranger = Person::named("stranger");
+    let (chain, _) = longest(&node, &world.tenant, world.tenant.did);
+    let (foreign, _) = longest(&node, &stranger, stranger.did);
+    let revocation = |by: &Person, path: &[Verified<Delegation>]| {
+        let revoke = args::Revocation::Delegation(path.last().map_or(chain[7].cid(), |last| last.cid()));
+        let path = path.iter().map(|d| Ipld::Bytes(d.bytes().to_vec())).collect();
+        let args = args::Revoke { revoke, path, reason: "test".parse().unwrap() };
+        world.invoke(by, by.did, "/ucan/revoke", &args, Vec::new())
+    };
+    let gap = [&chain[..3], &chain[4..]].concat();
+    let cases = [
+        ("a realm of its own", revocation(&stranger, &foreign), ("conflict", Some("args.path"))),
+        ("another's path", revocation(&stranger, &chain), ("not-entitled", Some("iss"))),
+        ("a gap", revocation(&Person::named("hop 2"), &gap), ("conflict", Some("args.path"))),
+        ("no path", revocation(&stranger, &[]), ("subject-unknown", Some("sub"))),
+    ];
+    let before = checked(&node).await;
+    for (name, signed, (kind, field)) in &cases {
+        let (_, body) = node.state(signed).await;
+        assert_eq!((slug(&body), body["field"].as_str()), (*kind, *field), "{name}: {body}");
+        assert_eq!(checked(&node).await, before, "{name}");
+    }
+    // Who has a part in it costs a check for each signature, and only once.
+    let (status, body) = node.state(&revocation(&Person::named("hop 2"), &chain)).await;
+    assert_eq!((status, checked(&node).await - before), (201, 9), "{body}");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_forged_path_revokes_nothing() {
+    let node = Node::ready(10_000).await;
+    let world = &node.world;
+    let last = Person::named("last");
+    // As the path claims, `last` has passed on what the tenant gave; nobody has signed the first hop.
+    let end = world.delegate(&last, Person::named("friend").did, world.tenant.did, "/proposal");
+    let first = world.delegate(&world.tenant, last.did, world.tenant.did, "/proposal");
+    let mut forged = first.bytes().to_vec();
+    forged[10] ^= 1;
+    let revoke = args::Revocation::Delegation(end.cid());
+    let path = [forged, end.bytes().to_vec()].into_iter().map(Ipld::Bytes).collect();
+    let args = args::Revoke { revoke, path, reason: "test".parse().unwrap() };
+    let size = node.size().await;
+    let (_, body) = node.state(&world.invoke(&last, last.did, "/ucan/revoke", &args, Vec::new())).await;
+    assert_eq!((slug(&body), body["field"].as_str()), ("args-invalid", Some("args.path[0]")), "{body}");
+    assert_eq!(node.size().await, size);
     node.stop().await;
 }
 
