@@ -2,14 +2,14 @@
 //! administrations, the quorum.
 
 use super::{
-    auth::{self, Reader},
+    auth::{self, Reader, Sight},
     problem::Failure,
     query::{Page, Params, Segment, page},
 };
 use crate::plane::Plane;
 use axum::{Json, extract::State, http::HeaderMap};
 use domain::{Did, Digest};
-use ledger::{InstallationState, Tenant, Window};
+use ledger::{InstallationState, Scope, Tenant, Window};
 use messages::{
     AdministrationView, AssetView, BudgetView, FreezeView, InstallationView, LimitView, OrderView, PageOf,
     PluginVersionView, PluginView, ProblemType as Type, PublisherView, RoyaltyView, TenantView,
@@ -63,8 +63,8 @@ fn own_tenant<'a>(
 fn asked_tenant<'a>(state: &'a ledger::State, reader: Reader, page: &Page) -> Result<(Did, &'a Tenant), Failure> {
     match (&page.tenant, reader.sight) {
         (Some(did), _) => own_tenant(state, reader, did, "tenant"),
-        (None, auth::Sight::Tenant(own)) => own_tenant(state, reader, &own.to_string(), "tenant"),
-        (None, auth::Sight::All) => Err(Failure::new(Type::MalformedRequest, "name a tenant").field("tenant")),
+        (None, Sight::Tenant(own)) => own_tenant(state, reader, &own.to_string(), "tenant"),
+        (None, Sight::All) => Err(Failure::new(Type::MalformedRequest, "name a tenant").field("tenant")),
     }
 }
 
@@ -242,6 +242,20 @@ fn budget_view(tenant: Did, t: &Tenant, window: &Window, budget: &ledger::Budget
     }
 }
 
+/// Whether a freeze stops anything that the reader may see, or everything of a kind. What the operator froze of one
+/// tenant is no business of the others.
+fn concerns(state: &ledger::State, sight: Sight, realm: &Did, scope: &Scope) -> bool {
+    let Sight::Tenant(own) = sight else { return true };
+    if *realm != state.operator() {
+        return *realm == own;
+    }
+    match scope {
+        Scope::All | Scope::Plugin(_) | Scope::Action(_) => true,
+        Scope::Tenant(tenant) => *tenant == own,
+        Scope::Installation(did) => state.tenant(&own).is_some_and(|t| t.installations.contains_key(did)),
+    }
+}
+
 pub(crate) async fn freezes(
     State(plane): State<Arc<Plane>>,
     headers: HeaderMap,
@@ -250,9 +264,8 @@ pub(crate) async fn freezes(
     let reader = auth::reader(&plane, &headers, TENANTS).await?;
     let snapshot = plane.now();
     let state = snapshot.replica.state();
-    // What the operator froze concerns every tenant.
-    let seen = state.freezes().iter().filter(|(realm, ..)| **realm == state.operator() || reader.sight.includes(realm));
-    let view = |(realm, scope, f): (&Did, &ledger::Scope, &ledger::Freeze)| FreezeView {
+    let seen = state.freezes().iter().filter(|(realm, scope, _)| concerns(state, reader.sight, realm, scope));
+    let view = |(realm, scope, f): (&Did, &Scope, &ledger::Freeze)| FreezeView {
         realm: *realm,
         scope: serde_json::to_value(scope).unwrap_or_default(),
         statement: f.statement,

@@ -2,9 +2,11 @@ use crate::fixture::{Node, json, slug};
 use countersign_tests::Person;
 use domain::Digest;
 use ipld_core::ipld::Ipld;
+use ledger::{Scope, args};
 use log::{Hash, Note, leaf_hash};
-use messages::{EntriesView, LogEntryView};
+use messages::{EntriesView, FreezeView, LogEntryView};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use ucan::issue::{NewDelegation, delegate};
 
 #[tokio::test]
@@ -32,12 +34,8 @@ async fn what_the_state_holds_is_shown() {
     node.stop().await;
 }
 
-#[tokio::test]
-async fn a_tenant_sees_its_own_data_only() {
-    let node = Node::ready(10_000).await;
-    let proposal = node.world.propose(500);
-    assert_eq!(node.propose(&proposal).await.0, 201);
-    // A second tenant, with a contract of its own.
+/// A second tenant, with a contract of its own.
+async fn second_tenant(node: &Node) -> Person {
     let mut second = countersign_tests::World::new(node.world.now);
     second.tenant = Person::named("second tenant");
     let Ipld::Map(mut args) = second.create_tenant().invocation.args().clone() else { panic!("args are a map") };
@@ -48,8 +46,55 @@ async fn a_tenant_sees_its_own_data_only() {
     args.insert("escrow".to_owned(), Ipld::Map(escrow.into()));
     let create = node.world.invoke(&node.world.operator, node.world.operator.did, "/tenant/create", &args, Vec::new());
     assert_eq!(node.state(&create).await.0, 201);
+    second.tenant
+}
 
-    let reader = node.world.reader(&second.tenant, "/read");
+#[tokio::test]
+async fn a_tenant_sees_the_freezes_that_concern_it_only() {
+    let node = Node::ready(10_000).await;
+    let world = &node.world;
+    let second = second_tenant(&node).await;
+    let (installation, plugin) = (world.installation.did, "com.example.other".parse().unwrap());
+    let scopes = [
+        Scope::All,
+        Scope::Plugin(plugin),
+        Scope::Action("/proposal/payout".to_owned()),
+        Scope::Tenant(world.tenant.did),
+        Scope::Installation(installation),
+        Scope::Tenant(second.did),
+        Scope::Installation(Person::named("of nobody").did),
+    ];
+    let freeze = async |by: &Person, scope: &Scope| {
+        let args = args::Set { scope: scope.clone(), reason: "test".parse().unwrap() };
+        let (status, body) = node.state(&world.invoke(by, by.did, "/freeze/set", &args, Vec::new())).await;
+        assert_eq!(status, 201, "{scope:?}: {body}");
+    };
+    for scope in &scopes {
+        freeze(&world.operator, scope).await;
+    }
+    freeze(&world.tenant, &Scope::All).await;
+    let seen_by = async |person: &Person| {
+        let (_, list) = json(node.get("/v1/freezes", &world.reader(person, "/read"))).await;
+        let freezes: Vec<FreezeView> = serde_json::from_value(list["items"].clone()).unwrap();
+        let place = |f: FreezeView| (f.realm, serde_json::from_value::<Scope>(f.scope).unwrap());
+        freezes.into_iter().map(place).collect::<BTreeSet<_>>()
+    };
+    let of =
+        |places: &[usize]| places.iter().map(|n| (world.operator.did, scopes[*n].clone())).collect::<BTreeSet<_>>();
+    let own = BTreeSet::from([(world.tenant.did, Scope::All)]);
+    assert_eq!(seen_by(&world.operator).await, &of(&[0, 1, 2, 3, 4, 5, 6]) | &own);
+    assert_eq!(seen_by(&world.tenant).await, &of(&[0, 1, 2, 3, 4]) | &own);
+    assert_eq!(seen_by(&second).await, of(&[0, 1, 2, 5]));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_tenant_sees_its_own_data_only() {
+    let node = Node::ready(10_000).await;
+    let proposal = node.world.propose(500);
+    assert_eq!(node.propose(&proposal).await.0, 201);
+    let second = second_tenant(&node).await;
+    let reader = node.world.reader(&second, "/read");
     let get = |path: String| json(node.get(&path, &reader));
     assert_eq!(get("/v1/proposals".to_owned()).await.1["items"], Value::Array(Vec::new()));
     assert_eq!(get(format!("/v1/proposals/{}", proposal.cid())).await.0, 404);
@@ -72,7 +117,7 @@ async fn a_tenant_sees_its_own_data_only() {
 async fn who_may_join_a_change_of_a_contract_sees_what_it_says() {
     let node = Node::ready(10_000).await;
     let world = &node.world;
-    let args = ledger::args::Administer {
+    let args = args::Administer {
         tenant: world.tenant.did,
         measure: ledger::Measure::SetCap { asset: countersign_tests::asset(), cap: 7_000.try_into().unwrap() },
         nonce: 3,
