@@ -7,7 +7,8 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{oneshot, watch},
 };
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing::{Level, Metadata};
+use tracing_subscriber::{EnvFilter, filter::filter_fn, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 /// What a role is told on the command line; everything else is configuration.
 #[derive(Debug, Args)]
@@ -32,12 +33,25 @@ pub enum LogFormat {
     Json,
 }
 
+/// Parts of this program that tell the URL of an RPC endpoint, which may hold an access key, to whoever asks for details.
+const TELL_URLS: [&str; 1] = ["alloy_transport_http"];
+
+/// Whether something may be logged, whatever RUST_LOG asks for.
+fn may_be_told(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() <= Level::WARN || !TELL_URLS.iter().any(|target| metadata.target().starts_with(target))
+}
+
 /// Starts logging to standard error, by RUST_LOG (`info` unless set).
 pub fn start_logging(format: LogFormat, json: bool) {
     let filter = || EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = fmt().with_writer(std::io::stderr).with_env_filter(filter());
+    let discreet = || filter_fn(may_be_told);
     // A subscriber that is there already goes on serving.
-    let _ = if json || format == LogFormat::Json { builder.json().try_init() } else { builder.try_init() };
+    let _ = if json || format == LogFormat::Json {
+        builder.json().finish().with(discreet()).try_init()
+    } else {
+        builder.finish().with(discreet()).try_init()
+    };
 }
 
 /// Resolves when the process shall end: SIGINT, SIGTERM, or the end of a leash.
