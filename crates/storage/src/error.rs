@@ -132,6 +132,9 @@ pub enum OpenError {
         /// What is wrong with it.
         fault: TriggerFault,
     },
+    /// The database needs a migration, and another process leads its log and may not know the new schema.
+    #[error("the database needs a migration and another process leads its log: end that first")]
+    Led,
     /// The database could not be reached, read or migrated.
     #[error("the database could not be opened")]
     Database(#[from] Error),

@@ -1,7 +1,7 @@
 //! The embedded migrations, and which of them a database still needs.
 
-use crate::{Engine, OpenError};
-use domain::Digest;
+use crate::{Engine, Lease, OpenError, value::is_led_by_another};
+use domain::{Digest, Time};
 
 /// One step of the schema.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +26,20 @@ impl Migration {
 pub(crate) struct Applied {
     pub version: String,
     pub checksum: String,
+}
+
+/// Who opens a database in order to lead: it must not change the schema under a leader of an older release.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate<'a> {
+    pub holder: &'a str,
+    pub now: Time,
+}
+
+impl Candidate<'_> {
+    /// Whether it may migrate, given the newest lease.
+    pub fn check(&self, lease: Option<&Lease>) -> Result<(), OpenError> {
+        if is_led_by_another(lease, self.holder, self.now) { Err(OpenError::Led) } else { Ok(()) }
+    }
 }
 
 macro_rules! migrations {

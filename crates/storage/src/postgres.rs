@@ -15,6 +15,7 @@ use crate::{
     ProposalFilter, ProposalRow, ScannedEntry, StoredCheckpoint, StoredEntry, StoredMention, StoredNonceLock,
     StoredToken,
     backend::Backend,
+    migration::Candidate,
     pool::{Pool, lock},
 };
 use ::postgres::Config;
@@ -44,10 +45,10 @@ impl Postgres {
     }
 
     /// Connects and brings the schema up to date.
-    pub fn open(url: &str) -> Result<Self, OpenError> {
+    pub fn open(url: &str, candidate: Option<Candidate<'_>>) -> Result<Self, OpenError> {
         let config = session::config(url)?;
         let mut writer = Session::connect(&config)?;
-        schema::migrate(&mut writer)?;
+        schema::migrate(&mut writer, candidate)?;
         guards::check(&mut writer)?;
         Ok(Self { config, writer: Mutex::new(Some(writer)), readers: Pool::new(READERS) })
     }

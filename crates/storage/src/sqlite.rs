@@ -16,6 +16,7 @@ use crate::{
     ProposalFilter, ProposalRow, ScannedEntry, StoredCheckpoint, StoredEntry, StoredMention, StoredNonceLock,
     StoredToken,
     backend::Backend,
+    migration::Candidate,
     pool::{Pool, lock},
     value::corrupt,
 };
@@ -71,12 +72,12 @@ pub(crate) struct Sqlite {
 
 impl Sqlite {
     /// Opens or creates the file and brings its schema up to date.
-    pub fn open(path: &Path) -> Result<Self, OpenError> {
+    pub fn open(path: &Path, candidate: Option<Candidate<'_>>) -> Result<Self, OpenError> {
         let mut writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         if write_ahead(&mut writer).map_err(|e| error("database", e))? != "wal" {
             return Err(corrupt("database", "this file system has no write-ahead mode").into());
         }
-        schema::migrate(&mut writer)?;
+        schema::migrate(&mut writer, candidate)?;
         schema::check_triggers(&writer)?;
         let backfill = Backfill::start(connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?);
         Ok(Self { path: path.to_owned(), backfill, readers: Pool::new(READERS), writer: Mutex::new(writer) })

@@ -1,7 +1,7 @@
 use crate::{
     AppendError, Batch, Counts, Engine, Error, Evidence, Head, Lease, Lock, LockOutcome, NonceLock, NoncePlace,
     OpenError, ProposalFilter, ProposalRow, ScannedEntry, StoredCheckpoint, StoredEntry, StoredMention,
-    StoredNonceLock, StoredToken, backend::Backend, postgres::Postgres, sqlite::Sqlite,
+    StoredNonceLock, StoredToken, backend::Backend, migration::Candidate, postgres::Postgres, sqlite::Sqlite,
 };
 use domain::{Cid, Digest, Time};
 use std::{collections::HashMap, fmt, path::Path};
@@ -56,9 +56,19 @@ impl Storage {
     /// Connections to PostgreSQL are not encrypted: use a Unix socket, a private
     /// network or a tunnel; a URL that asks for `sslmode=require` is refused.
     pub fn open(url: &str) -> Result<Self, OpenError> {
+        Self::open_with(url, None)
+    }
+
+    /// As [`Storage::open`], for a process that is to lead the log as `holder`: while another holds the lease the schema
+    /// is left as that one knows it, and [`OpenError::Led`] says so when it would have to change.
+    pub fn open_to_lead(url: &str, holder: &str, now: Time) -> Result<Self, OpenError> {
+        Self::open_with(url, Some(Candidate { holder, now }))
+    }
+
+    fn open_with(url: &str, candidate: Option<Candidate<'_>>) -> Result<Self, OpenError> {
         Ok(match place(url)? {
-            Place::Sqlite(path) => Self { engine: Engine::Sqlite, backend: Box::new(Sqlite::open(path)?) },
-            Place::Postgres => Self { engine: Engine::Postgres, backend: Box::new(Postgres::open(url)?) },
+            Place::Sqlite(path) => Self { engine: Engine::Sqlite, backend: Box::new(Sqlite::open(path, candidate)?) },
+            Place::Postgres => Self { engine: Engine::Postgres, backend: Box::new(Postgres::open(url, candidate)?) },
         })
     }
 

@@ -99,10 +99,15 @@ pub(crate) fn next_epoch(
     if epoch != head_epoch {
         return Err(corrupt("leases", format_args!("the lease is of epoch {epoch}, the head of {head_epoch}")));
     }
-    if current.is_some_and(|lease| lease.holder != holder && lease.expires_at > now) {
+    if is_led_by_another(current, holder, now) {
         return Ok(None);
     }
     Ok(epoch.checked_add(1))
+}
+
+/// Whether somebody else than `holder` holds the lease.
+pub(crate) fn is_led_by_another(current: Option<&Lease>, holder: &str, now: Time) -> bool {
+    current.is_some_and(|lease| lease.holder != holder && lease.expires_at > now)
 }
 
 /// The columns of `locks` as read.

@@ -94,8 +94,11 @@ struct Ground {
 
 /// Opens the database, takes the lease and verifies everything. Blocks.
 fn prepare(config: &Config) -> Result<Ground, Error> {
-    let storage = Arc::new(Storage::open(&config.database)?);
     let now = clock::now();
+    let storage = match Storage::open_to_lead(&config.database, &config.holder, now) {
+        Err(OpenError::Led) => return Err(Error::Led),
+        opened => Arc::new(opened?),
+    };
     let lease = match storage.acquire(&config.holder, now, config.limits.lease) {
         Ok(Some(lease)) => lease,
         Ok(None) => return Err(start::lease_of_another(&storage, now).map_or(Error::Led, Error::Verify)),

@@ -1,7 +1,10 @@
-use super::session::{Run, Session, Work, column, error, is_conflict};
+use super::{
+    lease,
+    session::{Run, Session, Work, column, error, is_conflict},
+};
 use crate::{
     Counts, Engine, Error, OpenError,
-    migration::{self, Applied, Migration},
+    migration::{self, Applied, Candidate, Migration},
     value::counts_of,
 };
 use postgres::error::SqlState;
@@ -11,7 +14,7 @@ const ATTEMPTS: usize = 10;
 
 /// Applies what is missing, each migration in a transaction of its own. Its row in `migrations` goes first: a second
 /// process that does the same waits at the primary key until the first has committed, and then looks again.
-pub(super) fn migrate(session: &mut Session) -> Result<(), OpenError> {
+pub(super) fn migrate(session: &mut Session, candidate: Option<Candidate<'_>>) -> Result<(), OpenError> {
     let known = migration::all(Engine::Postgres);
     let mut there = None;
     for _ in 0..known.len().saturating_add(ATTEMPTS) {
@@ -21,6 +24,10 @@ pub(super) fn migrate(session: &mut Session) -> Result<(), OpenError> {
         }
         let applied = applied(session)?;
         let Some(next) = migration::pending(known, &applied)?.first() else { return Ok(()) };
+        // The first migration makes the table of leases.
+        if let Some(candidate) = candidate.filter(|_| !applied.is_empty()) {
+            candidate.check(lease::newest(session)?.as_ref())?;
+        }
         match apply(session, next) {
             // Whoever applies a migration records it first, so the second look at what another process has made finds
             // the record.

@@ -1,14 +1,14 @@
-use super::{commit_error, error};
+use super::{commit_error, error, lease};
 use crate::{
     Counts, Engine, Error, OpenError,
     guard::{self, Triggers},
-    migration::{self, Applied, Migration},
+    migration::{self, Applied, Candidate, Migration},
     value::counts_of,
 };
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 /// Applies what is missing, each migration in a transaction of its own, which also serialises processes.
-pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
+pub(super) fn migrate(connection: &mut Connection, candidate: Option<Candidate<'_>>) -> Result<(), OpenError> {
     connection
         .execute_batch(
             "-- create_migrations
@@ -27,6 +27,10 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
         let Some(next) = migration::pending(migration::all(Engine::Sqlite), &applied)?.first() else {
             return Ok(());
         };
+        // The first migration makes the table of leases.
+        if let Some(candidate) = candidate.filter(|_| !applied.is_empty()) {
+            candidate.check(lease::newest(&transaction)?.as_ref())?;
+        }
         transaction.execute_batch(next.sql).map_err(|e| failed(next, e))?;
         transaction
             .execute(

@@ -4,7 +4,7 @@ use super::*;
 use crate::{NewEntry, NewToken};
 
 fn open(folder: &tempfile::TempDir) -> Sqlite {
-    Sqlite::open(&folder.path().join("test.db")).unwrap()
+    Sqlite::open(&folder.path().join("test.db"), None).unwrap()
 }
 
 fn batch(epoch: u64, old_head: Option<u64>, payload: usize) -> Batch {
@@ -126,14 +126,14 @@ fn a_panic_while_reading_gives_the_connection_back() {
 fn a_file_that_is_no_database_is_corrupt() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("test.db"), "not a database, but long enough to have a header".repeat(99)).unwrap();
-    let result = Sqlite::open(&folder.path().join("test.db")).map(drop);
+    let result = Sqlite::open(&folder.path().join("test.db"), None).map(drop);
     assert!(matches!(result, Err(OpenError::Database(Error::Corrupt { .. }))), "{result:?}");
 }
 
 #[test]
 fn a_folder_that_is_absent_is_unavailable() {
     let folder = tempfile::tempdir().unwrap();
-    let result = Sqlite::open(&folder.path().join("absent/test.db")).map(drop);
+    let result = Sqlite::open(&folder.path().join("absent/test.db"), None).map(drop);
     assert!(matches!(result, Err(OpenError::Database(Error::Unavailable(_)))), "{result:?}");
 }
 

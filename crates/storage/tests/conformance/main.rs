@@ -86,6 +86,7 @@ on_both_engines! {
         many_processes_may_open_a_new_database_at_once,
         a_changed_migration_is_refused,
         a_newer_schema_is_refused,
+        a_schema_is_not_changed_under_another_leader,
         a_migration_without_its_record_is_refused,
         a_trigger_that_is_not_as_it_was_made_is_refused,
         an_insert_that_something_swallows_is_noticed,

@@ -110,19 +110,7 @@ pub fn proposals_of_an_older_schema_are_kept(db: &Database) {
     s.append(&Batch { proposals: vec![late.clone()], ..batch(epoch, Some(3), 1) }).unwrap();
     let before = s.scan_entries(0, 9).unwrap();
 
-    let made = if db.is_sqlite() {
-        include_str!("../../../../migrations/sqlite/20261120000100_create_read_models.sql")
-    } else {
-        include_str!("../../../../migrations/postgres/20261120000100_create_read_models.sql")
-    };
-    let (_, made) = made.split_once("create table proposals").unwrap();
-    let (made, _) = made.split_once("create table mentions").unwrap();
-    db.raw(&format!(
-        "create table saved as select * from proposals; drop table proposals; create table proposals {made};
-         insert into proposals select * from saved; drop table saved;
-         delete from migrations where version = '20261121000100'"
-    ))
-    .unwrap();
+    crate::samples::take_back_the_last_migration(db);
     let again = db.another();
     assert_eq!(again.scan_entries(0, 9).unwrap(), before);
     assert_eq!(again.proposal(&late.id).unwrap(), Some(late));

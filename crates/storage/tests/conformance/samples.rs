@@ -1,5 +1,6 @@
 //! Rows to store. Their bytes mean nothing: storage never looks inside.
 
+use crate::database::Database;
 use domain::{Amount, Cid, Did, Digest, Time};
 use storage::{Batch, NewEntry, NewTile, NewToken, ProposalRow, Storage, TILE_BYTES};
 
@@ -57,4 +58,21 @@ pub fn proposal(seq: u64) -> ProposalRow {
 /// Takes the lease for a while that no case outlives.
 pub fn lead(storage: &Storage) -> u64 {
     storage.acquire("leader", Time::from_unix(1000), 1_000_000).unwrap().unwrap().epoch
+}
+
+/// Makes the table of proposals as it was before the last migration.
+pub fn take_back_the_last_migration(db: &Database) {
+    let made = if db.is_sqlite() {
+        include_str!("../../../../migrations/sqlite/20261120000100_create_read_models.sql")
+    } else {
+        include_str!("../../../../migrations/postgres/20261120000100_create_read_models.sql")
+    };
+    let (_, made) = made.split_once("create table proposals").unwrap();
+    let (made, _) = made.split_once("create table mentions").unwrap();
+    db.raw(&format!(
+        "create table saved as select * from proposals; drop table proposals; create table proposals {made};
+         insert into proposals select * from saved; drop table saved;
+         delete from migrations where version = '20261121000100'"
+    ))
+    .unwrap();
 }

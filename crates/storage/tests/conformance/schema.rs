@@ -1,6 +1,6 @@
 use crate::{
     database::Database,
-    samples::{batch, cid, digest, lead, proposal, tile},
+    samples::{batch, cid, digest, lead, proposal, take_back_the_last_migration, tile},
 };
 use domain::{Digest, Time};
 use storage::{
@@ -107,6 +107,31 @@ pub fn a_newer_schema_is_refused(db: &Database) {
     db.raw("insert into migrations (version, name, checksum) values ('29991231235959', 'later', 'x')").unwrap();
     let error = Storage::open(&db.url).unwrap_err();
     assert!(matches!(error, OpenError::Newer { version } if version == "29991231235959"));
+}
+
+pub fn a_schema_is_not_changed_under_another_leader(db: &Database) {
+    let s = db.storage();
+    let at = Time::from_unix(1_000);
+    let lease = s.acquire("older", at, 10).unwrap().unwrap();
+    s.append(&Batch { proposals: vec![proposal(0)], ..batch(lease.epoch, None, 1) }).unwrap();
+    take_back_the_last_migration(db);
+    // What an older release upserts by.
+    let upsert = "insert into proposals select * from proposals where true on conflict (id) do update set updated = excluded.updated";
+    db.raw(upsert).unwrap();
+    let opened = Storage::open_to_lead(&db.url, "newer", at.plus(9));
+    assert!(matches!(opened, Err(OpenError::Led)), "{opened:?}");
+    db.raw(upsert).unwrap();
+    // The leader itself may, after a restart, and anybody when it has gone.
+    for (holder, now) in [("older", at.plus(9)), ("newer", at.plus(10))] {
+        let opened = Storage::open_to_lead(&db.url, holder, now).unwrap();
+        assert_eq!(opened.proposal(&proposal(0).id).unwrap(), Some(proposal(0)));
+        assert!(db.raw(upsert).is_err(), "{holder}: the index is gone");
+        take_back_the_last_migration(db);
+    }
+    drop(Storage::open(&db.url).unwrap());
+    // A schema that is as it should be changes for nobody.
+    s.renew(&lease, at.plus(9), 10).unwrap().unwrap();
+    drop(Storage::open_to_lead(&db.url, "newer", at.plus(10)).unwrap());
 }
 
 pub fn a_migration_without_its_record_is_refused(db: &Database) {
