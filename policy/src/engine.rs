@@ -19,6 +19,7 @@ use std::{
     num::NonZeroU32,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError},
+    thread,
     time::Duration,
 };
 
@@ -56,21 +57,25 @@ impl Engine {
     /// and nothing in it fails silently on inputs at the edges. Everything that is wrong with it is in the error, with
     /// file, line and column. Takes up to some seconds.
     pub fn load(bundle: &Bundle) -> Result<Self, LoadError> {
-        let sources = lint::sources(bundle)?;
-        lint::types(&sources)?;
-        let engine = Self::compile(bundle)?;
-        lint::probe(&engine, bundle, &sources)?;
-        Ok(engine)
+        deep(|| {
+            let sources = lint::sources(bundle)?;
+            lint::types(&sources)?;
+            let engine = Self::compile(bundle)?;
+            lint::probe(&engine, bundle, &sources)?;
+            Ok(engine)
+        })
     }
 
     /// Checks and compiles a bundle that a log has activated: that it decides deterministically and within bounds. What
     /// else [`Engine::load`] asks is for its authors and was asked then: it may ask more in another build, or stop for
     /// time, and every build must follow every log.
     pub fn reload(bundle: &Bundle) -> Result<Self, LoadError> {
-        let sources = lint::sources(bundle)?;
-        let engine = Self::compile(bundle)?;
-        lint::hold(&engine, &sources)?;
-        Ok(engine)
+        deep(|| {
+            let sources = lint::sources(bundle)?;
+            let engine = Self::compile(bundle)?;
+            lint::hold(&engine, &sources)?;
+            Ok(engine)
+        })
     }
 
     fn compile(bundle: &Bundle) -> Result<Self, LoadError> {
@@ -154,6 +159,20 @@ impl Engine {
             engine: ENGINE,
         }
     }
+}
+
+/// Address space for the stack that a bundle is loaded on. Sources are refused long before they need it; if one that nests
+/// deeper should be missed, it must not end the process.
+const LOADING_STACK: usize = 256 * 1024 * 1024;
+
+/// Runs `load` where the depth of a syntax tree does no harm.
+fn deep(load: impl Fn() -> Result<Engine, LoadError> + Sync) -> Result<Engine, LoadError> {
+    thread::scope(|scope| {
+        let loading = thread::Builder::new().stack_size(LOADING_STACK).spawn_scoped(scope, &load);
+        // Without memory for it there is only this thread's stack: what is loaded does not depend on it.
+        let Ok(loading) = loading else { return load() };
+        loading.join().unwrap_or_else(|_| Err(LoadError::whole("bundle", "the engine failed")))
+    })
 }
 
 /// What a bundle said, well-formed and consistent.
@@ -292,11 +311,12 @@ fn lean(mut program: Program) -> Program {
 /// A value in a message is at most this long: as long as a text of the data.
 const MAX_SHOWN_BYTES: usize = 1_024;
 
-/// The arguments of `sprintf` without collections and long texts: one message could take all memory otherwise, since it
+/// The arguments of `sprintf` without collections, long texts and long numbers: one message could take all memory otherwise, since it
 /// costs one instruction whatever it shows.
 fn shown(args: &[Value]) -> Vec<Value> {
     let shown = |value: &Value| match value {
         Value::String(text) if text.len() > MAX_SHOWN_BYTES => Value::from(NOT_SHOWN),
+        Value::Number(number) if number.as_i128().is_none() => Value::from(NOT_SHOWN),
         Value::Array(_) | Value::Set(_) | Value::Object(_) => Value::from(NOT_SHOWN),
         other => other.clone(),
     };
@@ -312,7 +332,7 @@ const NOT_SHOWN: &str = "(…)";
 
 /// How long the interpreter may take for one evaluation. It serves authors only and counts nothing itself.
 const INTERPRETER: ExecutionTimerConfig =
-    ExecutionTimerConfig { limit: Duration::from_secs(2), check_interval: NonZeroU32::MIN };
+    ExecutionTimerConfig { limit: Duration::from_secs(1), check_interval: NonZeroU32::MIN };
 
 /// The engine's interpreter with a bundle and the entry module, strict like the machine.
 pub(crate) fn interpreter(bundle: &Bundle) -> Result<regorus::Engine, LoadError> {

@@ -46,7 +46,6 @@ const BUILTINS: &[&str] = &[
     "count",
     "endswith",
     "indexof",
-    "intersection",
     "is_array",
     "is_boolean",
     "is_null",
@@ -71,7 +70,6 @@ const BUILTINS: &[&str] = &[
     "trim_space",
     "trim_suffix",
     "type_name",
-    "union",
     "upper",
 ];
 
@@ -113,6 +111,7 @@ pub(crate) fn sources(bundle: &Bundle) -> Result<Sources, LoadError> {
             Err(finding) => findings.push(finding),
         }
     }
+    module::share_imports(&mut modules, &mut findings);
     size::check(&modules, &mut findings);
     if !findings.is_empty() {
         return Err(LoadError::new(findings));

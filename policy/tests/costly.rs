@@ -4,21 +4,18 @@
 #![allow(clippy::arithmetic_side_effects, clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 use policy::{Bundle, Code, Engine, LoadError, probe};
-use std::{collections::BTreeMap, thread};
+use std::collections::BTreeMap;
 
 const HEAD: &str = "package payout\nimport rego.v1\ndefault effect := \"deny\"\ndefault approvals := 0\nviolation contains \
                     {\"code\": \"frozen\", \"msg\": \"no\"} if input.total > 0\n";
-/// A quarter of the stack that a thread has by default.
-const STACK: usize = 512 * 1024;
 
 fn bundle(rules: &str, data: &str) -> Bundle {
     let modules = BTreeMap::from([("payout/payout.rego".to_owned(), format!("{HEAD}{rules}\n"))]);
     Bundle::new(modules, data.to_owned()).unwrap()
 }
 
-fn load(bundle: Bundle, load: fn(&Bundle) -> Result<Engine, LoadError>) -> Result<Engine, String> {
-    let loading = thread::Builder::new().stack_size(STACK).spawn(move || load(&bundle).map_err(|e| e.to_string()));
-    loading.unwrap().join().unwrap()
+fn load(bundle: &Bundle, load: fn(&Bundle) -> Result<Engine, LoadError>) -> Result<Engine, String> {
+    load(bundle).map_err(|e| e.to_string())
 }
 
 /// As many lines as a bundle may have, beside `taken` bytes of something else.
@@ -47,58 +44,105 @@ fn numbers(count: usize) -> String {
     format!("{{\"l\": [{}]}}", list(0..count))
 }
 
-#[test]
-fn what_takes_too_long_is_refused() {
-    let planned = |places: usize, others: usize| {
-        let names = list((0..=places).map(|n| format!("a{n}")));
-        let values = list((1..=places).map(|n| format!("-a{n}")));
-        let chain = joined((0..others).map(|n| format!("z{n} = -z{}", n + 1)), "\n");
-        format!("u if {{\n[q, {names}] = [-z0, {values}, 1]\n{chain}\nz{others} = 1\n}}")
-    };
-    let steps = (".a".repeat(500) + "[0\n]").repeat(46);
-    for (rules, data, reason) in [
-        (planned(300, 60), "{}".to_owned(), "too many variables in statements as long as these"),
-        (planned(40, 10), "{}".to_owned(), "too many variables in statements as long as these"),
-        (lines(0, |n| planned(20, 0).replace("u if", &format!("u{n} if"))), "{}".to_owned(), "too many variables in"),
-        (planned(2, 300), "{}".to_owned(), "a rule of more than 256 variables"),
-        (format!("x := 1 if {{1}}{}", "\nelse := 2 if {1}".repeat(32)), "{}".to_owned(), "more than 32 bodies"),
-        (lines(0, |n| format!("f(x) := x if x == {n}")), "{}".to_owned(), "a function of more than 64 definitions"),
-        (
-            lines(0, |_| "a := [1|[1|[1|[1|[1|[1|[1|[1|[1|[1|1,1],1],1],1],1],1],1],1],1],1]".into()),
-            "{}".to_owned(),
-            "nested as deep",
-        ),
-        (lines(0, |_| "a := [[[[[[[[[[1]]]]]]]]]]".into()), "{}".to_owned(), "nested as deep"),
-        (format!("x := a{steps}"), "{}".to_owned(), "a reference of more than 64 steps"),
-        (format!("a{} := 1", "[0\n]".repeat(9_000)), "{}".to_owned(), "a reference of more than 64 steps"),
-        (lines(0, |n| format!("a{n:03}:=data")), "{}".to_owned(), "depends on itself"),
-        (lines(0, |n| format!("a{n} := a{}", n + 1)), "{}".to_owned(), "in a row of more than 64"),
-        (String::new(), numbers(1_025), "a list of 1025 items; it may have 1024"),
-        (String::new(), format!("{{\"t\": \"{}\"}}", "x".repeat(1_025)), "a text of 1025 bytes; it may have 1024"),
-        (String::new(), format!("{{\"{}\": 1}}", "x".repeat(1_025)), "a name of 1025 bytes; it may have 1024"),
-        (
-            String::new(),
-            format!("{{\"o\": {{{}}}}}", list((0..1_025).map(|n| format!("\"{n}\": 1")))),
-            "an object of 1025 fields; it may have 1024",
-        ),
-        (format!("x := `{}`", "a\n".repeat(513)), "{}".to_owned(), "a text of more than 1024 bytes"),
-        ("x := trim(input.order.id, input.tenant.id)".into(), "{}".to_owned(), "what trim looks for is not"),
-        ("x := indexof(input.order.id, input.tenant.id)".into(), "{}".to_owned(), "what indexof looks for is not"),
-        ("x if strings.any_prefix_match(data.l, data.l)".into(), numbers(9), "any_prefix_match is not among"),
-        (
-            "violation contains {\"code\": \"frozen\", \"msg\": sprintf(\"%d%d%d%d%d%d%d%d%d\", [1,2,3,4,5,6,7,8,9])}"
-                .into(),
-            "{}".to_owned(),
-            "more than 8 verbs",
-        ),
-        ("x := [array.slice(data.l, i, 900) | some i, _ in data.l]".into(), numbers(900), "may not hold another"),
-    ] {
+/// What is written, the data, and part of the reason why it is refused.
+type Case = (String, String, &'static str);
+
+fn held_against(cases: Vec<Case>) {
+    for (rules, data, reason) in cases {
         let start: String = rules.chars().take(60).collect();
         for how in [Engine::load, Engine::reload] {
-            let error = load(bundle(&rules, &data), how).expect_err(&start);
+            let error = load(&bundle(&rules, &data), how).expect_err(&start);
             assert!(error.contains(reason), "{start}: expected {reason}, got {error}");
         }
     }
+}
+
+fn case(rules: impl Into<String>, reason: &'static str) -> Case {
+    (rules.into(), "{}".to_owned(), reason)
+}
+
+/// Statements that wait for each other, the last for nothing.
+fn chain(length: usize) -> String {
+    joined((0..length).map(|n| format!("z{n} = -z{}", n + 1)), "\n") + &format!("\nz{length} = 1")
+}
+
+#[test]
+fn what_takes_long_to_plan_is_refused() {
+    const MANY: &str = "too many variables in statements as long as these";
+    let planned = |places: usize, others: usize| {
+        let names = list((0..=places).map(|n| format!("a{n}")));
+        let values = list((1..=places).map(|n| format!("-a{n}")));
+        format!("u if {{\n[q, {names}] = [-z0, {values}, 1]\n{}\n}}", chain(others))
+    };
+    let names = list((0..33).map(|n| format!("y{n}")));
+    let found = list(vec!["x.a"; 1_000]);
+    let ones = list(vec![1; 1_000]);
+    let looked_up = |steps: &str| format!("f(d) := 1 if {{\nsome x\nd{steps} == 1\n}}");
+    held_against(vec![
+        case(planned(300, 60), MANY),
+        case(planned(40, 10), MANY),
+        case(lines(0, |n| planned(20, 0).replace("u if", &format!("u{n} if"))), MANY),
+        case(planned(2, 300), "a rule of more than 256 variables"),
+        case(format!("u if {{\n[q, {ones}] = [-z0, {ones}]\n{}\n}}", chain(240)), MANY),
+        case(format!("u if {{\n[{names}] = sort([{found}, z0])\n{}\n}}", chain(80)), MANY),
+        case(looked_up(&"[x]".repeat(60)), "more ways through a reference's variables than 64"),
+        case(looked_up(&"[[x, x, x]]".repeat(9)), "more ways through a reference's variables than 64"),
+        case(format!("x := 1 if {{1}}{}", "\nelse := 2 if {1}".repeat(32)), "a definition of more than 32 bodies"),
+        case(lines(0, |n| format!("f(x) := x if x == {n}")), "a function of more than 64 definitions"),
+        case(lines(0, |n| format!("a := 1 if input.total == {n}")), "a rule of more than 256 definitions"),
+    ]);
+}
+
+#[test]
+fn what_is_deep_is_refused() {
+    let sets = |depth: usize| format!("x := {}1{}", "{set():".repeat(depth), "}".repeat(depth));
+    let read = format!("a := {}1{}", "[1|".repeat(10), ",1]".repeat(10));
+    let steps = (".a".repeat(500) + "[0\n]").repeat(46);
+    let keywords = format!(".in{}", ".b[0\n]".repeat(31)).repeat(63);
+    let minus = format!("\n{}", "-1".repeat(500)).repeat(48);
+    held_against(vec![
+        case(lines(0, |_| read.clone()), "too much of the bundle is nested as deep as this"),
+        case(lines(0, |_| format!("a := {}1{}", "[".repeat(10), "]".repeat(10))), "too much of the bundle is nested"),
+        case(sets(40), "nested more than 10 deep"),
+        case(sets(6_000), "nested more than 10 deep"),
+        case(format!("x := 1{minus}"), "more than 64 operators in a row"),
+        case(format!("x := a{steps}"), "a reference of more than 64 steps"),
+        case(format!("x := a{keywords}"), "a reference of more than 64 steps"),
+        case(format!("a{} := 1", "[0\n]".repeat(9_000)), "a reference of more than 64 steps"),
+        case(lines(0, |n| format!("a{n:03}:=data")), "depends on itself"),
+        case(lines(0, |n| format!("a{n} := a{}", n + 1)), "rules use each other in a row of more than 64 from here"),
+    ]);
+}
+
+#[test]
+fn what_one_instruction_goes_through_is_small() {
+    let with = |data: String, reason| (String::new(), data, reason);
+    let fields = list((0..1_025).map(|n| format!("\"{n}\": 1")));
+    let verbs = "msg\": sprintf(\"%d%d%d%d%d%d%d%d%d\", [1, 2, 3, 4, 5, 6, 7, 8, 9])}";
+    let slices = "x := [array.slice(data.l, i, 900) | some i, _ in data.l]".to_owned();
+    held_against(vec![
+        with(numbers(1_025), "a list of 1025 items; it may have 1024"),
+        with(format!("{{\"t\": \"{}\"}}", "x".repeat(1_025)), "a text of 1025 bytes; it may have 1024"),
+        with(format!("{{\"{}\": 1}}", "x".repeat(1_025)), "a name of 1025 bytes; it may have 1024"),
+        with(format!("{{\"o\": {{{fields}}}}}"), "an object of 1025 fields; it may have 1024"),
+        case(format!("x := `{}`", "a\n".repeat(513)), "a text of more bytes than 1024"),
+        case(format!("x := [{}]", list(0..1_025)), "more items than 1024"),
+        case(format!("x := {{{fields}}}"), "more fields than 1024"),
+        case(format!("default x := {{1 | {}}}", tens()), "a default is a constant"),
+        case("x := trim(input.order.id, input.tenant.id)", "what trim looks for is not a constant text"),
+        case("x := indexof(input.order.id, input.tenant.id)", "what indexof looks for is not a constant text"),
+        case("x if strings.any_prefix_match(data.l, data.l)", "strings.any_prefix_match is not among"),
+        case("s := {{1}, {2}}\nx := count(union(s))", "union is not among"),
+        case("__builtin_host_await(x, y) := 1", "names that begin with __"),
+        case(format!("violation contains {{\"code\": \"frozen\", \"{verbs}"), "more than 8 verbs"),
+        (slices, numbers(900), "may not hold another"),
+    ]);
+}
+
+/// 10^12 turns.
+fn tens() -> String {
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+    joined(names.map(|name| format!("some {name} in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]")), "\n")
 }
 
 /// Which name was meant is only looked for where it is told.
@@ -107,8 +151,8 @@ fn unknown_fields_with_long_names_are_refused() {
     let known: Vec<String> = (0..60).map(|n| format!("\"{}{n:02}\": 1", "k".repeat(116))).collect();
     let data = format!("{{\"s\": {{{}}}}}", known.join(","));
     let rules = lines(data.len() + 300, |n| format!("a{n} := data.s.{}{n:03}", "j".repeat(115)));
-    assert!(load(bundle(&rules, &data), Engine::load).unwrap_err().contains("data.s has no field"));
-    load(bundle(&rules, &data), Engine::reload).unwrap();
+    assert!(load(&bundle(&rules, &data), Engine::load).unwrap_err().contains("data.s has no field"));
+    load(&bundle(&rules, &data), Engine::reload).unwrap();
 }
 
 #[test]
@@ -118,9 +162,9 @@ fn what_is_large_and_bounded_loads() {
             lines(0, |n| format!("a{n} if {{ some x in input.splits; some y in input.splits; x.bps > y.bps + {n} }}")),
             "{}".to_owned(),
         ),
-        (lines(0, |n| format!("a contains \"w{n}\"")), "{}".to_owned()),
+        (lines(0, |n| format!("a{n} contains \"w\"")), "{}".to_owned()),
         (lines(0, |n| format!("a{n} := {}", vec!["1"; 60].join(" + "))), "{}".to_owned()),
-        (lines(0, |n| format!("a := \"w{n}\" if input.total == {n}")), "{}".to_owned()),
+        (lines(0, |n| format!("a{n} := \"w\" if input.total == {n}")), "{}".to_owned()),
         (format!("{}\nf(x) := 7", joined((0..63).map(|n| format!("f({n}) := {n}")), "\n")), "{}".to_owned()),
         (joined((0..60).map(|n| format!("a{n} := a{}", n + 1)), "\n") + "\na60 := input.total", "{}".to_owned()),
         ("x := sort(data.l)[0]\ny := count(array.slice(data.l, 1, 5))".into(), numbers(1_024)),
@@ -128,7 +172,7 @@ fn what_is_large_and_bounded_loads() {
     ] {
         let start: String = rules.chars().take(60).collect();
         for how in [Engine::load, Engine::reload] {
-            load(bundle(&rules, &data), how).map_or_else(|error| panic!("{start}: {error}"), drop);
+            load(&bundle(&rules, &data), how).map_or_else(|error| panic!("{start}: {error}"), drop);
         }
     }
 }
@@ -136,15 +180,13 @@ fn what_is_large_and_bounded_loads() {
 /// The machine stops at the first definition that succeeds; the interpreter, which only authors meet, goes through all.
 #[test]
 fn interpreter_that_takes_too_long_is_no_concern_of_a_log() {
-    let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
-    let loops = joined(names.iter().map(|name| format!("some {name} in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]")), "\n");
     let rules = format!(
-        "violation contains {{\"code\": \"frozen\", \"msg\": \"n\"}} if x\nx if true\nx if {{\n{loops}\n{} < 0\n}}",
-        names.join(" + ")
+        "violation contains {{\"code\": \"frozen\", \"msg\": \"n\"}} if x\nx if true\nx if {{\n{}\na + l < 0\n}}",
+        tens()
     );
-    let error = load(bundle(&rules, "{}"), Engine::load).unwrap_err();
+    let error = load(&bundle(&rules, "{}"), Engine::load).unwrap_err();
     assert!(error.contains("exceeded time limit"), "{error}");
-    load(bundle(&rules, "{}"), Engine::reload).unwrap();
+    load(&bundle(&rules, "{}"), Engine::reload).unwrap();
 }
 
 #[test]
@@ -152,9 +194,37 @@ fn message_shows_no_collection_and_no_long_text() {
     let rules = "violation contains {\"code\": \"amount\", \"msg\": sprintf(\"%v %v %s %d\", [data.l, input.splits, \
                  data.t, input.total])} if input.total > 0";
     let data = format!("{{\"l\": [1, 2], \"t\": \"{}\"}}", "x".repeat(1_024));
-    let engine = load(bundle(rules, &data), Engine::reload).unwrap();
+    let engine = load(&bundle(rules, &data), Engine::reload).unwrap();
     let input = probe::ordinary().unwrap();
     let violations = engine.decide(&input).violations;
     let shown = violations.iter().find(|violation| violation.code == Code::Amount).unwrap();
     assert!(shown.msg.starts_with("(…) (…) xxx"), "{}", shown.msg);
+}
+
+/// The engine and a reader must mean the same by a name, or a recursion could hide in it.
+#[test]
+fn import_that_could_mean_two_things_is_refused() {
+    let lib = "package lib\nimport rego.v1\nx := 1\ny := 2\n";
+    let with = |imports: &str, rules: &str, more: &str| {
+        let head = HEAD.replace("import rego.v1\n", &format!("import rego.v1\n{imports}\n"));
+        let modules = [
+            ("lib/lib.rego", lib.to_owned()),
+            ("payout/payout.rego", format!("{head}{rules}\n")),
+            ("payout/more.rego", format!("package payout\nimport rego.v1\n{more}\n")),
+        ];
+        let modules = modules.map(|(path, source)| (path.to_owned(), source));
+        let bundle = Bundle::new(BTreeMap::from(modules), "{}".to_owned()).unwrap();
+        Engine::reload(&bundle).map(drop).map_err(|e| e.to_string())
+    };
+    for (imports, rules, more, reason) in [
+        ("import data.lib.x as f", "f := f", "", "f is a rule of this package"),
+        ("import data.lib.x as f", "", "f := 1", "f is a rule of this package"),
+        ("import data.lib.x as f\nimport data.lib.y as f", "", "", "import shadows following import"),
+        ("import data.lib.x", "", "import data.lib.y as x", "x is imported as"),
+        ("import data.payout.a as f", "", "a := f", "payout.a depends on itself"),
+    ] {
+        let error = with(imports, rules, more).expect_err(imports);
+        assert!(error.contains(reason), "{imports}: {error}");
+    }
+    with("import data.lib\nimport data.lib.x as f", "a := [f, lib.y]", "import data.lib\nb := lib.x").unwrap();
 }

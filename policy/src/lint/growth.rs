@@ -24,7 +24,7 @@ const MAX_FACTOR: i64 = 10_000;
 /// Builtins whose result is a truth value, a text or a count.
 const SCALAR: &[&str] = &["contains", "count", "endswith", "indexof", "lower", "sprintf", "startswith", "substring"];
 /// Builtins that make a collection of what they are given.
-const BUILDING: &[&str] = &["array.reverse", "array.slice", "intersection", "object.keys", "sort", "union"];
+const BUILDING: &[&str] = &["array.reverse", "array.slice", "object.keys", "sort"];
 /// Builtins whose result is one of the items of what they are given, or a number made of them.
 const ITEM: &[&str] = &["abs", "max", "min", "sum"];
 
@@ -374,7 +374,7 @@ fn partial(rule: &Rule) -> bool {
 }
 
 /// A text, number or collection that is written out: it is no larger than the bundle.
-fn constant(expr: &Expr) -> bool {
+pub(super) fn constant(expr: &Expr) -> bool {
     match expr {
         Expr::String { .. } | Expr::RawString { .. } | Expr::Number { .. } | Expr::Bool { .. } | Expr::Null { .. } => {
             true

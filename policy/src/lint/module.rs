@@ -1,8 +1,12 @@
 use crate::{Finding, engine::first_line};
 use regorus::unstable::{
-    Expr, Lexer, Literal, LiteralStmt, Module, Parser, Query, Ref, Rule, RuleAssign, RuleHead, Source, Span, TokenKind,
+    Expr, Import, Lexer, Literal, LiteralStmt, Module, Parser, Query, Ref, Rule, RuleAssign, RuleHead, Source, Span,
+    TokenKind,
 };
-use std::{cell::Cell, collections::BTreeMap};
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 /// Brackets nest at most this deep in a module: more than readable policies need, and little work for the parser.
 const MAX_NESTING: usize = 10;
@@ -64,18 +68,12 @@ impl Parsed {
     }
 }
 
-/// What a module's imports name; of two that give the same name, the first.
-fn imports(module: &Module) -> BTreeMap<String, String> {
-    let mut names = BTreeMap::new();
-    for import in &module.imports {
-        let path = path(&import.refr).0;
-        let alias = import.r#as.as_ref().map(Span::text);
-        let given = alias.or_else(|| path.last().map(String::as_str));
-        if let Some(name) = given.filter(|_| path.first().is_some_and(|root| root == "data")) {
-            names.entry(name.to_owned()).or_insert_with(|| path.join("."));
-        }
-    }
-    names
+/// The name that an import gives, and the path from `data` that it stands for.
+fn imported(import: &Import) -> Option<(String, String)> {
+    let path = path(&import.refr).0;
+    let alias = import.r#as.as_ref().map(Span::text);
+    let name = alias.or_else(|| path.last().map(String::as_str))?.to_owned();
+    path.first().is_some_and(|root| root == "data").then(|| (name, path.join(".")))
 }
 
 /// Parses one module as Rego v1.
@@ -98,7 +96,7 @@ pub(crate) fn parse(file: &str, text: &str, readings: &Nesting) -> Result<Parsed
         Finding { file: file.to_owned(), line, column, reason: first_line(&message) }
     })?;
     let package = format!("data.{}", path(&module.package.refr).0.join("."));
-    let imports = imports(&module);
+    let imports = module.imports.iter().filter_map(imported).collect();
     Ok(Parsed { file: file.to_owned(), package, module, imports })
 }
 
@@ -110,7 +108,7 @@ fn nesting(file: &str, source: &Source, readings: &Nesting) -> Result<(), Findin
     let mut prefixes: usize = 0;
     // At each depth; a statement ends where a line does, unless an operator stands at either side.
     let mut rows = vec![Row::default()];
-    let (mut line, mut after_operator) = (0, false);
+    let (mut line, mut after_operator, mut after_dot) = (0, false, false);
     // What cannot be read as a token is left to the parser's own message.
     while let Ok(token) = lexer.next_token() {
         if token.0 == TokenKind::Eof {
@@ -120,10 +118,12 @@ fn nesting(file: &str, source: &Source, readings: &Nesting) -> Result<(), Findin
         let at = (token.1.line, token.1.col);
         let refuse = |(line, column), reason| Err(Finding { file: file.to_owned(), line, column, reason });
         let symbol = token.0 == TokenKind::Symbol;
-        let operator = text == "in" || (symbol && !"()[]{},;:.".contains(text));
+        // The lexer takes `-1` for one token wherever it stands, and `set(` before `)`; a keyword may be a field's name.
+        let minus = token.0 == TokenKind::Number && text.starts_with('-');
+        let operator = minus || (text == "in" && !after_dot) || (symbol && !"()[]{},;:.".contains(text));
         let ends = (symbol && matches!(text, "," | ";"))
             || (token.1.line != line && !operator && !after_operator && text != ".");
-        (line, after_operator) = (token.1.line, operator);
+        (line, after_operator, after_dot) = (token.1.line, operator, symbol && text == ".");
         if let Some(row) = rows.last_mut() {
             row.operators = if ends { 0 } else { row.operators.saturating_add(usize::from(operator)) };
             if row.operators > MAX_OPERATORS {
@@ -140,6 +140,7 @@ fn nesting(file: &str, source: &Source, readings: &Nesting) -> Result<(), Findin
         }
         match text {
             "(" | "[" | "{" if symbol => rows.push(Row::default()),
+            "set(" => rows.push(Row::default()),
             ")" | "]" | "}" if symbol && rows.len() > 1 => {
                 rows.pop();
             }
@@ -154,6 +155,33 @@ fn nesting(file: &str, source: &Source, readings: &Nesting) -> Result<(), Findin
         }
     }
     Ok(())
+}
+
+/// Lets the modules of a package share their imports, as the engine does, and refuses names of which it and a reader could
+/// think differently: those of a rule of the package, and of two imports.
+pub(super) fn share_imports(modules: &mut [Parsed], findings: &mut Vec<Finding>) {
+    let mut shared: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    for module in &*modules {
+        let own: BTreeSet<String> = modules.iter().filter(|m| m.package == module.package).flat_map(names).collect();
+        let all = shared.entry(module.package.clone()).or_default();
+        for import in &module.module.imports {
+            let Some((name, path)) = imported(import) else { continue };
+            let other = all.entry(name.clone()).or_insert_with(|| path.clone());
+            if *other != path {
+                findings.push(module.finding(&import.span, format!("{name} is imported as {other} already")));
+            }
+            if own.contains(&name) {
+                findings.push(module.finding(&import.span, format!("{name} is a rule of this package")));
+            }
+        }
+    }
+    for module in modules {
+        module.imports = shared.get(&module.package).cloned().unwrap_or_default();
+    }
+}
+
+fn names(module: &Parsed) -> Vec<String> {
+    module.rules().map(rule_name).collect()
 }
 
 /// What stands in a row within one pair of brackets.
@@ -354,9 +382,10 @@ pub(super) fn statement<'a>(statement: &'a LiteralStmt, visit: &mut impl FnMut(N
     }
 }
 
-fn expression<'a>(expr: &'a Ref<Expr>, visit: &mut impl FnMut(Node<'a>)) {
+/// Visits an expression and those in it, outer ones first.
+pub(super) fn expression<'a>(expr: &'a Expr, visit: &mut impl FnMut(Node<'a>)) {
     visit(Node::Expr(expr));
-    match expr.as_ref() {
+    match expr {
         Expr::String { .. }
         | Expr::RawString { .. }
         | Expr::Number { .. }

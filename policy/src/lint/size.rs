@@ -3,7 +3,8 @@
 
 use super::{
     MAX_FINDINGS,
-    module::{Node, Parsed, rule_name, statement, walk},
+    growth::constant,
+    module::{Node, Parsed, expression, path, rule_name, start, statement, walk},
 };
 use crate::Finding;
 use regorus::unstable::{Expr, Rule, RuleHead, Span};
@@ -15,9 +16,13 @@ const MAX_VARIABLES: usize = 256;
 const MAX_BODIES: usize = 32;
 /// Definitions of one function: each call gives its arguments to all of them.
 const MAX_DEFINITIONS: usize = 64;
+/// Definitions of any other rule, which the machine looks at whenever it is asked for.
+const MAX_PARTS: usize = 256;
+/// Ways through the variables that find something in one reference: the engine's planner goes them all.
+const MAX_WAYS: usize = 64;
 /// Bytes of a constant text, in a module or in the data: one instruction may go through all of it.
 const MAX_TEXT: usize = 1_024;
-/// Items of a list or an object in the data: one instruction may go through all of it.
+/// Items of a list, a set or an object that is written out, in a module or in the data: one instruction may go through all of it.
 const MAX_ITEMS: usize = 1_024;
 /// What it takes to plan all rules. The engine's planner tries a statement for each variable of its rule, and tries it in
 /// time that grows with the cube of the variables in the statement. A readable bundle takes a thousandth.
@@ -29,14 +34,25 @@ pub(super) fn check(modules: &[Parsed], findings: &mut Vec<Finding>) {
     let mut left = MAX_PLANNING;
     for module in modules {
         for rule in module.rules() {
-            texts(module, rule, findings);
+            expressions(module, rule, findings);
             let report = |reason: String| module.finding(rule.span(), reason);
-            if let Rule::Spec { head: RuleHead::Func { .. }, .. } = rule {
-                let count = definitions.entry(format!("{}.{}", module.package, rule_name(rule))).or_default();
-                *count = count.saturating_add(1);
-                if *count == MAX_DEFINITIONS.saturating_add(1) {
-                    findings.push(report(format!("a function of more than {MAX_DEFINITIONS} definitions")));
-                }
+            let (most, what) = match rule {
+                Rule::Spec { head: RuleHead::Func { .. }, .. } => (MAX_DEFINITIONS, "function"),
+                _ => (MAX_PARTS, "rule"),
+            };
+            let name = rule_name(rule);
+            if name.starts_with("__") {
+                findings.push(report("names that begin with __ are the engine's".to_owned()));
+            }
+            if let Rule::Default { value, .. } = rule
+                && !fixed(value)
+            {
+                findings.push(module.finding(start(value), "a default is a constant"));
+            }
+            let count = definitions.entry(format!("{}.{name}", module.package)).or_default();
+            *count = count.saturating_add(1);
+            if *count == most.saturating_add(1) {
+                findings.push(report(format!("a {what} of more than {most} definitions")));
             }
             let size = Size::of(rule);
             if size.bodies > MAX_BODIES {
@@ -79,14 +95,46 @@ pub(super) fn data(value: &serde_json::Value, findings: &mut Vec<Finding>) {
     }
 }
 
-fn texts(module: &Parsed, rule: &Rule, findings: &mut Vec<Finding>) {
+/// A default is computed while the engine compiles, and nothing counts what that takes.
+fn fixed(value: &Expr) -> bool {
+    match value {
+        Expr::UnaryExpr { expr, .. } => matches!(expr.as_ref(), Expr::Number { .. }),
+        value => constant(value),
+    }
+}
+
+fn expressions(module: &Parsed, rule: &Rule, findings: &mut Vec<Finding>) {
     walk(rule, &mut |node| {
-        if let Node::Expr(Expr::String { span, .. } | Expr::RawString { span, .. }) = node
-            && span.text().len() > MAX_TEXT
-        {
-            findings.push(module.finding(span, format!("a text of more than {MAX_TEXT} bytes")));
+        let Node::Expr(expr) = node else { return };
+        let (size, limit, what) = match expr {
+            Expr::String { span, .. } | Expr::RawString { span, .. } => {
+                (span.text().len(), MAX_TEXT, "a text of more bytes than")
+            }
+            Expr::Array { items, .. } | Expr::Set { items, .. } => (items.len(), MAX_ITEMS, "more items than"),
+            Expr::Object { fields, .. } => (fields.len(), MAX_ITEMS, "more fields than"),
+            Expr::RefBrack { .. } | Expr::RefDot { .. } => {
+                (ways(expr), MAX_WAYS, "more ways through a reference's variables than")
+            }
+            _ => return,
+        };
+        if size > limit {
+            findings.push(module.finding(start(expr), format!("{what} {limit}")));
         }
     });
+}
+
+fn ways(reference: &Expr) -> usize {
+    let mut ways: usize = 1;
+    let mut rest = reference;
+    while let Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } = rest {
+        if let Expr::RefBrack { index, .. } = rest {
+            let mut places: usize = 1;
+            expression(index, &mut |node| places = places.saturating_add(self::places(&node)));
+            ways = ways.saturating_mul(places);
+        }
+        rest = refr;
+    }
+    ways
 }
 
 /// What planning a rule depends on.
@@ -104,26 +152,23 @@ struct Size {
 impl Size {
     fn of(rule: &Rule) -> Self {
         let mut names = BTreeSet::new();
-        let mut all: usize = 0;
-        let mut parts: usize = 0;
+        let mut size = Self { bodies: 1, ..Self::default() };
         walk(rule, &mut |node| {
-            parts = parts.saturating_add(1);
-            if let Some(name) = variable(&node) {
-                names.insert(name.text());
-                all = all.saturating_add(1);
-            }
+            size.parts = size.parts.saturating_add(1);
+            size.head = size.head.saturating_add(places(&node));
+            names.extend(variable(&node).map(Span::text));
         });
-        let mut size = Self { variables: names.len(), bodies: 1, head: all, parts, statements: 0 };
+        size.variables = names.len();
         if let Rule::Spec { bodies, .. } = rule {
             size.bodies = bodies.len().max(1);
             for line in bodies.iter().flat_map(|body| &body.query.stmts) {
-                let mut places: usize = 0;
+                let mut own: usize = 0;
                 statement(line, &mut |node| {
                     size.parts = size.parts.saturating_sub(1);
-                    places = places.saturating_add(usize::from(variable(&node).is_some()));
+                    own = own.saturating_add(places(&node));
                 });
-                size.head = size.head.saturating_sub(places);
-                size.statements = size.statements.saturating_add(cube(places));
+                size.head = size.head.saturating_sub(own);
+                size.statements = size.statements.saturating_add(cube(own));
             }
         }
         size
@@ -143,6 +188,27 @@ const PART: u64 = 16;
 
 fn cube(places: usize) -> u64 {
     u64::try_from(places).unwrap_or(u64::MAX).saturating_pow(3)
+}
+
+/// What the planner meets here: variables that stand by themselves, find something or begin a reference, and what two
+/// patterns hold against each other.
+fn places(node: &Node<'_>) -> usize {
+    let written = |side: &Expr| matches!(side, Expr::Array { .. } | Expr::Object { .. });
+    match node {
+        // Each part of the one is planned with its part of the other.
+        Node::Expr(Expr::AssignExpr { lhs, rhs, .. }) if written(lhs) && written(rhs) => {
+            let mut parts: usize = 0;
+            for side in [lhs, rhs] {
+                expression(side, &mut |_| parts = parts.saturating_add(1));
+            }
+            parts
+        }
+        Node::Expr(expr @ (Expr::RefDot { .. } | Expr::RefBrack { .. })) => {
+            let local = !matches!(path(expr).0.first().map(String::as_str), Some("input" | "data"));
+            usize::from(local)
+        }
+        node => usize::from(variable(node).is_some()),
+    }
 }
 
 /// The name of a variable, or what may be one, where it stands by itself or finds something.

@@ -4,7 +4,6 @@ use regorus::unstable::{Expr, Ref};
 const NUMBER: Kinds = Kinds::NUMBER;
 const TEXT: Kinds = Kinds::TEXT;
 const LIST: Kinds = Kinds::LIST;
-const SET: Kinds = Kinds::SET;
 const OBJECT: Kinds = Kinds::OBJECT;
 const ITEMS: Kinds = Kinds::LIST_OR_SET;
 const ANY: Kinds = Kinds::ALL;
@@ -18,7 +17,6 @@ const PARAMETERS: &[(&str, &[Kinds])] = &[
     ("count", &[Kinds::COUNTED]),
     ("endswith", &[TEXT, TEXT]),
     ("indexof", &[TEXT, TEXT]),
-    ("intersection", &[SET]),
     ("is_array", &[ANY]),
     ("is_boolean", &[ANY]),
     ("is_null", &[ANY]),
@@ -43,7 +41,6 @@ const PARAMETERS: &[(&str, &[Kinds])] = &[
     ("trim_space", &[TEXT]),
     ("trim_suffix", &[TEXT, TEXT]),
     ("type_name", &[ANY]),
-    ("union", &[SET]),
     ("upper", &[TEXT]),
 ];
 
