@@ -222,12 +222,14 @@ impl Statement {
 
     /// Does ahead what takes long, for whoever lets statements into a log: loads the policy that it activates. This asks
     /// more of the bundle than [`State::step`] does, which judges the bundles of every log by the same rules in every
-    /// build.
+    /// build. As there, whoever has no authority in `state` gets no work done.
     ///
     /// # Errors
-    /// The bundle cannot be loaded; the detail has a line for each finding, with file, line and column.
-    pub fn prepare(mut self) -> Result<Self, Refusal> {
+    /// The issuer is not entitled, or the bundle cannot be loaded; the detail has a line for each finding, with file, line
+    /// and column.
+    pub fn prepare(mut self, state: &State, at: Time) -> Result<Self, Refusal> {
         if let Act::PolicyActivate(activate) = &self.act {
+            state.authorise(&self, at)?;
             self.engine = Some(Arc::new(activate.load()?));
         }
         Ok(self)

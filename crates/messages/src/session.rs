@@ -323,7 +323,7 @@ pub struct HeldFreeze {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FreezeReply {
-    /// The statement that was sent: it is in force here.
+    /// The statement that was sent: it is held here, or the log has taken it.
     pub statement: Cid,
     /// Every freeze of the statement's realm that is held here now, beyond the log.
     pub frozen: Vec<HeldFreeze>,

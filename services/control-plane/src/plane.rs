@@ -12,7 +12,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::{AcquireError, OwnedSemaphorePermit, Semaphore, watch},
     task::{JoinError, spawn_blocking},
 };
 
@@ -34,7 +34,10 @@ pub(crate) struct Plane {
     pub metrics: Metrics,
     pub in_flight: Arc<Semaphore>,
     pub followers: Arc<Semaphore>,
-    pub simulations: Simulations,
+    pub simulations: Work,
+    /// Policies are loaded one by one, so that no core is missing elsewhere, and one of each tenant.
+    pub loading: Work,
+    pub activating: Issuers,
     pub issuers: Issuers,
     pub readers: crate::http::auth::Readers,
     pub closing: watch::Receiver<bool>,
@@ -44,29 +47,61 @@ pub(crate) struct Plane {
 /// have to be decided, too.
 const FEWEST_SIMULATIONS: usize = 2;
 
-/// Bounds the decisions that are made for nothing but an answer.
+/// Bounds the work that takes its time and that no statement in the queue waits for.
 #[derive(Clone, Debug)]
-pub(crate) struct Simulations(Arc<Semaphore>);
+pub(crate) struct Work(Arc<Semaphore>);
 
-impl Simulations {
-    pub fn new() -> Self {
-        let cores = std::thread::available_parallelism().map_or(FEWEST_SIMULATIONS, NonZero::get);
-        Self(Arc::new(Semaphore::new(cores.max(FEWEST_SIMULATIONS))))
+impl Work {
+    /// So many at once.
+    pub fn at_once(count: usize) -> Self {
+        Self(Arc::new(Semaphore::new(count)))
     }
 
-    /// Runs `decide` on a thread that may take its time; `None` when too many do so already. Who gives up on the answer
+    /// As many at once as may be simulations.
+    pub fn simulations() -> Self {
+        let cores = std::thread::available_parallelism().map_or(FEWEST_SIMULATIONS, NonZero::get);
+        Self::at_once(cores.max(FEWEST_SIMULATIONS))
+    }
+
+    /// Runs `work` on a thread that may take its time; `None` when too many do so already. Who gives up on the answer
     /// does not make room for another: the turn ends with the work.
     pub async fn run<T: Send + 'static>(
         &self,
-        decide: impl FnOnce() -> T + Send + 'static,
+        work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<Result<T, JoinError>> {
         let turn = Arc::clone(&self.0).try_acquire_owned().ok()?;
-        let deciding = spawn_blocking(move || {
-            let _turn = turn;
-            decide()
-        });
-        Some(deciding.await)
+        Some(working(turn, work).await)
     }
+
+    /// Runs `work` when its turn has come.
+    pub async fn run_in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, WorkError> {
+        let turn = Arc::clone(&self.0).acquire_owned().await?;
+        Ok(working(turn, work).await?)
+    }
+}
+
+/// Work was begun and not finished.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WorkError {
+    #[error("the service is shutting down")]
+    Closed(#[from] AcquireError),
+    #[error("the work failed")]
+    Failed(#[from] JoinError),
+}
+
+/// Who gives up on the answer does not make room for another: the turn ends with the work.
+async fn working<T: Send + 'static>(
+    turn: OwnedSemaphorePermit,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, JoinError> {
+    let working = spawn_blocking(move || {
+        let _turn = turn;
+        work()
+    });
+    working.await
 }
 
 /// How many statements of each issuer are in work.
@@ -132,7 +167,7 @@ mod tests {
 
     #[tokio::test]
     async fn simulations_are_bounded_and_a_turn_ends_with_the_work() {
-        let simulations = Simulations(Arc::new(Semaphore::new(1)));
+        let simulations = Work::at_once(1);
         let (started, is_started) = channel();
         let (release, released) = channel::<()>();
         let running = simulations.clone();

@@ -264,11 +264,20 @@ fn a_log_is_followed_past_a_policy_that_is_not_let_in() {
     let slip = "package payout\nimport rego.v1\ndefault effect := \"deny\"\ndefault approvals := 0\nviolation contains \
                 {\"code\": \"frozen\", \"msg\": \"no\"} if not input.totl > 5\n";
     let signed = stage.admin("/policy/activate", &bundle(slip));
-    let why = signed.statement().prepare().unwrap_err().to_string();
+    let why = signed.statement().prepare(&stage.state, stage.at).unwrap_err().to_string();
     assert!(why.contains("payout/payout.rego:5:65: input has no field totl; did you mean total?"), "{why}");
     stage.say(&signed);
     let active = stage.state.tenant(&stage.world.tenant.did).unwrap().policy.engine.bundle();
     assert_eq!(*active, bundle(slip).bundle);
+}
+
+#[test]
+fn whoever_may_not_activate_a_policy_has_none_loaded() {
+    let stage = Stage::ready();
+    let (world, args) = (&stage.world, bundle("no Rego at all"));
+    let signed = world.invoke(&world.installation, world.tenant.did, "/policy/activate", &args, world.proposal_chain());
+    let why = signed.statement().prepare(&stage.state, stage.at).unwrap_err();
+    assert!(matches!(why, countersign_ledger::Refusal::Unauthorised(_)), "{why}");
 }
 
 #[test]
@@ -283,7 +292,8 @@ fn what_is_prepared_is_decided_as_what_is_not() {
     };
     let signed = stage.admin("/policy/activate", &args);
     let step = |statement| stage.state.step(&statement, stage.seq, stage.at).unwrap();
-    let (prepared, plain) = (step(signed.statement().prepare().unwrap()), step(signed.statement()));
+    let (prepared, plain) =
+        (step(signed.statement().prepare(&stage.state, stage.at).unwrap()), step(signed.statement()));
     assert_eq!(prepared.outcome, plain.outcome);
     assert_eq!(prepared.state.hash(), plain.state.hash());
 }

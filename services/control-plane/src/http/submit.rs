@@ -86,7 +86,7 @@ async fn place(plane: &Arc<Plane>, kind: Kind, body: &[u8]) -> Result<(StatusCod
     };
     let statement = plane.opener.statement(parcel, &snapshot).await?;
     check_genesis(plane, &statement)?;
-    let statement = prepare(plane, statement).await?;
+    let statement = prepare(plane, &snapshot, statement).await?;
     let cid = statement.cid();
     match verdict(plane, statement).await? {
         Ok(placed) if placed.repeated => {
@@ -99,14 +99,22 @@ async fn place(plane: &Arc<Plane>, kind: Kind, body: &[u8]) -> Result<(StatusCod
     }
 }
 
-/// Loads a policy before it is queued, where it keeps nothing waiting but itself.
-async fn prepare(plane: &Plane, statement: Statement) -> Result<Statement, Failure> {
+/// Loads a policy before it is queued, where it keeps nothing waiting but other policies.
+async fn prepare(plane: &Plane, snapshot: &Arc<Snapshot>, statement: Statement) -> Result<Statement, Failure> {
     if !statement.needs_preparation() {
         return Ok(statement);
     }
-    let prepared = plane.simulations.run(move || statement.prepare()).await;
-    let busy = || Failure::new(Type::Overloaded, "too many policies and simulations are in work; try again");
-    Ok(prepared.ok_or_else(busy)?.map_err(|e| Failure::new(Type::Internal, e.to_string()))??)
+    let Some(_turn) = plane.activating.enter(statement.invocation().subject(), 1) else {
+        return Err(Failure::new(Type::RateLimited, "a policy of this tenant is being loaded; try again"));
+    };
+    let snapshot = Arc::clone(snapshot);
+    let prepare = move || {
+        let state = snapshot.replica.state();
+        statement.prepare(state, clock::now().max(state.at()))
+    };
+    let prepared = tokio::time::timeout(plane.limits.commit, plane.loading.run_in_turn(prepare)).await;
+    let busy = |_| Failure::new(Type::Overloaded, "other policies are being loaded; try again");
+    Ok(prepared.map_err(busy)?.map_err(|e| Failure::new(Type::Internal, e.to_string()))??)
 }
 
 /// Waits for the commit, but not for ever.
