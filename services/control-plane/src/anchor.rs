@@ -156,7 +156,7 @@ impl Anchor {
 
     /// Replaces the file, durably and as a whole: a reader sees the old text or the new one.
     fn write(&self, text: &str) -> Result<(), AnchorError> {
-        let draft = self.path.with_extension("new");
+        let draft = self.path.with_added_extension("new");
         let mut file = File::create(&draft)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;

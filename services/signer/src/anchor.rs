@@ -145,7 +145,7 @@ impl Anchor {
         if kept.written.as_ref() == Some(&kept.now) {
             return Ok(());
         }
-        let draft = self.path.with_extension("draft");
+        let draft = self.path.with_added_extension("draft");
         let mut file = File::create(&draft)?;
         file.write_all(kept.now.text().as_bytes())?;
         file.sync_all()?;

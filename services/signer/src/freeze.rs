@@ -292,7 +292,7 @@ impl Held {
 
 impl File {
     fn write(&self, bytes: &[u8]) -> std::io::Result<()> {
-        let draft = self.path.with_extension("draft");
+        let draft = self.path.with_added_extension("draft");
         let mut out = fs::File::create(&draft)?;
         out.write_all(bytes)?;
         out.sync_all()?;

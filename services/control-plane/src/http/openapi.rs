@@ -163,7 +163,10 @@ fn queried(route: &Route, name: &str) -> Value {
         ("status", _) => reference("ProposalStatus"),
         ("order", _) => reference("OrderId"),
         ("limit", Endpoint::Entries) => {
-            json!({"type": "integer", "minimum": 1, "maximum": MAX_ENTRIES, "default": DEFAULT_ENTRIES})
+            let description =
+                "At most so many. Fewer come when they are large: read on from the next until none comes.";
+            let (most, default) = (MAX_ENTRIES, DEFAULT_ENTRIES);
+            json!({"type": "integer", "minimum": 1, "maximum": most, "default": default, "description": description})
         }
         ("limit", _) => json!({"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": DEFAULT_PAGE}),
         ("cursor", Endpoint::Proposals) => {

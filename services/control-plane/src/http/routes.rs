@@ -132,7 +132,8 @@ pub const ROUTES: &[Route] = &[
         access: Access::BodyOrRead(simulate::COMMAND),
         ..write(
             "/v1/simulations",
-            "Say what would be decided now, and write nothing",
+            "Say what would be decided now of a draft, of a signed /proposal/payout/simulate, which no log takes, or of a \
+             signed /proposal/payout, and write nothing",
             (CONTAINER, "SimulationDraft"),
             (200, JSON, "SimulationReply"),
             Endpoint::Simulate,

@@ -2,7 +2,7 @@ use super::show;
 use crate::{
     connection::{Connection, ConnectionArgs},
     failure::{self, UNAVAILABLE},
-    output::Output,
+    output::{Output, one_line},
 };
 use client::Statement;
 use domain::{Cid, Did, NodeUrl, PluginId, Reason};
@@ -111,7 +111,7 @@ impl Frozen {
         for Told { url, error } in &self.signers {
             let _ = match error {
                 None => write!(text, "\n{url}: frozen"),
-                Some(error) => write!(text, "\n{url}: NOT confirmed: {error}"),
+                Some(error) => write!(text, "\n{url}: NOT confirmed: {}", one_line(error)),
             };
         }
         if self.signers.is_empty() {

@@ -161,7 +161,7 @@ async fn export(plane: &ControlPlane, file: &Path, out: Output) -> anyhow::Resul
     let (cosigned, newest) = checkpoints(plane).await?;
     let Checkpoint { origin, size, .. } = newest.unverified().clone();
     let cosigned_size = cosigned.as_ref().map(|note| note.unverified().size);
-    let partial = file.with_extension("partial");
+    let partial = file.with_added_extension("partial");
     let target = File::create(&partial).map_err(|e| Usage(format!("{}: {e}", partial.display())))?;
     let mut writer = Writer::new(BufWriter::new(target), &origin)?;
     let mut written = 0_u64;

@@ -4,14 +4,14 @@ use crate::{
     connection::{Connection, ConnectionArgs},
     dkg::Ceremony,
     failure::{UNAVAILABLE, Usage},
-    output::Output,
+    output::{Output, one_line},
 };
 use anyhow::Context as _;
 use client::{QuorumKeys, SignerClient};
 use domain::{Did, NodeUrl};
 use futures_util::future::join_all;
-use ledger::{Participant, args::SetQuorum};
-use messages::{NodeStatus, SubmitReply, paths};
+use ledger::{Participant, Scope, args::SetQuorum};
+use messages::{FreezeView, NodeStatus, SubmitReply, paths};
 use serde::Serialize;
 use std::{fmt::Write as _, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -55,7 +55,7 @@ pub struct Dkg {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit codes: 0 enough signers can sign, 3 they cannot.\n\n\
+#[command(after_help = "Exit codes: 0 enough signers can sign, 3 they cannot, or everything is frozen.\n\n\
                         Example:\n  countersign quorum status --as operator")]
 pub struct Status {
     #[command(flatten)]
@@ -105,9 +105,8 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
         Command::Dkg(command) => dkg(command, out).await,
         Command::Status(command) => {
             let statuses = statuses(&command.connection.open()?).await?;
-            let available = statuses.threshold <= statuses.usable();
             out.show(&statuses, &statuses.text())?;
-            Ok(if available { ExitCode::SUCCESS } else { ExitCode::from(UNAVAILABLE) })
+            Ok(if statuses.available() { ExitCode::SUCCESS } else { ExitCode::from(UNAVAILABLE) })
         }
     }
 }
@@ -187,6 +186,8 @@ pub struct Statuses {
     /// Whose freezes stop everything, when that is known.
     #[serde(skip)]
     pub operator: Option<Did>,
+    /// The freeze of everything that is in force in the log: whoever can sign refuses every payout.
+    pub frozen: Option<FreezeView>,
     /// How many sign together.
     pub threshold: usize,
     /// The group's public keys: who has them verifies the quorum's signatures without asking anybody.
@@ -218,7 +219,12 @@ pub enum Answer {
 }
 
 impl Statuses {
-    /// How many would sign now. Who holds a freeze of the operator's signs nothing, and who holds a tenant's signs for the
+    /// Whether payouts are signed now.
+    pub fn available(&self) -> bool {
+        self.frozen.is_none() && self.threshold <= self.usable()
+    }
+
+    /// How many can sign. Who holds a freeze of the operator's signs nothing, and who holds a tenant's signs for the
     /// others.
     pub fn usable(&self) -> usize {
         let holds_all = |n: &NodeStatus| n.frozen.iter().any(|held| Some(held.realm) == self.operator);
@@ -240,10 +246,14 @@ impl Statuses {
             self.signers.len(),
             self.threshold
         );
+        if let Some(freeze) = &self.frozen {
+            let reason = one_line(freeze.reason.as_str());
+            let _ = write!(text, "\n  EVERYTHING IS FROZEN since {}: {reason}", freeze.at);
+        }
         for signer in &self.signers {
             let _ = write!(text, "\n  {} {}: ", signer.id, signer.url);
             match &signer.answer {
-                Answer::Error(error) => text.push_str(error),
+                Answer::Error(error) => text.push_str(&one_line(error)),
                 Answer::Status(n) => {
                     let head = n.head.map_or_else(|| "nothing".to_owned(), |h| h.to_string());
                     let _ = write!(text, "has verified the log up to {head}");
@@ -259,7 +269,7 @@ impl Statuses {
                         let _ = write!(text, ", holds {more} more");
                     }
                     if let Some(reason) = &n.halted {
-                        let _ = write!(text, ", HALTED: {reason}");
+                        let _ = write!(text, ", HALTED: {}", one_line(reason));
                     }
                 }
             }
@@ -270,7 +280,11 @@ impl Statuses {
 
 /// Asks every signer of the active epoch.
 pub async fn statuses(connection: &Connection) -> anyhow::Result<Statuses> {
-    let quorum = connection.reader("/read")?.quorum().await?.context("the log has no quorum yet")?;
+    let reader = connection.reader("/read")?;
+    let quorum = reader.quorum().await?.context("the log has no quorum yet")?;
+    let operator = connection.settings().operator;
+    let everything = |f: &FreezeView| Some(f.realm) == operator && f.scope == serde_json::json!(Scope::All);
+    let frozen = reader.freezes().await?.into_iter().find(everything);
     let identity = connection.identity()?;
     let asked = quorum.participants.iter().map(|p| async {
         let answer = async {
@@ -285,7 +299,8 @@ pub async fn statuses(connection: &Connection) -> anyhow::Result<Statuses> {
     let signers = join_all(asked).await;
     Ok(Statuses {
         epoch: quorum.epoch,
-        operator: connection.settings().operator,
+        operator,
+        frozen,
         threshold: usize::from(quorum.threshold),
         keys: quorum.keys,
         signers,
@@ -318,12 +333,23 @@ mod tests {
         let statuses = Statuses {
             epoch: 1,
             operator: Some(OPERATOR.parse().unwrap()),
+            frozen: None,
             threshold: 2,
             keys: QuorumKeys { secp256k1: String::new(), ed25519: OPERATOR.parse().unwrap() },
             signers: vec![signer(1, &[]), signer(2, &[TENANT]), signer(3, &[TENANT, OPERATOR])],
         };
-        assert_eq!(statuses.usable(), 2);
+        assert_eq!((statuses.usable(), statuses.available()), (2, true));
         assert!(statuses.text().starts_with("epoch 1: 2 of 3 signers can sign, 2 are needed"), "{}", statuses.text());
+        let statement = domain::Cid::of(b"freeze");
+        let freeze = json!({
+            "realm": OPERATOR, "scope": {"kind": "all"}, "statement": statement, "by": OPERATOR,
+            "reason": "a leak", "at": 1_760_000_000, "lifts": [],
+        });
+        let frozen = serde_json::from_value(freeze);
+        let statuses = Statuses { frozen: Some(frozen.unwrap()), ..statuses };
+        assert!(!statuses.available());
+        assert!(statuses.text().contains("\n  EVERYTHING IS FROZEN since "), "{}", statuses.text());
+        assert_eq!(statuses.text().lines().count(), 5, "{}", statuses.text());
     }
 
     #[test]
@@ -354,7 +380,7 @@ mod tests {
             let answer = Answer::Status(serde_json::from_value(node).unwrap());
             let signers = vec![SignerStatus { id: 1, url: "http://h".to_owned(), answer }];
             let keys = QuorumKeys { secp256k1: String::new(), ed25519: did };
-            Statuses { epoch: 1, operator: None, threshold: 1, keys, signers }.text()
+            Statuses { epoch: 1, operator: None, frozen: None, threshold: 1, keys, signers }.text()
         };
         for (listed, count, more) in [(2, 2, None), (2, 9, Some("holds 7 more"))] {
             let text = text(listed, count);
