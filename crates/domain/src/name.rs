@@ -1,5 +1,10 @@
 use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    net::{Ipv4Addr, Ipv6Addr},
+    num::NonZeroU16,
+    str::FromStr,
+};
 
 /// A text is not of the form that its field takes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -92,6 +97,30 @@ text_type!(
 text_type!(
     /// The base URL of a node: `http://` or `https://`, a host and perhaps a port, no path, query or credentials.
     NodeUrl, "a base URL such as http://127.0.0.1:7701",
-    |s| s.strip_prefix("http://").or_else(|| s.strip_prefix("https://")).is_some_and(|host|
-        (1..=253).contains(&host.len()) && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b)))
+    |s| s.strip_prefix("http://").or_else(|| s.strip_prefix("https://")).is_some_and(|rest| {
+        // The colons of an IPv6 address are within its brackets.
+        let (host, port) = match rest.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+            _ => (rest, None),
+        };
+        rest.len() <= 253 && is_host(host) && port.is_none_or(|port| {
+            port.parse::<NonZeroU16>().is_ok_and(|n| n.to_string() == port)
+        })
+    })
 );
+
+/// A name by RFC 1123, an IPv4 address, or an IPv6 address in brackets.
+fn is_host(host: &str) -> bool {
+    if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return address.parse::<Ipv6Addr>().is_ok();
+    }
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    // What ends in a number is an address, to whoever resolves it, too.
+    let is_number = host.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()));
+    host.split('.').all(is_label) && (!is_number || host.parse::<Ipv4Addr>().is_ok())
+}

@@ -295,6 +295,47 @@ fn bad_spellings_are_refused() {
 }
 
 #[test]
+fn a_node_has_a_host_and_a_port_that_there_can_be() {
+    all_refused::<NodeUrl>(&[
+        "http://a:65536",
+        "http://a:99999999999",
+        "http://a:0",
+        "http://a:080",
+        "http://a:+80",
+        "http://a:",
+        "http://:80",
+        "http://:::",
+        "http://.",
+        "http://a..b",
+        "http://-a",
+        "http://a-",
+        "http://a:b:80",
+        "http://[::1",
+        "http://::1]",
+        "http://[]",
+        "http://[::1]:",
+        "http://[::1]80",
+        "http://[:::]:80",
+        "http://1.2.3",
+        "http://256.1.1.1",
+        "http://1",
+        &format!("http://{}", "a".repeat(64)),
+        &format!("http://{}a", "a.".repeat(127)),
+    ]);
+    for text in [
+        "http://a",
+        "https://node-1.example.com",
+        "http://127.0.0.1:7701",
+        "http://[::1]:65535",
+        "https://[2001:db8::1]",
+        "http://1a:1",
+        "http://localhost:80",
+    ] {
+        assert_eq!(text.parse::<NodeUrl>().unwrap().to_string(), text);
+    }
+}
+
+#[test]
 fn numbers_of_another_form_are_refused() {
     for text in ["0", "-1", "1.0", "1e3", "\"1\"", "null", "true", "[1]", "9007199254740992", "18446744073709551616"] {
         assert!(serde_json::from_str::<Amount>(text).is_err(), "{text}");

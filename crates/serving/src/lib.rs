@@ -20,7 +20,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
@@ -39,6 +39,13 @@ const TURNED_AWAY: usize = 64;
 const HEAD_TURNED_AWAY: Duration = Duration::from_secs(5);
 /// Bytes of a request's head. The longest holds a read token of 16 KiB.
 const MAX_HEAD: usize = 64 * 1024;
+
+/// Says in the log when others than the processes of this machine may reach a service.
+pub fn warn_of_strangers(address: SocketAddr) {
+    if !address.ip().is_loopback() {
+        tracing::warn!(%address, "other machines may reach this address, in the clear: put a proxy with TLS in front");
+    }
+}
 
 /// What a server takes on.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,7 @@ use crate::{
     anchor::Anchor,
     clock,
     feed::{Event, Feed},
-    health::{Health, Standing},
+    health::{Health, Stop},
     metrics::Metrics,
     register::{Put, Register},
     snapshot::Snapshot,
@@ -106,12 +106,12 @@ fn store(register: &Register, health: &Health, note: &Published) -> bool {
         Ok(Put::Conflict(stored)) if root_of(&stored) == root_of(&note.text) => {}
         Ok(Put::Conflict(_)) => {
             tracing::error!(size = note.size, "the database has another checkpoint of this size");
-            health.set(Standing::Stopped);
+            health.stop(Stop::Forked);
         }
         Ok(_) => {}
         Err(error @ Error::Corrupt { .. }) => {
             tracing::error!(%error, "the checkpoints were changed");
-            health.set(Standing::Stopped);
+            health.stop(Stop::Corrupt);
         }
         Err(error) => {
             tracing::warn!(%error, size = note.size, "a checkpoint could not be stored; it is tried again");

@@ -8,14 +8,48 @@ pub(crate) enum Standing {
     Leading = 0,
     /// Not now: the database or the anchor cannot be written.
     Degraded = 1,
-    /// Not any more: another process leads, or the sequencer has ended.
+    /// Not any more: see [`Stop`].
     Stopped = 2,
+}
+
+/// Why a process does not lead any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// A part of it has failed.
+    Failed = 0,
+    /// Another process leads.
+    Fenced = 1,
+    /// The database is not as this process has left it.
+    Corrupt = 2,
+    /// The log's key has signed another checkpoint of the same size.
+    Forked = 3,
+}
+
+/// No reason to stop yet.
+const NONE: u8 = u8::MAX;
+
+impl Stop {
+    /// What whoever asks for something that only the leader does is told.
+    pub const fn told(self) -> &'static str {
+        match self {
+            Self::Failed => "this process has failed and leads the log no more: restart it",
+            Self::Fenced => "another process leads the log",
+            Self::Corrupt => {
+                "the database is not as this process has left it, so it leads the log no more: its log names the table"
+            }
+            Self::Forked => {
+                "the database has another checkpoint of this log that its key has signed, so this process leads it no more"
+            }
+        }
+    }
 }
 
 /// What the sequencer last knew of itself, for readiness, heartbeats and quick refusals.
 #[derive(Debug)]
 pub(crate) struct Health {
     standing: AtomicU8,
+    /// The first reason to stop, or [`NONE`].
+    stop: AtomicU8,
     lease_until: AtomicU64,
     is_anchored: AtomicBool,
     closing: AtomicBool,
@@ -25,6 +59,7 @@ impl Health {
     pub fn new(lease_until: Time) -> Self {
         Self {
             standing: AtomicU8::new(Standing::Leading as u8),
+            stop: AtomicU8::new(NONE),
             lease_until: AtomicU64::new(lease_until.unix()),
             is_anchored: AtomicBool::new(true),
             closing: AtomicBool::new(false),
@@ -39,7 +74,23 @@ impl Health {
         }
     }
 
-    /// Stopped is for good.
+    /// Ends it for good. The first reason stays: what comes after it follows from it.
+    pub fn stop(&self, why: Stop) {
+        let _ = self.stop.compare_exchange(NONE, why as u8, Ordering::AcqRel, Ordering::Acquire);
+        self.set(Standing::Stopped);
+    }
+
+    /// Why it has stopped, once it has.
+    pub fn why(&self) -> Stop {
+        match self.stop.load(Ordering::Acquire) {
+            1 => Stop::Fenced,
+            2 => Stop::Corrupt,
+            3 => Stop::Forked,
+            _ => Stop::Failed,
+        }
+    }
+
+    /// What it is now, unless it has stopped.
     pub fn set(&self, standing: Standing) {
         self.standing.fetch_max(standing as u8, Ordering::AcqRel);
         if standing == Standing::Leading {

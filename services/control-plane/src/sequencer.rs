@@ -11,7 +11,7 @@ mod committer;
 use crate::{
     clock,
     feed::Feed,
-    health::{Health, Standing},
+    health::{Health, Standing, Stop},
     metrics::Metrics,
     snapshot::Snapshot,
 };
@@ -60,7 +60,7 @@ pub(crate) enum Rejected {
     /// It is not known yet whether it was written. The same bytes again will tell.
     Unknown,
     /// This process does not lead the log any more.
-    Stopped,
+    Stopped(Stop),
 }
 
 /// The way to the sequencer.
@@ -146,7 +146,7 @@ struct Farewell(Arc<Health>);
 impl Drop for Farewell {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.0.set(Standing::Stopped);
+            self.0.stop(Stop::Failed);
         }
     }
 }
@@ -180,7 +180,7 @@ impl Decider {
     /// Decides `jobs` and hands them on to be committed.
     fn place(&mut self, jobs: Vec<Job>) {
         if self.health.standing() == Standing::Stopped || !self.find_ground() {
-            return answer_all(jobs, &Rejected::Stopped);
+            return answer_all(jobs, &Rejected::Stopped(self.health.why()));
         }
         // Whoever has gone away before the statement was looked at has not submitted it.
         let jobs: Vec<Job> = jobs.into_iter().filter(|j| !j.reply.is_closed()).collect();

@@ -120,6 +120,7 @@ impl Server {
         let anchor_lock = locked.ok_or_else(|| Error::AnchorInUse(config.anchor.clone()))?;
         let listener = TcpListener::bind(config.listen).await?;
         let address = listener.local_addr()?;
+        serving::warn_of_strangers(address);
         let own = Arc::clone(&config);
         let ground = spawn_blocking(move || prepare(&own)).await.map_err(|_| Error::Part("verification"))??;
         let Ground { storage, lease, verified } = ground;

@@ -172,6 +172,17 @@ fn every_mistake_of_a_relayer_is_named() {
         let about: Vec<_> = told.iter().filter(|m| m.starts_with("chains")).collect();
         assert_eq!(about, [what], "{chains}");
     }
+    let bounds = "[{ chain = 1, rpc = \"http://127.0.0.1:1\", poll_ms = 9, stuck_after = 86401 }, \
+                   { chain = 2, rpc = \"http://127.0.0.1:1\", poll_ms = 60001, stuck_after = 86400 }]";
+    let told = mistakes("relayer", folder.path(), &text, &[words, ("COUNTERSIGN_CHAINS", bounds)]);
+    let about: Vec<_> = told.iter().filter_map(|m| m.strip_prefix("chains: ")).collect();
+    let polls = "is not between 10 and 60000";
+    let all = [
+        format!("poll_ms of eip155:1 {polls}"),
+        "stuck_after of eip155:1 is not between 1 and 86400".to_owned(),
+        format!("poll_ms of eip155:2 {polls}"),
+    ];
+    assert_eq!(about, all, "{told:#?}");
     // The variable replaces the file's list.
     let good =
         "[{ chain = 1, rpc = \"https://rpc.example.com/v1?key=k\" }, { chain = 10, rpc = \"http://[::1]:8545\" }]";
@@ -308,6 +319,27 @@ fn a_database_that_is_away_is_exit_code_3() {
     let output = started("signer", folder.path(), &text, &[]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(3) && !said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn an_address_that_others_may_reach_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    // Port 1 is reserved: nothing listens there, and both end at once.
+    let away = "postgres://127.0.0.1:1/d";
+    let plane = format!("{}database = \"{away}\"\n", control_plane(folder.path()));
+    let signer = format!(
+        "data = \".\"\ndelegations = \".\"\nidentity = \"issuer.key\"\noperator = \"{DID}\"\nsequencer = \"{DID}\"\n\
+         control_plane = \"http://127.0.0.1:1\"\nrpc = \"http://127.0.0.1:1\"\ncoordinators = [\"{DID}\"]\n\
+         administrators = [\"{DID}\"]\ndatabase = \"{away}\"\n"
+    );
+    for (role, text) in [("control-plane", plane), ("signer", signer)] {
+        for (listen, is_told) in [("127.0.0.1:0", false), ("[::1]:0", false), ("0.0.0.0:0", true)] {
+            let output = started(role, folder.path(), &text, &[("COUNTERSIGN_LISTEN", listen)]);
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(3), "{role} {listen}: {said}");
+            assert_eq!(said.contains("other machines may reach this address"), is_told, "{role} {listen}: {said}");
+        }
+    }
 }
 
 #[test]

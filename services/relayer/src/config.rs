@@ -8,6 +8,7 @@ use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     num::NonZeroU64,
+    ops::RangeInclusive,
     str::FromStr,
     time::Duration,
 };
@@ -18,6 +19,10 @@ pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCA
 pub const DEFAULT_CONCURRENCY: usize = 16;
 /// Far above what signers keep up with.
 const MAX_CONCURRENCY: usize = 1024;
+/// Milliseconds: more looks are a load that an endpoint ends by refusing, fewer miss what time a payout has.
+const POLLS: RangeInclusive<u64> = 10..=60_000;
+/// Seconds: a transaction is not replaced before it can be seen, and not left alone for more than a day.
+const STUCK_AFTER: RangeInclusive<u64> = 1..=86_400;
 
 /// Everything that a relayer needs, with its keys open.
 #[derive(Debug)]
@@ -97,6 +102,16 @@ impl Parts<'_> {
         let mut named = BTreeSet::new();
         for chain in self.chains.into_iter().flatten().filter(|chain| !named.insert(chain.chain)) {
             say("chains", format!("{} is named twice", chain.chain));
+        }
+        for chain in self.chains.into_iter().flatten() {
+            for (name, value, range) in
+                [("poll_ms", chain.poll_ms, POLLS), ("stuck_after", chain.stuck_after, STUCK_AFTER)]
+            {
+                if !range.contains(&value.get()) {
+                    let (least, most) = range.into_inner();
+                    say("chains", format!("{name} of {} is not between {least} and {most}", chain.chain));
+                }
+            }
         }
         wrong
     }

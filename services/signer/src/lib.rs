@@ -137,6 +137,7 @@ impl Signer {
             .await
             .map_err(|source| StartError::Listen { address: config.listen, source })?;
         let address = listener.local_addr().map_err(|source| StartError::Listen { address: config.listen, source })?;
+        serving::warn_of_strangers(address);
         let (node, follower) = open(config, ambient).await?;
         let task = tokio::spawn(async move {
             let following = tokio::spawn(follow::run(node.clone(), follower));

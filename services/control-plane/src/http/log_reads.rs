@@ -9,7 +9,7 @@ use super::{
 use crate::{
     checkpoint::{Published, quorum_key},
     feed::Event,
-    health::Standing,
+    health::Stop,
     plane::Plane,
     register::Put,
     snapshot::Snapshot,
@@ -109,7 +109,7 @@ pub(crate) async fn stored_checkpoint(
     let read = move |_: &Storage| {
         let found = register.at_or_before(size);
         if let Err(Error::Corrupt { .. }) = found {
-            health.set(Standing::Stopped);
+            health.stop(Stop::Corrupt);
         }
         found
     };

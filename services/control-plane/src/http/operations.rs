@@ -31,7 +31,7 @@ pub(crate) async fn ready(State(plane): State<Arc<Plane>>) -> Result<Json<Health
         _ if plane.health.is_closing() => unavailable("the service is shutting down"),
         Standing::Leading => Ok(Json(report(&plane))),
         Standing::Degraded => unavailable("the database or the anchor file cannot be written; statements wait"),
-        Standing::Stopped => Err(Failure::new(Type::Fenced, "this process does not lead the log any more")),
+        Standing::Stopped => Err(Failure::new(Type::Fenced, plane.health.why().told())),
     }
 }
 

@@ -218,7 +218,9 @@ impl From<Rejected> for Failure {
                 Type::Unavailable,
                 "it is not known whether the statement was written; send the same bytes again to find out",
             ),
-            Rejected::Stopped => Self::new(Type::Fenced, "another process leads the log; send the same bytes again"),
+            Rejected::Stopped(why) => {
+                Self::new(Type::Fenced, format!("{}; send the same bytes again to whoever leads", why.told()))
+            }
         }
     }
 }

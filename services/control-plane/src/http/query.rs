@@ -68,13 +68,36 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
     }
 }
 
-/// The query of lists: which tenant's, after which item, and how many.
+/// The query of lists: after which item, and how many.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Page {
-    pub tenant: Option<String>,
     pub cursor: Option<String>,
     pub limit: Option<usize>,
+}
+
+/// The query of a tenant's lists: which tenant's, and as [`Page`], which cannot be a part of it: unknown parameters
+/// would be taken.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TenantPage {
+    pub tenant: Option<String>,
+    cursor: Option<String>,
+    limit: Option<usize>,
+}
+
+impl TenantPage {
+    /// What it says besides the tenant.
+    pub fn page(self) -> Page {
+        Page { cursor: self.cursor, limit: self.limit }
+    }
+}
+
+/// The query of one thing of a tenant's: which tenant's.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OfTenant {
+    pub tenant: Option<String>,
 }
 
 /// The length that a query asks for.

@@ -4,7 +4,7 @@
 use super::{
     auth::{self, Reader, Sight},
     problem::Failure,
-    query::{Page, Params, Segment, page},
+    query::{OfTenant, Page, Params, Segment, TenantPage, page},
 };
 use crate::plane::Plane;
 use axum::{Json, extract::State, http::HeaderMap};
@@ -60,8 +60,12 @@ fn own_tenant<'a>(
 }
 
 /// The tenant that the query names, or the only one that the reader may see.
-fn asked_tenant<'a>(state: &'a ledger::State, reader: Reader, page: &Page) -> Result<(Did, &'a Tenant), Failure> {
-    match (&page.tenant, reader.sight) {
+fn asked_tenant<'a>(
+    state: &'a ledger::State,
+    reader: Reader,
+    asked: Option<&String>,
+) -> Result<(Did, &'a Tenant), Failure> {
+    match (asked, reader.sight) {
         (Some(did), _) => own_tenant(state, reader, did, "tenant"),
         (None, Sight::Tenant(own)) => own_tenant(state, reader, &own.to_string(), "tenant"),
         (None, Sight::All) => Err(Failure::new(Type::MalformedRequest, "name a tenant").field("tenant")),
@@ -130,23 +134,28 @@ pub(crate) async fn plugins(
 pub(crate) async fn installations(
     State(plane): State<Arc<Plane>>,
     headers: HeaderMap,
-    params: Params<Page>,
+    params: Params<TenantPage>,
 ) -> Many<InstallationView> {
     let reader = auth::reader(&plane, &headers, TENANTS).await?;
     let (snapshot, params) = (plane.now(), params.get()?);
-    let (tenant, t) = asked_tenant(snapshot.replica.state(), reader, &params)?;
-    page(t.installations.iter(), &params, |(did, _)| did.to_string(), |(did, i)| installation_view(tenant, *did, i))
+    let (tenant, t) = asked_tenant(snapshot.replica.state(), reader, params.tenant.as_ref())?;
+    page(
+        t.installations.iter(),
+        &params.page(),
+        |(did, _)| did.to_string(),
+        |(did, i)| installation_view(tenant, *did, i),
+    )
 }
 
 pub(crate) async fn installation(
     State(plane): State<Arc<Plane>>,
     headers: HeaderMap,
     Segment(did): Segment,
-    params: Params<Page>,
+    params: Params<OfTenant>,
 ) -> One<InstallationView> {
     let reader = auth::reader(&plane, &headers, TENANTS).await?;
     let snapshot = plane.now();
-    let (tenant, t) = asked_tenant(snapshot.replica.state(), reader, &params.get()?)?;
+    let (tenant, t) = asked_tenant(snapshot.replica.state(), reader, params.get()?.tenant.as_ref())?;
     let found = did.parse::<Did>().ok().and_then(|did| Some((did, t.installations.get(&did)?)));
     let (did, i) = found.ok_or_else(|| Failure::new(Type::NotFound, "no such installation").field("did"))?;
     Ok(Json(installation_view(tenant, did, i)))
@@ -181,11 +190,11 @@ fn installation_view(tenant: Did, did: Did, i: &ledger::Installation) -> Install
 pub(crate) async fn orders(
     State(plane): State<Arc<Plane>>,
     headers: HeaderMap,
-    params: Params<Page>,
+    params: Params<TenantPage>,
 ) -> Many<OrderView> {
     let reader = auth::reader(&plane, &headers, TENANTS).await?;
     let (snapshot, params) = (plane.now(), params.get()?);
-    let (_, t) = asked_tenant(snapshot.replica.state(), reader, &params)?;
+    let (_, t) = asked_tenant(snapshot.replica.state(), reader, params.tenant.as_ref())?;
     let view = |(id, o): (&domain::OrderId, &ledger::Order)| OrderView {
         order: id.clone(),
         buyer: o.buyer,
@@ -195,18 +204,18 @@ pub(crate) async fn orders(
         royalties: o.royalties.iter().map(|r| RoyaltyView { recipient: r.recipient, bps: r.bps }).collect(),
         open: o.open,
     };
-    page(t.orders.iter(), &params, |(id, _)| id.to_string(), view)
+    page(t.orders.iter(), &params.page(), |(id, _)| id.to_string(), view)
 }
 
 pub(crate) async fn budgets(
     State(plane): State<Arc<Plane>>,
     headers: HeaderMap,
-    params: Params<Page>,
+    params: Params<TenantPage>,
 ) -> Many<BudgetView> {
     let reader = auth::reader(&plane, &headers, TENANTS).await?;
     let (snapshot, params) = (plane.now(), params.get()?);
-    let (tenant, t) = asked_tenant(snapshot.replica.state(), reader, &params)?;
-    page(t.budgets.iter(), &params, |(w, _)| window_key(w), |(w, b)| budget_view(tenant, t, w, b))
+    let (tenant, t) = asked_tenant(snapshot.replica.state(), reader, params.tenant.as_ref())?;
+    page(t.budgets.iter(), &params.page(), |(w, _)| window_key(w), |(w, b)| budget_view(tenant, t, w, b))
 }
 
 /// Sorts as the state sorts windows: days of installations first, then orders.

@@ -5,7 +5,7 @@ use super::{
 use crate::{
     clock,
     feed::{Event, Lines},
-    health::Standing,
+    health::{Standing, Stop},
     snapshot::Snapshot,
 };
 use domain::Digest;
@@ -116,7 +116,7 @@ impl Committer {
                 self.parts.health.set_lease(lease.expires_at);
                 self.parts.lease = lease;
             }
-            Ok(None) => self.stop("another process has taken the lease"),
+            Ok(None) => self.stop(Stop::Fenced, "another process has taken the lease"),
             Err(error) => {
                 tracing::warn!(%error, "the lease could not be renewed");
                 self.parts.health.set(Standing::Degraded);
@@ -135,7 +135,7 @@ impl Committer {
         }
         match self.parts.storage.try_writing().and_then(|()| self.parts.storage.head()) {
             Ok(head) if self.is_own(head.as_ref()) => self.parts.health.set(Standing::Leading),
-            Ok(_) => self.stop("another process has moved the head"),
+            Ok(_) => self.stop(Stop::Fenced, "another process has moved the head"),
             Err(_) => {}
         }
     }
@@ -149,14 +149,18 @@ impl Committer {
         self.parts.health.standing() == Standing::Stopped
     }
 
-    fn stop(&self, why: &str) {
+    fn stop(&self, kind: Stop, why: &str) {
         tracing::error!(why, "the sequencer stops");
-        self.parts.health.set(Standing::Stopped);
+        self.parts.health.stop(kind);
+    }
+
+    fn stopped(&self) -> Rejected {
+        Rejected::Stopped(self.parts.health.why())
     }
 
     fn commit(&mut self, draft: Draft) {
         if self.is_stopped() {
-            return answer_all(draft.into_jobs(), &Rejected::Stopped);
+            return answer_all(draft.into_jobs(), &self.stopped());
         }
         if !draft.continues(&self.committed) || clock::now().since(draft.at()) > STALE {
             return self.decide_again(draft.into_jobs());
@@ -193,8 +197,8 @@ impl Committer {
         match error {
             AppendError::Fenced => {
                 failures.with_label_values(&["fenced"]).inc();
-                self.stop("another process leads");
-                answer_all(draft.into_jobs(), &Rejected::Stopped);
+                self.stop(Stop::Fenced, "another process leads");
+                answer_all(draft.into_jobs(), &self.stopped());
             }
             AppendError::Unknown(_) => {
                 failures.with_label_values(&["unknown"]).inc();
@@ -208,7 +212,7 @@ impl Committer {
             }
             AppendError::Corrupt { .. } => {
                 failures.with_label_values(&["rejected"]).inc();
-                self.stop("the database is not as this process has left it");
+                self.stop(Stop::Corrupt, "the database is not as this process has left it");
                 self.lose(draft, &Rejected::Internal);
             }
             AppendError::Duplicate { .. } | AppendError::Refused { .. } => {
@@ -240,7 +244,7 @@ impl Committer {
     /// Decides `jobs` on top of what is committed, and commits them.
     fn decide_again(&mut self, jobs: Vec<Job>) {
         if self.is_stopped() {
-            return answer_all(jobs, &Rejected::Stopped);
+            return answer_all(jobs, &self.stopped());
         }
         self.lost.store(true, Ordering::Release);
         let epoch = self.parts.lease.epoch;
@@ -261,11 +265,11 @@ impl Committer {
                 Ok(head) if draft.is_committed(head.as_ref()) => return self.publish(draft),
                 Ok(head) if self.is_own(head.as_ref()) => return self.lose(draft, &Rejected::Unavailable),
                 Ok(_) => {
-                    self.stop("another process has moved the head");
+                    self.stop(Stop::Fenced, "another process has moved the head");
                     return answer_all(draft.into_jobs(), &Rejected::Unknown);
                 }
                 Err(_) if self.parts.health.is_closing() => {
-                    self.stop("the database did not answer before shutdown");
+                    self.stop(Stop::Failed, "the database did not answer before shutdown");
                     return answer_all(draft.into_jobs(), &Rejected::Unknown);
                 }
                 Err(_) => thread::park_timeout(RECHECK),

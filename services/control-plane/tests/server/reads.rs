@@ -1,4 +1,5 @@
 use crate::fixture::{Node, json, slug};
+use countersign_control_plane::ROUTES;
 use countersign_tests::Person;
 use domain::Digest;
 use ipld_core::ipld::Ipld;
@@ -85,6 +86,23 @@ async fn a_tenant_sees_the_freezes_that_concern_it_only() {
     assert_eq!(seen_by(&world.operator).await, &of(&[0, 1, 2, 3, 4, 5, 6]) | &own);
     assert_eq!(seen_by(&world.tenant).await, &of(&[0, 1, 2, 3, 4]) | &own);
     assert_eq!(seen_by(&second).await, of(&[0, 1, 2, 5]));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_parameter_that_a_read_does_not_list_is_refused() {
+    let node = Node::ready(10_000).await;
+    let did = node.world.installation.did;
+    let reader = node.world.reader(&node.world.operator, "/read");
+    let every = ROUTES.iter().flat_map(|route| route.query).chain(&["colour"]).collect::<BTreeSet<_>>();
+    for route in ROUTES.iter().filter(|route| !route.query.is_empty()) {
+        let path = route.path.replace("{did}", &did.to_string());
+        for name in every.iter().filter(|name| !route.query.contains(name)) {
+            let (status, body) = json(node.get(&format!("{path}?{name}=1"), &reader)).await;
+            assert_eq!((status, slug(&body)), (400, "malformed-request"), "{path} {name}: {body}");
+            assert_eq!(body["field"], **name, "{path}: {body}");
+        }
+    }
     node.stop().await;
 }
 

@@ -83,6 +83,7 @@ async fn whoever_loses_the_lease_stops() {
     assert_eq!((status, crate::fixture::slug(&body)), (503, "fenced"), "{body}");
     let (status, body) = crate::fixture::json(node.http.get(node.url("/readyz"))).await;
     assert_eq!((status, crate::fixture::slug(&body)), (503, "fenced"), "{body}");
+    assert_eq!(body["detail"], "another process leads the log");
     second.stop().await.unwrap();
     node.server.stop().await.unwrap();
 }

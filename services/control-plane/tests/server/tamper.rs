@@ -175,6 +175,11 @@ async fn meets(node: &Node, sql: &str, meet: impl AsyncFn(&Node) -> u16) {
     assert!(status >= 500, "{status}");
     let (status, body) = crate::fixture::json(node.http.get(node.url("/readyz"))).await;
     assert_eq!((status, slug(&body)), (503, "fenced"), "{body}");
+    let (_, refused) = node.propose(&node.world.propose(500)).await;
+    for told in [&body, &refused] {
+        let detail = told["detail"].as_str().unwrap_or_default();
+        assert!(detail.starts_with("the database is not as this process has left it"), "{told}");
+    }
 }
 
 #[tokio::test]
