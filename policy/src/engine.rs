@@ -334,13 +334,19 @@ const NOT_SHOWN: &str = "(…)";
 const INTERPRETER: ExecutionTimerConfig =
     ExecutionTimerConfig { limit: Duration::from_secs(1), check_interval: NonZeroU32::MIN };
 
+/// As [`interpreter`], and stops for time.
+pub(crate) fn timed_interpreter(bundle: &Bundle) -> Result<regorus::Engine, LoadError> {
+    let mut engine = interpreter(bundle)?;
+    engine.set_execution_timer_config(INTERPRETER);
+    Ok(engine)
+}
+
 /// The engine's interpreter with a bundle and the entry module, strict like the machine.
 pub(crate) fn interpreter(bundle: &Bundle) -> Result<regorus::Engine, LoadError> {
     let failed = |e: &dyn fmt::Display| lint::located(&e.to_string(), bundle);
     let mut engine = regorus::Engine::new();
     engine.set_rego_v0(false);
     engine.set_strict_builtin_errors(true);
-    engine.set_execution_timer_config(INTERPRETER);
     for (path, source) in bundle.modules() {
         engine.add_policy(path.clone(), source.clone()).map_err(|e| failed(&e))?;
     }

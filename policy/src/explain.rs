@@ -2,7 +2,7 @@
 
 use crate::{
     Bundle, Code, Decision, Engine, Input, LoadError,
-    engine::interpreter,
+    engine::timed_interpreter,
     lint::{self, PACKAGE},
     value,
 };
@@ -45,7 +45,7 @@ pub fn explain(bundle: &Bundle, input: &Input) -> Result<Explanation, LoadError>
     for rule in &rules {
         let others = rules.iter().filter(|other| *other != rule);
         let alone = without(bundle, others)?;
-        let mut interpreter = interpreter(&alone)?;
+        let mut interpreter = timed_interpreter(&alone)?;
         interpreter.set_input(value.clone());
         let outcome = interpreter.eval_rule(format!("{PACKAGE}.violation"));
         let (msgs, error) = match &outcome {

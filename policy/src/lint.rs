@@ -9,7 +9,7 @@ mod types;
 
 use crate::{
     Bundle, Engine, Finding, LoadError,
-    engine::{ENTRY_RULE, Fault, first_line, interpreter},
+    engine::{ENTRY_RULE, Fault, first_line, timed_interpreter},
     probe, value,
 };
 use regorus::{
@@ -122,7 +122,7 @@ pub(crate) fn sources(bundle: &Bundle) -> Result<Sources, LoadError> {
         rule::check(module, &modules, &functions, &mut findings);
     }
     cycle::check(&modules, &mut findings);
-    growth::check(&modules, &mut findings);
+    growth::check(&modules, &document, &mut findings);
     match anchor {
         Some(anchor) if findings.is_empty() => Ok(Sources { modules, data: document, anchor }),
         _ => Err(LoadError::new(findings)),
@@ -157,7 +157,7 @@ pub(crate) fn hold(engine: &Engine, sources: &Sources) -> Result<(), LoadError> 
 /// a builtin or an operator that is given what it cannot take silently ends the body of its rule in the machine, and a
 /// rule that denies would be lost.
 pub(crate) fn probe(engine: &Engine, bundle: &Bundle, sources: &Sources) -> Result<(), LoadError> {
-    let mut interpreter = interpreter(bundle)?;
+    let mut interpreter = timed_interpreter(bundle)?;
     for (name, input) in probe::all() {
         interpreter.set_input(value::of(&input));
         let Err(fault) = engine.evaluate(&input) else {

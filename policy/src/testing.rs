@@ -2,7 +2,7 @@
 
 use crate::{
     Bundle, Engine, Finding, LoadError,
-    engine::{first_line, interpreter},
+    engine::{first_line, timed_interpreter},
     lint,
 };
 use regorus::{
@@ -49,7 +49,7 @@ pub fn check(bundle: &Bundle) -> Vec<Finding> {
 /// Tests are Rego with `with`, so they run in the engine's interpreter; that it and the compiled machine agree is tested
 /// by this crate. The bundle is not linted here: see [`check`].
 pub fn run(bundle: &Bundle, tests: &BTreeMap<String, String>) -> Result<Vec<TestResult>, LoadError> {
-    let mut engine = interpreter(bundle)?;
+    let mut engine = timed_interpreter(bundle)?;
     let mut found = Vec::new();
     for (path, source) in tests {
         let parsed =

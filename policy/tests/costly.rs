@@ -134,9 +134,48 @@ fn what_one_instruction_goes_through_is_small() {
         case("x if strings.any_prefix_match(data.l, data.l)", "strings.any_prefix_match is not among"),
         case("s := {{1}, {2}}\nx := count(union(s))", "union is not among"),
         case("__builtin_host_await(x, y) := 1", "names that begin with __"),
+        case("object.get(o, k, d) := k * k", "functions and defaults have names of one word"),
+        case("default d[1] := 1", "functions and defaults have names of one word"),
         case(format!("violation contains {{\"code\": \"frozen\", \"{verbs}"), "more than 8 verbs"),
         (slices, numbers(900), "may not hold another"),
     ]);
+}
+
+/// One instruction compares, sorts or prints all that is held.
+#[test]
+fn what_is_held_is_small() {
+    const MANY: &str = "what a collection that the policy builds holds may have 16 values; this has ";
+    const ONCE: &str = "what a collection that the policy builds holds may have 64 values; this has ";
+    let constant = list(0..100);
+    for (rules, reason) in [
+        ("x := [data.l | some _ in data.l; some _ in [1, 2, 3, 4]]".to_owned(), MANY),
+        ("x := [l | some _ in data.l; l := data.l]".into(), MANY),
+        ("a := data.l\nx := {n: a | some n in data.l}".into(), MANY),
+        ("f(l) := {l | some _ in l}\nx := f(data.l)".into(), MANY),
+        ("x contains data.l if input.total > 0".into(), MANY),
+        ("x := [input | some _ in data.l]".into(), MANY),
+        ("x := [input.line_items | some _ in data.l]".into(), MANY),
+        (format!("big := [{constant}]\nx := [big | some _ in data.l]"), MANY),
+        ("x := [data.l, data.l]".into(), ONCE),
+        ("x := [data]".into(), ONCE),
+    ] {
+        for how in [Engine::load, Engine::reload] {
+            let error = load(&bundle(&rules, &numbers(100)), how).expect_err(&rules);
+            assert!(error.contains(reason), "{rules}: expected {reason}, got {error}");
+        }
+    }
+    for rules in [
+        "x := [s | some s in input.splits; s.bps > 5]",
+        "x := {s.recipient: s | some s in input.splits}",
+        "x := [n | some n in data.l; n > 5]",
+        "x := [item | some item in input.line_items]",
+        "x := {r: fact | some r, fact in input.recipients}",
+        "a := data.l\nx := [a[i] | some i, _ in a]",
+        "f(s) := [s.bps, s.amount, data.l[0]]\nx := f(input.splits[0])",
+        "x := [input.plugin, input.order.asset, data.l[0]]",
+    ] {
+        load(&bundle(rules, &numbers(100)), Engine::load).map_or_else(|error| panic!("{rules}: {error}"), drop);
+    }
 }
 
 /// 10^12 turns.
@@ -191,7 +230,7 @@ fn interpreter_that_takes_too_long_is_no_concern_of_a_log() {
 
 #[test]
 fn message_shows_no_collection_and_no_long_text() {
-    let rules = "violation contains {\"code\": \"amount\", \"msg\": sprintf(\"%v %v %s %d\", [data.l, input.splits, \
+    let rules = "violation contains {\"code\": \"amount\", \"msg\": sprintf(\"%v %v %s %d\", [data.l, input.plugin, \
                  data.t, input.total])} if input.total > 0";
     let data = format!("{{\"l\": [1, 2], \"t\": \"{}\"}}", "x".repeat(1_024));
     let engine = load(&bundle(rules, &data), Engine::reload).unwrap();
@@ -227,4 +266,14 @@ fn import_that_could_mean_two_things_is_refused() {
         assert!(error.contains(reason), "{imports}: {error}");
     }
     with("import data.lib\nimport data.lib.x as f", "a := [f, lib.y]", "import data.lib\nb := lib.x").unwrap();
+    // The engine takes `lib.x` for the one below its own package, and calls `a` from itself.
+    let head = HEAD.replace("import rego.v1\n", "import rego.v1\nimport data.lib\n");
+    let modules = [
+        ("lib/lib.rego", lib.to_owned()),
+        ("payout/payout.rego", format!("{head}a := lib.x\n")),
+        ("payout/lib.rego", "package payout.lib\nimport rego.v1\nx := data.payout.a\n".to_owned()),
+    ];
+    let modules = modules.map(|(path, source)| (path.to_owned(), source));
+    let error = Engine::reload(&Bundle::new(BTreeMap::from(modules), "{}".to_owned()).unwrap()).unwrap_err();
+    assert!(error.to_string().contains("lib is a package below this one"), "{error}");
 }

@@ -4,6 +4,7 @@
 //! - A collection that a policy builds from anything but constants holds no other such collection. Its items are
 //!   numbers, texts, or pieces of the input, of the data and of constants, whose sizes are bounded. Without this, forty
 //!   lines that each hold the line before twice would make a value of 2^40 items.
+//! - Nor does it hold large pieces of the input, of the data and of constants: one instruction goes through all of them.
 //! - A product is not multiplied again, except with a constant up to [`MAX_FACTOR`]. Without this, every squaring would
 //!   double the digits.
 //!
@@ -15,12 +16,13 @@ use super::{
     module::{Node, Parsed, path, rule_name, start, walk},
     rule, too_many_steps, too_much_work,
 };
-use crate::Finding;
+use crate::{Finding, probe};
 use regorus::unstable::{ArithOp, AssignOp, Expr, Ref, Rule, RuleHead};
-use std::{collections::BTreeMap, ops::BitOr};
+use serde_json::Value;
+use std::{collections::BTreeMap, ops::BitOr, sync::LazyLock};
 
 /// A constant factor is at most this: the whole in basis points, which shares are compared in.
-const MAX_FACTOR: i64 = 10_000;
+const MAX_FACTOR: u64 = 10_000;
 /// Builtins whose result is a truth value, a text or a count.
 const SCALAR: &[&str] = &["contains", "count", "endswith", "indexof", "lower", "sprintf", "startswith", "substring"];
 /// Builtins that make a collection of what they are given.
@@ -35,17 +37,39 @@ struct Grown {
     collection: bool,
     /// A product of two variables, or made from one.
     product: bool,
+    /// How large it is as a piece of the input, the data or constants, then its items, and what is in them.
+    sizes: Sizes,
 }
+
+/// At each depth, how many values the largest there has, long texts counted by their length.
+type Sizes = [u32; 6];
+
+/// What is held many times may have so many values: an object of a list, such as a split.
+const MAX_HELD: u32 = 16;
+/// What is held once in a collection that is written out.
+const MAX_WRITTEN: u32 = 64;
+/// Bytes of a text that count as one value more.
+const TEXT: usize = 32;
+
+/// The largest input that is tried: no payout is wider.
+static INPUT: LazyLock<Value> =
+    LazyLock::new(|| probe::widest().ok().and_then(|input| serde_json::to_value(input).ok()).unwrap_or_default());
 
 impl Grown {
     /// What an item of it may be.
     const fn item(self) -> Self {
-        Self { collection: false, ..self }
+        let [_, first, second, third, fourth, rest] = self.sizes;
+        Self { collection: false, sizes: [first, second, third, fourth, rest, rest], ..self }
     }
 
     /// What a collection of it is.
-    const fn held(self) -> Self {
-        Self { collection: true, ..self }
+    fn held(self) -> Self {
+        let [own, first, second, third, fourth, rest] = self.sizes;
+        Self { collection: true, sizes: [own, own, first, second, third, fourth.max(rest)], ..self }
+    }
+
+    fn stored(sizes: Sizes) -> Self {
+        Self { sizes, ..Self::default() }
     }
 }
 
@@ -53,14 +77,16 @@ impl BitOr for Grown {
     type Output = Self;
 
     fn bitor(self, other: Self) -> Self {
-        Self { collection: self.collection || other.collection, product: self.product || other.product }
+        let mut sizes = self.sizes;
+        sizes.iter_mut().zip(other.sizes).for_each(|(own, more)| *own = (*own).max(more));
+        Self { collection: self.collection || other.collection, product: self.product || other.product, sizes }
     }
 }
 
 /// Reports collections inside collections, products of products, and references to whole packages.
-pub(super) fn check(modules: &[Parsed], findings: &mut Vec<Finding>) {
+pub(super) fn check(modules: &[Parsed], data: &Value, findings: &mut Vec<Finding>) {
     let before = findings.len();
-    let mut growth = Growth::new(modules);
+    let mut growth = Growth::new(modules, data);
     for _ in 0..MAX_STEPS {
         if !growth.spread() {
             growth.report(findings);
@@ -93,11 +119,12 @@ struct Growth<'a> {
     /// By full name.
     values: BTreeMap<String, Grown>,
     variables: BTreeMap<(usize, &'a str), Grown>,
+    data: &'a Value,
     work: Work,
 }
 
 impl<'a> Growth<'a> {
-    fn new(modules: &'a [Parsed]) -> Self {
+    fn new(modules: &'a [Parsed], data: &'a Value) -> Self {
         let mut rules = Vec::new();
         let mut names = BTreeMap::new();
         let mut functions: BTreeMap<String, Vec<&'a [Ref<Expr>]>> = BTreeMap::new();
@@ -111,7 +138,8 @@ impl<'a> Growth<'a> {
                 rules.push((Scope { module, rule: first }, name, rule));
             }
         }
-        Self { rules, names, functions, values: BTreeMap::new(), variables: BTreeMap::new(), work: Work::new() }
+        let (values, variables) = (BTreeMap::new(), BTreeMap::new());
+        Self { rules, names, functions, values, variables, data, work: Work::new() }
     }
 
     /// Carries what is known one step further; false when there was nothing new, or all work is spent.
@@ -192,14 +220,23 @@ impl<'a> Growth<'a> {
             items.map(|item| self.grown(scope, item)).fold(Grown::default(), Grown::bitor)
         };
         match expr {
-            _ if constant(expr) => Grown::default(),
-            Expr::Var { span, .. } => self.variable(scope, span.text()) | self.rule(scope, expr),
+            _ if constant(expr) => {
+                let mut sizes = Sizes::default();
+                self.written(expr, 0, &mut sizes);
+                Grown::stored(sizes)
+            }
+            Expr::Var { span, .. } => {
+                self.variable(scope, span.text()) | self.rule(scope, expr) | self.piece(expr).unwrap_or_default()
+            }
             Expr::RefDot { .. } | Expr::RefBrack { .. } => {
+                if let Some(piece) = self.piece(expr) {
+                    return self.rule(scope, expr) | piece;
+                }
                 let base = match root(expr) {
                     Expr::Var { span, .. } => self.variable(scope, span.text()),
                     other => self.grown(scope, other),
                 };
-                self.rule(scope, expr) | base.item()
+                self.rule(scope, expr) | steps(expr).iter().skip(1).fold(base.item(), |found, _| found.item())
             }
             Expr::Array { items, .. } | Expr::Set { items, .. } => all(&mut items.iter()).held(),
             Expr::Object { fields, .. } => {
@@ -216,8 +253,11 @@ impl<'a> Growth<'a> {
                     (None, name) if SCALAR.contains(&name) => Grown::default(),
                     (None, name) if ITEM.contains(&name) => given.item(),
                     (None, name) if BUILDING.contains(&name) => given.held(),
-                    // The item that is found, or the last argument as it is.
-                    (None, "object.get") => given.item() | all(&mut params.iter().skip(2)),
+                    // The item that is found, or the last argument as it is. A list of keys, which may be empty, leads
+                    // anywhere.
+                    (None, "object.get") if params.get(1).is_some_and(|key| constant(key) && !is_list(key)) => {
+                        given.item() | all(&mut params.iter().skip(2))
+                    }
                     (None, _) => given,
                 }
             }
@@ -225,10 +265,76 @@ impl<'a> Growth<'a> {
             Expr::BinExpr { lhs, rhs, .. } => self.grown(scope, lhs) | self.grown(scope, rhs),
             Expr::ArithExpr { op, lhs, rhs, .. } => {
                 let product = *op == ArithOp::Mul && !small(lhs) && !small(rhs);
-                self.grown(scope, lhs) | self.grown(scope, rhs) | Grown { collection: false, product }
+                self.grown(scope, lhs) | self.grown(scope, rhs) | Grown { product, ..Grown::default() }
             }
             _ => Grown::default(),
         }
+    }
+
+    /// What a reference into the input or the data can lead to.
+    fn piece(&self, expr: &Expr) -> Option<Grown> {
+        let Expr::Var { span, .. } = root(expr) else { return None };
+        let document = match span.text() {
+            "input" => &*INPUT,
+            "data" => self.data,
+            _ => return None,
+        };
+        let mut found = vec![document];
+        for name in steps(expr) {
+            self.work.spend(found.len());
+            found = found.into_iter().flat_map(|value| below(value, name.as_deref())).collect();
+        }
+        let mut sizes = Sizes::default();
+        for value in found {
+            self.measure(value, 0, &mut sizes);
+        }
+        Some(Grown::stored(sizes))
+    }
+
+    fn measure(&self, value: &Value, depth: usize, sizes: &mut Sizes) -> u32 {
+        let below = depth.saturating_add(1);
+        let mut size = 1_u32;
+        match value {
+            Value::String(text) => size = size.saturating_add(long(text)),
+            Value::Array(items) => {
+                for item in items {
+                    size = size.saturating_add(self.measure(item, below, sizes));
+                }
+            }
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    size = size.saturating_add(long(name)).saturating_add(self.measure(value, below, sizes));
+                }
+            }
+            _ => {}
+        }
+        self.work.spend(1);
+        largest(sizes, depth, size);
+        size
+    }
+
+    /// As [`Growth::measure`], of what is written out in a module.
+    fn written(&self, expr: &Expr, depth: usize, sizes: &mut Sizes) -> u32 {
+        let below = depth.saturating_add(1);
+        let mut size = 1_u32;
+        match expr {
+            Expr::String { span, .. } | Expr::RawString { span, .. } => size = size.saturating_add(long(span.text())),
+            Expr::Array { items, .. } | Expr::Set { items, .. } => {
+                for item in items {
+                    size = size.saturating_add(self.written(item, below, sizes));
+                }
+            }
+            Expr::Object { fields, .. } => {
+                for (_, key, value) in fields {
+                    size = size.saturating_add(self.written(key, below, sizes));
+                    size = size.saturating_add(self.written(value, below, sizes));
+                }
+            }
+            _ => {}
+        }
+        self.work.spend(1);
+        largest(sizes, depth, size);
+        size
     }
 
     fn variable(&self, scope: Scope<'_>, name: &str) -> Grown {
@@ -250,7 +356,7 @@ impl<'a> Growth<'a> {
             let told = scope.module.package == PACKAGE && rule_name(rule) == "violation" && rule::head(rule).is_some();
             if partial(rule) && !told {
                 for value in results(rule) {
-                    self.held(scope, value, findings);
+                    self.held(scope, value, MAX_HELD, findings);
                 }
             }
             walk(rule, &mut |node| {
@@ -266,19 +372,19 @@ impl<'a> Growth<'a> {
             _ if findings.len() >= MAX_FINDINGS => {}
             Expr::Array { items, .. } | Expr::Set { items, .. } => {
                 for item in items {
-                    self.held(scope, item, findings);
+                    self.held(scope, item, MAX_WRITTEN, findings);
                 }
             }
             Expr::Object { fields, .. } => {
                 for (_, key, value) in fields {
-                    self.held(scope, key, findings);
-                    self.held(scope, value, findings);
+                    self.held(scope, key, MAX_WRITTEN, findings);
+                    self.held(scope, value, MAX_WRITTEN, findings);
                 }
             }
-            Expr::ArrayCompr { term, .. } | Expr::SetCompr { term, .. } => self.held(scope, term, findings),
+            Expr::ArrayCompr { term, .. } | Expr::SetCompr { term, .. } => self.held(scope, term, MAX_HELD, findings),
             Expr::ObjectCompr { key, value, .. } => {
-                self.held(scope, key, findings);
-                self.held(scope, value, findings);
+                self.held(scope, key, MAX_HELD, findings);
+                self.held(scope, value, MAX_HELD, findings);
             }
             Expr::ArithExpr { op: ArithOp::Mul, span, lhs, rhs, .. }
                 if !small(lhs) && !small(rhs) && (self.grown(scope, lhs) | self.grown(scope, rhs)).product =>
@@ -303,13 +409,67 @@ impl<'a> Growth<'a> {
         }
     }
 
-    /// Reports an item of a collection that is itself one.
-    fn held(&self, scope: Scope<'_>, item: &Expr, findings: &mut Vec<Finding>) {
-        if self.grown(scope, item).collection {
+    /// Reports an item of a collection that is itself one that the policy builds, or larger than this.
+    fn held(&self, scope: Scope<'_>, item: &Expr, most: u32, findings: &mut Vec<Finding>) {
+        let grown = self.grown(scope, item);
+        let [size, ..] = grown.sizes;
+        if grown.collection {
             let reason = "a collection that the policy builds may not hold another one that it builds";
+            findings.push(scope.module.finding(start(item), reason));
+        } else if size > most && !constant(item) {
+            let reason =
+                format!("what a collection that the policy builds holds may have {most} values; this has {size}");
             findings.push(scope.module.finding(start(item), reason));
         }
     }
+}
+
+/// What a step finds in a value.
+fn below<'v>(value: &'v Value, name: Option<&str>) -> Vec<&'v Value> {
+    match (value, name) {
+        (Value::Object(fields), Some(name)) => fields.get(name).into_iter().collect(),
+        (Value::Object(fields), None) => fields.values().collect(),
+        (Value::Array(items), None) => items.iter().collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// What a text counts more than a number.
+fn long(text: &str) -> u32 {
+    u32::try_from(text.len().checked_div(TEXT).unwrap_or_default()).unwrap_or(u32::MAX)
+}
+
+fn largest(sizes: &mut Sizes, depth: usize, size: u32) {
+    let last = sizes.len().saturating_sub(1);
+    if let Some(own) = sizes.get_mut(depth.min(last)) {
+        *own = (*own).max(size);
+    }
+}
+
+/// The steps of a reference: constant names, and none for what is computed or counted.
+fn steps(expr: &Expr) -> Vec<Option<String>> {
+    let mut steps = Vec::new();
+    let mut rest = expr;
+    loop {
+        rest = match rest {
+            Expr::RefDot { refr, field, .. } => {
+                steps.push(Some(field.0.text().to_owned()));
+                refr
+            }
+            Expr::RefBrack { refr, index, .. } => {
+                steps.push(match index.as_ref() {
+                    Expr::String { value, .. } | Expr::RawString { value, .. } => {
+                        value.as_string().ok().map(ToString::to_string)
+                    }
+                    _ => None,
+                });
+                refr
+            }
+            _ => break,
+        };
+    }
+    steps.reverse();
+    steps
 }
 
 /// What a reference begins with.
@@ -373,6 +533,10 @@ fn partial(rule: &Rule) -> bool {
     }
 }
 
+const fn is_list(expr: &Expr) -> bool {
+    matches!(expr, Expr::Array { .. })
+}
+
 /// A text, number or collection that is written out: it is no larger than the bundle.
 pub(super) fn constant(expr: &Expr) -> bool {
     match expr {
@@ -387,5 +551,5 @@ pub(super) fn constant(expr: &Expr) -> bool {
 
 /// A constant that any number may be multiplied with.
 fn small(expr: &Expr) -> bool {
-    matches!(expr, Expr::Number { span, .. } if span.text().parse::<i64>().is_ok_and(|n| n <= MAX_FACTOR))
+    matches!(expr, Expr::Number { span, .. } if span.text().parse::<i64>().is_ok_and(|n| n.unsigned_abs() <= MAX_FACTOR))
 }

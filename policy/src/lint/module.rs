@@ -158,7 +158,7 @@ fn nesting(file: &str, source: &Source, readings: &Nesting) -> Result<(), Findin
 }
 
 /// Lets the modules of a package share their imports, as the engine does, and refuses names of which it and a reader could
-/// think differently: those of a rule of the package, and of two imports.
+/// think differently: those of a rule of the package or a package below it, and of two imports.
 pub(super) fn share_imports(modules: &mut [Parsed], findings: &mut Vec<Finding>) {
     let mut shared: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     for module in &*modules {
@@ -172,6 +172,12 @@ pub(super) fn share_imports(modules: &mut [Parsed], findings: &mut Vec<Finding>)
             }
             if own.contains(&name) {
                 findings.push(module.finding(&import.span, format!("{name} is a rule of this package")));
+            }
+            let below = format!("{}.{name}", module.package);
+            let is_package =
+                |m: &Parsed| m.package.strip_prefix(&below).is_some_and(|r| r.is_empty() || r.starts_with('.'));
+            if modules.iter().any(is_package) {
+                findings.push(module.finding(&import.span, format!("{name} is a package below this one")));
             }
         }
     }

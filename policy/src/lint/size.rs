@@ -44,10 +44,17 @@ pub(super) fn check(modules: &[Parsed], findings: &mut Vec<Finding>) {
             if name.starts_with("__") {
                 findings.push(report("names that begin with __ are the engine's".to_owned()));
             }
-            if let Rule::Default { value, .. } = rule
-                && !fixed(value)
-            {
-                findings.push(module.finding(start(value), "a default is a constant"));
+            match rule {
+                Rule::Default { value, .. } if !fixed(value) => {
+                    findings.push(module.finding(start(value), "a default is a constant"));
+                }
+                // Another name could be a builtin's, and then be called for it.
+                Rule::Default { refr, .. } | Rule::Spec { head: RuleHead::Func { refr, .. }, .. }
+                    if !matches!(refr.as_ref(), Expr::Var { .. }) =>
+                {
+                    findings.push(report("functions and defaults have names of one word".to_owned()));
+                }
+                _ => {}
             }
             let count = definitions.entry(format!("{}.{name}", module.package)).or_default();
             *count = count.saturating_add(1);
