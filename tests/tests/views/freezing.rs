@@ -55,16 +55,23 @@ impl Stage {
         tokio::time::timeout(Duration::from_mins(1), looking).await.expect("nothing is kept");
     }
 
-    /// A copy of what a stopped signer has stored of the log.
-    fn copy_database(&self, at: usize) -> Vec<(PathBuf, Vec<u8>)> {
-        let files = fs::read_dir(self.folders[at].path()).unwrap().map(|file| file.unwrap().path());
+    /// A copy of what a stopped signer has stored of the log, once its last connection is closed, too.
+    async fn copy_database(&self, at: usize) -> Vec<(PathBuf, Vec<u8>)> {
+        let folder = self.folders[at].path();
+        let closing = async {
+            while folder.join("log.db-wal").exists() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), closing).await.expect("the database is closed");
+        let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
         let is_database = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with("log.db");
         files.filter(is_database).map(|path| (path.clone(), fs::read(path).unwrap())).collect()
     }
 
     /// Puts such a copy in the place of what there is.
-    fn put_database_back(&self, at: usize, copy: Vec<(PathBuf, Vec<u8>)>) {
-        for (path, _) in self.copy_database(at) {
+    async fn put_database_back(&self, at: usize, copy: Vec<(PathBuf, Vec<u8>)>) {
+        for (path, _) in self.copy_database(at).await {
             fs::remove_file(path).unwrap();
         }
         for (path, bytes) in copy {
@@ -185,7 +192,7 @@ async fn what_the_log_took_over_is_not_held_again_after_a_crash() {
 async fn a_freeze_that_comes_after_its_entry_outlasts_an_entry_that_nobody_has_signed_for() {
     let mut stage = Stage::set().await;
     stage.stop(0).await;
-    let before = stage.copy_database(0);
+    let before = stage.copy_database(0).await;
     stage.start(0).await;
     stage.until(0, |status| status.fresh).await;
     let freeze = stage.to_freeze();
@@ -200,7 +207,7 @@ async fn a_freeze_that_comes_after_its_entry_outlasts_an_entry_that_nobody_has_s
     assert!(stage.status(0).await.frozen.is_empty(), "the log governs it");
 
     stage.stop(0).await;
-    stage.put_database_back(0, before);
+    stage.put_database_back(0, before).await;
     // The control plane denies the entry now, and nothing that it has signed proves that it lies.
     stage.planes[0].show(&stage.log);
     stage.planes[0].sign(true);

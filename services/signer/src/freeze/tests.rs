@@ -115,7 +115,7 @@ fn what_is_passed_on_is_written_down_first_if_it_can_be() {
         assert_eq!(freezes.outgoing(time(900)).len(), usize::from(n));
         assert!(DirectFreezes::load(folder.path()).unwrap().holds(realm(9), realm(n)), "{statement}");
     }
-    fs::create_dir(folder.path().join("freezes.draft")).unwrap();
+    fs::create_dir(folder.path().join("freezes.json.draft")).unwrap();
     lock(&freezes.held).put(direct("three", &(realm(3), Scope::All), 2_000)).unwrap();
     assert_eq!(freezes.outgoing(time(900)).len(), 3);
 }
@@ -202,7 +202,7 @@ fn a_status_lists_those_that_end_first_and_counts_all() {
 fn what_could_not_be_written_is_written_with_the_next_chance() {
     let folder = tempfile::tempdir().unwrap();
     let freezes = DirectFreezes::load(folder.path()).unwrap();
-    let draft = folder.path().join("freezes.draft");
+    let draft = folder.path().join("freezes.json.draft");
     fs::create_dir(&draft).unwrap();
     let place = (realm(1), Scope::All);
     lock(&freezes.held).put(direct("one", &place, 1)).unwrap();
