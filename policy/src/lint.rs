@@ -117,9 +117,9 @@ pub(crate) fn sources(bundle: &Bundle) -> Result<Sources, LoadError> {
         return Err(LoadError::new(findings));
     }
     let anchor = entry(&modules, &mut findings);
-    let functions = rule::functions(&modules);
+    let named = rule::Named::new(&modules);
     for module in &modules {
-        rule::check(module, &modules, &functions, &mut findings);
+        rule::check(module, &modules, &named, &mut findings);
     }
     cycle::check(&modules, &mut findings);
     growth::check(&modules, &document, &mut findings);

@@ -158,6 +158,10 @@ fn what_is_held_is_small() {
         (format!("big := [{constant}]\nx := [big | some _ in data.l]"), MANY),
         ("x := [data.l, data.l]".into(), ONCE),
         ("x := [data]".into(), ONCE),
+        (format!("x := [[{constant}] | some _ in data.l]"), MANY),
+        (format!("x := {{n: [{constant}] | some n in data.l}}"), MANY),
+        (format!("big := {{[{constant}]}}\nx := [v | some _ in data.l; big[v]]"), MANY),
+        (format!("big := {{[{constant}]: 1}}\nx := [v | some _ in data.l; big[v] == 1]"), MANY),
     ] {
         for how in [Engine::load, Engine::reload] {
             let error = load(&bundle(&rules, &numbers(100)), how).expect_err(&rules);
@@ -173,6 +177,10 @@ fn what_is_held_is_small() {
         "a := data.l\nx := [a[i] | some i, _ in a]",
         "f(s) := [s.bps, s.amount, data.l[0]]\nx := f(input.splits[0])",
         "x := [input.plugin, input.order.asset, data.l[0]]",
+        "x := {r | some r in sort(object.keys(input.recipients))}",
+        "x := [s | some s in sort(input.splits)]",
+        "x := [i | some i in array.slice(input.line_items, 0, 5)]",
+        "x := [is_object(input.order), is_array(data.l), type_name(input)]",
     ] {
         load(&bundle(rules, &numbers(100)), Engine::load).map_or_else(|error| panic!("{rules}: {error}"), drop);
     }
@@ -238,6 +246,39 @@ fn message_shows_no_collection_and_no_long_text() {
     let violations = engine.decide(&input).violations;
     let shown = violations.iter().find(|violation| violation.code == Code::Amount).unwrap();
     assert!(shown.msg.starts_with("(…) (…) xxx"), "{}", shown.msg);
+}
+
+/// The engine calls any rule that has a builtin's name, and gives the rule's value whatever the arguments are.
+#[test]
+fn rule_that_is_called_for_a_builtin_is_refused() {
+    for (rules, more, reason) in [
+        ("abs := input.total\nx := abs(1)", "", "abs is called, and data.payout.abs is no function"),
+        ("is_null := [input.total]\nx := [is_null(1), is_null(1)]", "", "data.payout.is_null is no function"),
+        ("object.get := input.total\nx := object.get({}, 1, 0)", "", "data.payout.object is no function"),
+        (
+            "x := object.get({}, 1, 0)",
+            "package payout.object\nimport rego.v1\nget := 1",
+            "data.payout.object.get is no function",
+        ),
+    ] {
+        let modules = [("payout/payout.rego", format!("{HEAD}{rules}\n")), ("payout/more.rego", more.to_owned())];
+        let modules = modules.into_iter().filter(|(_, source)| !source.is_empty());
+        let modules = modules.map(|(path, source)| (path.to_owned(), source)).collect();
+        let error = load(&Bundle::new(modules, "{}".to_owned()).unwrap(), Engine::reload).expect_err(rules);
+        assert!(error.contains(reason), "{rules}: {error}");
+    }
+}
+
+/// An import of what only the data have is a piece of them.
+#[test]
+fn imported_data_count_as_data() {
+    let head = HEAD.replace("import rego.v1\n", "import rego.v1\nimport data.payout.l\nimport data.payout as p\n");
+    for rules in ["x := [l | some _ in l]", "x := [p.l | some _ in l]"] {
+        let modules = BTreeMap::from([("payout/payout.rego".to_owned(), format!("{head}{rules}\n"))]);
+        let data = format!("{{\"payout\": {}}}", numbers(100));
+        let error = load(&Bundle::new(modules, data).unwrap(), Engine::reload).expect_err(rules);
+        assert!(error.contains("may have 16 values; this has 101"), "{rules}: {error}");
+    }
 }
 
 /// The engine and a reader must mean the same by a name, or a recursion could hide in it.

@@ -139,6 +139,9 @@ const GROWING: &[&str] = &[
     "x := [sort([input]), array.slice([input], 0, 1), object.get(input, \"a\", [input])]",
     "x := [1 | false] if true else := [[input]]",
     "x := {k: v | some k, s in input.splits; v := [s]}",
+    "a[k] := 1 if k := [input.total]\nx[k] := 1 if {\n\tsome j, _ in a\n\tk := [j, j]\n}",
+    "a[k] := 1 if k := input.total * input.total\nx[k] := 1 if {\n\tsome j, _ in a\n\tk := j * j\n}",
+    "a := {input.total * input.total: {\"f\": 1}}\nx := {k * k | a[k].f == 1}",
     "a := {\"b\": input.total}\nx := {\"c\": object.get(a, [], 0), \"d\": object.get(a, data.path, 0)}",
     "x := input.total * -9223372036854775807 * -9223372036854775807 * input.total",
 ];

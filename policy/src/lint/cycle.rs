@@ -124,7 +124,7 @@ impl Graph {
 }
 
 /// A path and those above it, the shortest first.
-fn beginnings(full: &str) -> impl Iterator<Item = &str> {
+pub(super) fn beginnings(full: &str) -> impl Iterator<Item = &str> {
     full.match_indices('.').filter_map(|(at, _)| full.get(..at)).chain(std::iter::once(full))
 }
 

@@ -24,9 +24,10 @@ use std::{collections::BTreeMap, ops::BitOr, sync::LazyLock};
 /// A constant factor is at most this: the whole in basis points, which shares are compared in.
 const MAX_FACTOR: u64 = 10_000;
 /// Builtins whose result is a truth value, a text or a count.
-const SCALAR: &[&str] = &["contains", "count", "endswith", "indexof", "lower", "sprintf", "startswith", "substring"];
-/// Builtins that make a collection of what they are given.
-const BUILDING: &[&str] = &["array.reverse", "array.slice", "object.keys", "sort"];
+const SCALAR: &[&str] =
+    &["contains", "count", "endswith", "indexof", "lower", "sprintf", "startswith", "substring", "type_name"];
+/// Builtins that make a collection of the items of what they are given.
+const BUILDING: &[&str] = &["array.reverse", "array.slice", "sort"];
 /// Builtins whose result is one of the items of what they are given, or a number made of them.
 const ITEM: &[&str] = &["abs", "max", "min", "sum"];
 
@@ -180,14 +181,10 @@ impl<'a> Growth<'a> {
                     bind(scope.rule, rhs, self.grown(scope, lhs), out);
                 }
             }
-            Node::Expr(expr @ Expr::RefBrack { .. }) => {
-                let grown = self.grown(scope, expr).item();
-                let mut rest: &'a Expr = expr;
-                while let Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } = rest {
-                    if let Expr::RefBrack { index, .. } = rest {
-                        bind(scope.rule, index, grown, out);
-                    }
-                    rest = refr;
+            // What finds an item of a set is the item, and of an object its key, which counts as one.
+            Node::Expr(expr @ (Expr::RefDot { .. } | Expr::RefBrack { .. })) => {
+                for (found_in, index) in indices(expr) {
+                    bind(scope.rule, index, self.grown(scope, found_in).item(), out);
                 }
             }
             Node::Expr(call @ Expr::Call { fcn, params, .. }) => {
@@ -226,17 +223,15 @@ impl<'a> Growth<'a> {
                 Grown::stored(sizes)
             }
             Expr::Var { span, .. } => {
-                self.variable(scope, span.text()) | self.rule(scope, expr) | self.piece(expr).unwrap_or_default()
+                self.variable(scope, span.text()) | self.rule(scope, expr) | self.piece(scope, expr).unwrap_or_default()
             }
             Expr::RefDot { .. } | Expr::RefBrack { .. } => {
-                if let Some(piece) = self.piece(expr) {
-                    return self.rule(scope, expr) | piece;
-                }
+                let piece = self.piece(scope, expr).unwrap_or_default();
                 let base = match root(expr) {
                     Expr::Var { span, .. } => self.variable(scope, span.text()),
                     other => self.grown(scope, other),
                 };
-                self.rule(scope, expr) | steps(expr).iter().skip(1).fold(base.item(), |found, _| found.item())
+                piece | self.rule(scope, expr) | steps(expr).iter().skip(1).fold(base.item(), |found, _| found.item())
             }
             Expr::Array { items, .. } | Expr::Set { items, .. } => all(&mut items.iter()).held(),
             Expr::Object { fields, .. } => {
@@ -250,9 +245,10 @@ impl<'a> Growth<'a> {
                 let given = all(&mut params.iter());
                 match (own, name.as_str()) {
                     (Some(own), _) => self.values.get(&own).copied().unwrap_or_default(),
-                    (None, name) if SCALAR.contains(&name) => Grown::default(),
+                    (None, name) if SCALAR.contains(&name) || name.starts_with("is_") => Grown::default(),
                     (None, name) if ITEM.contains(&name) => given.item(),
-                    (None, name) if BUILDING.contains(&name) => given.held(),
+                    (None, name) if BUILDING.contains(&name) => Grown { collection: true, ..given },
+                    (None, "object.keys") => given.item().held(),
                     // The item that is found, or the last argument as it is. A list of keys, which may be empty, leads
                     // anywhere.
                     (None, "object.get") if params.get(1).is_some_and(|key| constant(key) && !is_list(key)) => {
@@ -272,15 +268,17 @@ impl<'a> Growth<'a> {
     }
 
     /// What a reference into the input or the data can lead to.
-    fn piece(&self, expr: &Expr) -> Option<Grown> {
+    fn piece(&self, scope: Scope<'_>, expr: &Expr) -> Option<Grown> {
         let Expr::Var { span, .. } = root(expr) else { return None };
-        let document = match span.text() {
-            "input" => &*INPUT,
-            "data" => self.data,
+        let (document, above) = match (span.text(), scope.module.imported(span.text())) {
+            ("input", _) => (&*INPUT, ""),
+            ("data", _) => (self.data, "data"),
+            (_, Some(path)) => (self.data, path),
             _ => return None,
         };
         let mut found = vec![document];
-        for name in steps(expr) {
+        let above = above.split('.').skip(1).map(|name| Some(name.to_owned()));
+        for name in above.chain(steps(expr)) {
             self.work.spend(found.len());
             found = found.into_iter().flat_map(|value| below(value, name.as_deref())).collect();
         }
@@ -303,6 +301,7 @@ impl<'a> Growth<'a> {
             }
             Value::Object(fields) => {
                 for (name, value) in fields {
+                    largest(sizes, below, long(name).saturating_add(1));
                     size = size.saturating_add(long(name)).saturating_add(self.measure(value, below, sizes));
                 }
             }
@@ -416,7 +415,7 @@ impl<'a> Growth<'a> {
         if grown.collection {
             let reason = "a collection that the policy builds may not hold another one that it builds";
             findings.push(scope.module.finding(start(item), reason));
-        } else if size > most && !constant(item) {
+        } else if size > most && !(most == MAX_WRITTEN && constant(item)) {
             let reason =
                 format!("what a collection that the policy builds holds may have {most} values; this has {size}");
             findings.push(scope.module.finding(start(item), reason));
@@ -519,9 +518,27 @@ fn results(rule: &Rule) -> Vec<&Expr> {
                 }
                 RuleHead::Set { key, .. } => values.extend(key.as_ref().map(AsRef::as_ref)),
             }
+            if let RuleHead::Compr { refr, .. } | RuleHead::Set { refr, .. } = head {
+                values.extend(indices(refr).map(|(_, index)| index));
+            }
             values
         }
     }
+}
+
+/// What a reference is looked up by, and in what.
+fn indices(reference: &Expr) -> impl Iterator<Item = (&Expr, &Expr)> {
+    let mut rest = reference;
+    std::iter::from_fn(move || {
+        while let Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } = rest {
+            let step = rest;
+            rest = refr;
+            if let Expr::RefBrack { refr, index, .. } = step {
+                return Some((refr.as_ref(), index.as_ref()));
+            }
+        }
+        None
+    })
 }
 
 /// Whether a rule gives one item of its value: `a contains x`, `a[k] := v`, `a.b := v`.

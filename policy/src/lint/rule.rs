@@ -8,7 +8,7 @@ use regorus::unstable::{ArithOp, BinOp, Expr, Ref, Rule, RuleHead};
 use std::collections::BTreeSet;
 
 /// Checks the header and every rule of a module.
-pub(super) fn check(parsed: &Parsed, modules: &[Parsed], functions: &BTreeSet<String>, findings: &mut Vec<Finding>) {
+pub(super) fn check(parsed: &Parsed, modules: &[Parsed], named: &Named, findings: &mut Vec<Finding>) {
     let reserved = format!("data.{ENTRY_PACKAGE}");
     if parsed.package == reserved || parsed.package.starts_with(&format!("{reserved}.")) {
         findings.push(parsed.finding(&parsed.module.package.span, format!("package {ENTRY_PACKAGE} is reserved")));
@@ -32,7 +32,7 @@ pub(super) fn check(parsed: &Parsed, modules: &[Parsed], functions: &BTreeSet<St
         };
         walk(rule, &mut |node| match node {
             Node::With(span) => findings.push(parsed.finding(span, "`with` is for tests only")),
-            Node::Expr(expr) => expression(parsed, functions, expr, message, findings),
+            Node::Expr(expr) => expression(parsed, named, expr, message, findings),
             Node::Item { .. } | Node::Named { .. } | Node::Declared(_) => {}
         });
     }
@@ -69,13 +69,7 @@ pub(crate) fn head(rule: &Rule) -> Option<((&Expr, String), &Expr)> {
     (fields.len() == 2).then_some(((code, text), field("msg")?))
 }
 
-fn expression(
-    parsed: &Parsed,
-    functions: &BTreeSet<String>,
-    expr: &Expr,
-    message: Option<&Expr>,
-    findings: &mut Vec<Finding>,
-) {
+fn expression(parsed: &Parsed, named: &Named, expr: &Expr, message: Option<&Expr>, findings: &mut Vec<Finding>) {
     match expr {
         Expr::Call { fcn, params, .. } => {
             let span = start(fcn);
@@ -88,9 +82,11 @@ fn expression(
                 if let Err((place, reason)) = format(expr, params) {
                     findings.push(parsed.finding(place.span(), reason));
                 }
-            } else if !cycle::full_name(parsed, fcn).is_some_and(|full| functions.contains(&full))
-                && !BUILTINS.contains(&name.as_str())
-            {
+            } else if let Some(rule) = named.value(parsed, fcn) {
+                findings.push(parsed.finding(span, format!("{name} is called, and {rule} is no function")));
+            } else if named.is_function(parsed, fcn) {
+                // Whatever it is called, it is the bundle's own.
+            } else if !BUILTINS.contains(&name.as_str()) {
                 findings.push(parsed.finding(span, not_allowed(&name)));
             } else if SEARCHES.contains(&name.as_str())
                 && let Some(sought) = params.get(1).filter(|sought| !is_short(sought))
@@ -164,12 +160,35 @@ fn verbs(format: &str) -> Option<usize> {
     Some(count)
 }
 
-/// The full names of the functions that the bundle itself defines.
-pub(super) fn functions(modules: &[Parsed]) -> BTreeSet<String> {
-    let function = |rule: &&Rule| matches!(rule, Rule::Spec { head: RuleHead::Func { .. }, .. });
-    let names = |module: &Parsed| {
-        let full = |rule| format!("{}.{}", module.package, rule_name(rule));
-        module.rules().filter(function).map(full).collect::<Vec<_>>()
-    };
-    modules.iter().flat_map(names).collect()
+/// The full names of a bundle's rules.
+pub(super) struct Named {
+    functions: BTreeSet<String>,
+    values: BTreeSet<String>,
+}
+
+impl Named {
+    pub(super) fn new(modules: &[Parsed]) -> Self {
+        let (mut functions, mut values) = (BTreeSet::new(), BTreeSet::new());
+        for module in modules {
+            for rule in module.rules() {
+                let full = format!("{}.{}", module.package, rule_name(rule));
+                match rule {
+                    Rule::Spec { head: RuleHead::Func { .. }, .. } => functions.insert(full),
+                    _ => values.insert(full),
+                };
+            }
+        }
+        Self { functions, values }
+    }
+
+    fn is_function(&self, module: &Parsed, fcn: &Expr) -> bool {
+        cycle::full_name(module, fcn).is_some_and(|full| self.functions.contains(&full))
+    }
+
+    /// The rule that the engine takes a call for, although it is no function: it has the name, or a part of it has.
+    fn value(&self, module: &Parsed, fcn: &Expr) -> Option<String> {
+        let full = cycle::full_name(module, fcn)?;
+        let mut names = cycle::beginnings(&full);
+        names.find(|name| self.values.contains(*name) && !self.functions.contains(*name)).map(ToOwned::to_owned)
+    }
 }
