@@ -136,6 +136,11 @@ fn what_one_instruction_goes_through_is_small() {
         case("__builtin_host_await(x, y) := 1", "names that begin with __"),
         case("object.get(o, k, d) := k * k", "functions and defaults have names of one word"),
         case("default d[1] := 1", "functions and defaults have names of one word"),
+        case("a.s contains 1 if input.total == 7", "a set has a name of one word"),
+        case("a.b[k] := 1 if some k in [1]", "a rule's name goes one step down at most"),
+        case("x if input.splits < [1]", "a collection is not ordered"),
+        case("l := [s | some s in input.splits]\nx if l > 1", "a collection is not ordered"),
+        ("x if data.l >= input.total".into(), numbers(100), "a collection is not ordered"),
         case(format!("violation contains {{\"code\": \"frozen\", \"{verbs}"), "more than 8 verbs"),
         (slices, numbers(900), "may not hold another"),
     ]);
@@ -266,6 +271,22 @@ fn rule_that_is_called_for_a_builtin_is_refused() {
         let modules = modules.map(|(path, source)| (path.to_owned(), source)).collect();
         let error = load(&Bundle::new(modules, "{}".to_owned()).unwrap(), Engine::reload).expect_err(rules);
         assert!(error.contains(reason), "{rules}: {error}");
+    }
+}
+
+/// A name with a dot is not two names.
+#[test]
+fn package_of_another_name_is_refused() {
+    for (lib, import) in [
+        ("package lib.x.y\nimport rego.v1\nslice(a, b, c) := 1\n", "import data.lib[\"x.y\"] as array"),
+        ("package lib[\"x.y\"]\nimport rego.v1\nslice(a, b, c) := 1\n", ""),
+    ] {
+        let head = HEAD.replace("import rego.v1\n", &format!("import rego.v1\n{import}\n"));
+        let modules = [("lib/lib.rego", lib.to_owned()), ("payout/payout.rego", head)];
+        let modules = modules.map(|(path, source)| (path.to_owned(), source));
+        let error =
+            load(&Bundle::new(BTreeMap::from(modules), "{}".to_owned()).unwrap(), Engine::reload).expect_err(lib);
+        assert!(error.contains("\"x.y\" is no name of a package"), "{error}");
     }
 }
 

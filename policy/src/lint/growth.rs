@@ -17,7 +17,7 @@ use super::{
     rule, too_many_steps, too_much_work,
 };
 use crate::{Finding, probe};
-use regorus::unstable::{ArithOp, AssignOp, Expr, Ref, Rule, RuleHead};
+use regorus::unstable::{ArithOp, AssignOp, BoolOp, Expr, Ref, Rule, RuleHead};
 use serde_json::Value;
 use std::{collections::BTreeMap, ops::BitOr, sync::LazyLock};
 
@@ -390,6 +390,16 @@ impl<'a> Growth<'a> {
             {
                 let reason = format!("a product is multiplied again: only a constant up to {MAX_FACTOR} may");
                 findings.push(scope.module.finding(span, reason));
+            }
+            // When the kinds differ the engine prints both sides before it goes on.
+            Expr::BoolExpr { op: BoolOp::Lt | BoolOp::Le | BoolOp::Gt | BoolOp::Ge, lhs, rhs, .. } => {
+                for side in [lhs, rhs] {
+                    let [size, ..] = self.piece(scope, side).unwrap_or_default().sizes;
+                    if self.grown(scope, side).collection || size > MAX_HELD {
+                        let reason = "a collection is not ordered: compare what is in it, or its count";
+                        findings.push(scope.module.finding(start(side), reason));
+                    }
+                }
             }
             // A package as a value holds the values of all its rules, which may be collections themselves.
             Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. } => {

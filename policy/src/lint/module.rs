@@ -96,8 +96,20 @@ pub(crate) fn parse(file: &str, text: &str, readings: &Nesting) -> Result<Parsed
         Finding { file: file.to_owned(), line, column, reason: first_line(&message) }
     })?;
     let package = format!("data.{}", path(&module.package.refr).0.join("."));
+    for refr in std::iter::once(&module.package.refr).chain(module.imports.iter().map(|import| &import.refr)) {
+        // Joined by dots, other names would look like longer paths.
+        if let Some(name) = path(refr).0.iter().find(|name| !is_word(name)) {
+            let (line, column) = (refr.span().line, refr.span().col);
+            let reason = format!("{name:?} is no name of a package: letters, digits and _ are");
+            return Err(Finding { file: file.to_owned(), line, column, reason });
+        }
+    }
     let imports = module.imports.iter().filter_map(imported).collect();
     Ok(Parsed { file: file.to_owned(), package, module, imports })
+}
+
+fn is_word(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// Refuses deep nesting before the parser sees it: the parser tries alternatives at every level, so its time doubles

@@ -54,6 +54,13 @@ pub(super) fn check(modules: &[Parsed], findings: &mut Vec<Finding>) {
                 {
                     findings.push(report("functions and defaults have names of one word".to_owned()));
                 }
+                // What is below the first word is a rule of its own to the engine.
+                Rule::Spec { head: RuleHead::Set { refr, .. }, .. } if steps(refr) > 0 => {
+                    findings.push(report("a set has a name of one word".to_owned()));
+                }
+                Rule::Spec { head: RuleHead::Compr { refr, .. }, .. } if steps(refr) > 1 => {
+                    findings.push(report("a rule's name goes one step down at most".to_owned()));
+                }
                 _ => {}
             }
             let count = definitions.entry(format!("{}.{name}", module.package)).or_default();
@@ -128,6 +135,16 @@ fn expressions(module: &Parsed, rule: &Rule, findings: &mut Vec<Finding>) {
             findings.push(module.finding(start(expr), format!("{what} {limit}")));
         }
     });
+}
+
+fn steps(reference: &Expr) -> usize {
+    let mut steps: usize = 0;
+    let mut rest = reference;
+    while let Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } = rest {
+        steps = steps.saturating_add(1);
+        rest = refr;
+    }
+    steps
 }
 
 fn ways(reference: &Expr) -> usize {
