@@ -186,8 +186,32 @@ fn what_is_held_is_small() {
         "x := [s | some s in sort(input.splits)]",
         "x := [i | some i in array.slice(input.line_items, 0, 5)]",
         "x := [is_object(input.order), is_array(data.l), type_name(input)]",
+        "x := {i | some i, _ in input.line_items}",
     ] {
         load(&bundle(rules, &numbers(100)), Engine::load).map_or_else(|error| panic!("{rules}: {error}"), drop);
+    }
+}
+
+/// What finds something in the data is a name or a number; in a set it is the item itself.
+#[test]
+fn names_in_the_data_are_small() {
+    let lists =
+        format!("{{\"blocked\": {{\"one\": [{0}], \"two\": [{0}]}}}}", list((0..100).map(|n| format!("\"{n}\""))));
+    for rules in [
+        "x := {name | some name, members in data.blocked; input.order.id in members}",
+        "x := {name | data.blocked[name][_] == input.order.id}",
+        "violation contains {\"code\": \"amount\", \"msg\": sprintf(\"on %s\", [name])} if {\n\tsome name, members in \
+         data.blocked\n\tinput.order.id in members\n}",
+    ] {
+        load(&bundle(rules, &lists), Engine::load).map_or_else(|error| panic!("{rules}: {error}"), drop);
+    }
+    let constant = list(0..100);
+    for rules in [
+        format!("big := {{[{constant}]}}\nx := {{v | some v, _ in big}}"),
+        "x := {members | some _, members in data.blocked}".into(),
+        "x := {name | some name, _ in {data.blocked}}".into(),
+    ] {
+        load(&bundle(&rules, &lists), Engine::reload).map(drop).expect_err(&rules);
     }
 }
 

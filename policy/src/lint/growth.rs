@@ -11,15 +11,18 @@
 //! Both follow values through variables, rules and functions. Variables of one name in one rule count as one, so a
 //! bundle may have to rename one, but nothing hides.
 
+mod piece;
+
 use super::{
     MAX_FINDINGS, MAX_STEPS, PACKAGE, Work, cycle,
-    module::{Node, Parsed, path, rule_name, start, walk},
+    module::{Node, Parsed, Part, links, path, root, rule_name, start, walk},
     rule, too_many_steps, too_much_work,
 };
-use crate::{Finding, probe};
+use crate::Finding;
+use piece::{Pieces, Sizes};
 use regorus::unstable::{ArithOp, AssignOp, BoolOp, Expr, Ref, Rule, RuleHead};
 use serde_json::Value;
-use std::{collections::BTreeMap, ops::BitOr, sync::LazyLock};
+use std::{collections::BTreeMap, ops::BitOr};
 
 /// A constant factor is at most this: the whole in basis points, which shares are compared in.
 const MAX_FACTOR: u64 = 10_000;
@@ -42,19 +45,10 @@ struct Grown {
     sizes: Sizes,
 }
 
-/// At each depth, how many values the largest there has, long texts counted by their length.
-type Sizes = [u32; 6];
-
 /// What is held many times may have so many values: an object of a list, such as a split.
 const MAX_HELD: u32 = 16;
 /// What is held once in a collection that is written out.
 const MAX_WRITTEN: u32 = 64;
-/// Bytes of a text that count as one value more.
-const TEXT: usize = 32;
-
-/// The largest input that is tried: no payout is wider.
-static INPUT: LazyLock<Value> =
-    LazyLock::new(|| probe::widest().ok().and_then(|input| serde_json::to_value(input).ok()).unwrap_or_default());
 
 impl Grown {
     /// What an item of it may be.
@@ -69,6 +63,7 @@ impl Grown {
         Self { collection: true, sizes: [own, own, first, second, third, fourth.max(rest)], ..self }
     }
 
+    /// A piece of what the policy is given.
     fn stored(sizes: Sizes) -> Self {
         Self { sizes, ..Self::default() }
     }
@@ -120,7 +115,7 @@ struct Growth<'a> {
     /// By full name.
     values: BTreeMap<String, Grown>,
     variables: BTreeMap<(usize, &'a str), Grown>,
-    data: &'a Value,
+    pieces: Pieces<'a>,
     work: Work,
 }
 
@@ -140,7 +135,7 @@ impl<'a> Growth<'a> {
             }
         }
         let (values, variables) = (BTreeMap::new(), BTreeMap::new());
-        Self { rules, names, functions, values, variables, data, work: Work::new() }
+        Self { rules, names, functions, values, variables, pieces: Pieces::of(data), work: Work::new() }
     }
 
     /// Carries what is known one step further; false when there was nothing new, or all work is spent.
@@ -171,9 +166,9 @@ impl<'a> Growth<'a> {
     /// What a node gives to variables.
     fn flow(&self, scope: Scope<'a>, node: &Node<'a>, out: &mut Flows<'a>) {
         match node {
-            Node::Item { item, domain, .. } => bind(scope.rule, item, self.grown(scope, domain).item(), out),
-            Node::Named { name, domain, .. } => {
-                out.push(((scope.rule, name.text()), self.grown(scope, domain).item()));
+            Node::Item { item, part, domain } => bind(scope.rule, item, self.part(scope, *part, domain), out),
+            Node::Named { name, part, domain } => {
+                out.push(((scope.rule, name.text()), self.part(scope, *part, domain)));
             }
             Node::Expr(Expr::AssignExpr { op, lhs, rhs, .. }) => {
                 bind(scope.rule, lhs, self.grown(scope, rhs), out);
@@ -181,10 +176,9 @@ impl<'a> Growth<'a> {
                     bind(scope.rule, rhs, self.grown(scope, lhs), out);
                 }
             }
-            // What finds an item of a set is the item, and of an object its key, which counts as one.
             Node::Expr(expr @ (Expr::RefDot { .. } | Expr::RefBrack { .. })) => {
                 for (found_in, index) in indices(expr) {
-                    bind(scope.rule, index, self.grown(scope, found_in).item(), out);
+                    bind(scope.rule, index, self.key(scope, found_in), out);
                 }
             }
             Node::Expr(call @ Expr::Call { fcn, params, .. }) => {
@@ -209,6 +203,14 @@ impl<'a> Growth<'a> {
         }
     }
 
+    /// What a pattern takes of each entry of a domain.
+    fn part(&self, scope: Scope<'_>, part: Part, domain: &Expr) -> Grown {
+        match part {
+            Part::Key => self.key(scope, domain),
+            Part::Value => self.grown(scope, domain).item(),
+        }
+    }
+
     fn grown(&self, scope: Scope<'_>, expr: &Expr) -> Grown {
         if !self.work.spend(1) {
             return Grown::default();
@@ -217,21 +219,17 @@ impl<'a> Growth<'a> {
             items.map(|item| self.grown(scope, item)).fold(Grown::default(), Grown::bitor)
         };
         match expr {
-            _ if constant(expr) => {
-                let mut sizes = Sizes::default();
-                self.written(expr, 0, &mut sizes);
-                Grown::stored(sizes)
-            }
+            _ if constant(expr) => Grown::stored(piece::written(&self.work, expr)),
             Expr::Var { span, .. } => {
-                self.variable(scope, span.text()) | self.rule(scope, expr) | self.piece(scope, expr).unwrap_or_default()
+                self.variable(scope, span.text()) | self.rule(scope, expr) | self.piece(scope, expr)
             }
             Expr::RefDot { .. } | Expr::RefBrack { .. } => {
-                let piece = self.piece(scope, expr).unwrap_or_default();
+                let piece = self.piece(scope, expr);
                 let base = match root(expr) {
                     Expr::Var { span, .. } => self.variable(scope, span.text()),
                     other => self.grown(scope, other),
                 };
-                piece | self.rule(scope, expr) | steps(expr).iter().skip(1).fold(base.item(), |found, _| found.item())
+                piece | self.rule(scope, expr) | links(expr).skip(1).fold(base.item(), |found, _| found.item())
             }
             Expr::Array { items, .. } | Expr::Set { items, .. } => all(&mut items.iter()).held(),
             Expr::Object { fields, .. } => {
@@ -267,73 +265,21 @@ impl<'a> Growth<'a> {
         }
     }
 
-    /// What a reference into the input or the data can lead to.
-    fn piece(&self, scope: Scope<'_>, expr: &Expr) -> Option<Grown> {
-        let Expr::Var { span, .. } = root(expr) else { return None };
-        let (document, above) = match (span.text(), scope.module.imported(span.text())) {
-            ("input", _) => (&*INPUT, ""),
-            ("data", _) => (self.data, "data"),
-            (_, Some(path)) => (self.data, path),
-            _ => return None,
+    /// What a reference takes of the input or the data, if it leads there.
+    fn piece(&self, scope: Scope<'_>, expr: &Expr) -> Grown {
+        Grown::stored(self.pieces.sizes(&self.work, scope.module, expr).unwrap_or_default())
+    }
+
+    /// What finds something in a domain: an item of a set finds itself, and what is stored is found by texts and numbers.
+    fn key(&self, scope: Scope<'_>, domain: &Expr) -> Grown {
+        let is_stored = match root(domain) {
+            Expr::Var { span, .. } => self.variable(scope, span.text()) | self.rule(scope, domain) == Grown::default(),
+            _ => false,
         };
-        let mut found = vec![document];
-        let above = above.split('.').skip(1).map(|name| Some(name.to_owned()));
-        for name in above.chain(steps(expr)) {
-            self.work.spend(found.len());
-            found = found.into_iter().flat_map(|value| below(value, name.as_deref())).collect();
+        match self.pieces.keys(&self.work, scope.module, domain).filter(|_| is_stored) {
+            Some(keys) => Grown::stored(keys),
+            None => self.grown(scope, domain).item(),
         }
-        let mut sizes = Sizes::default();
-        for value in found {
-            self.measure(value, 0, &mut sizes);
-        }
-        Some(Grown::stored(sizes))
-    }
-
-    fn measure(&self, value: &Value, depth: usize, sizes: &mut Sizes) -> u32 {
-        let below = depth.saturating_add(1);
-        let mut size = 1_u32;
-        match value {
-            Value::String(text) => size = size.saturating_add(long(text)),
-            Value::Array(items) => {
-                for item in items {
-                    size = size.saturating_add(self.measure(item, below, sizes));
-                }
-            }
-            Value::Object(fields) => {
-                for (name, value) in fields {
-                    largest(sizes, below, long(name).saturating_add(1));
-                    size = size.saturating_add(long(name)).saturating_add(self.measure(value, below, sizes));
-                }
-            }
-            _ => {}
-        }
-        self.work.spend(1);
-        largest(sizes, depth, size);
-        size
-    }
-
-    /// As [`Growth::measure`], of what is written out in a module.
-    fn written(&self, expr: &Expr, depth: usize, sizes: &mut Sizes) -> u32 {
-        let below = depth.saturating_add(1);
-        let mut size = 1_u32;
-        match expr {
-            Expr::String { span, .. } | Expr::RawString { span, .. } => size = size.saturating_add(long(span.text())),
-            Expr::Array { items, .. } | Expr::Set { items, .. } => {
-                for item in items {
-                    size = size.saturating_add(self.written(item, below, sizes));
-                }
-            }
-            Expr::Object { fields, .. } => {
-                for (_, key, value) in fields {
-                    size = size.saturating_add(self.written(key, below, sizes));
-                    size = size.saturating_add(self.written(value, below, sizes));
-                }
-            }
-            _ => {}
-        }
-        self.work.spend(1);
-        largest(sizes, depth, size);
-        size
     }
 
     fn variable(&self, scope: Scope<'_>, name: &str) -> Grown {
@@ -394,7 +340,7 @@ impl<'a> Growth<'a> {
             // When the kinds differ the engine prints both sides before it goes on.
             Expr::BoolExpr { op: BoolOp::Lt | BoolOp::Le | BoolOp::Gt | BoolOp::Ge, lhs, rhs, .. } => {
                 for side in [lhs, rhs] {
-                    let [size, ..] = self.piece(scope, side).unwrap_or_default().sizes;
+                    let [size, ..] = self.piece(scope, side).sizes;
                     if self.grown(scope, side).collection || size > MAX_HELD {
                         let reason = "a collection is not ordered: compare what is in it, or its count";
                         findings.push(scope.module.finding(start(side), reason));
@@ -431,63 +377,6 @@ impl<'a> Growth<'a> {
             findings.push(scope.module.finding(start(item), reason));
         }
     }
-}
-
-/// What a step finds in a value.
-fn below<'v>(value: &'v Value, name: Option<&str>) -> Vec<&'v Value> {
-    match (value, name) {
-        (Value::Object(fields), Some(name)) => fields.get(name).into_iter().collect(),
-        (Value::Object(fields), None) => fields.values().collect(),
-        (Value::Array(items), None) => items.iter().collect(),
-        _ => Vec::new(),
-    }
-}
-
-/// What a text counts more than a number.
-fn long(text: &str) -> u32 {
-    u32::try_from(text.len().checked_div(TEXT).unwrap_or_default()).unwrap_or(u32::MAX)
-}
-
-fn largest(sizes: &mut Sizes, depth: usize, size: u32) {
-    let last = sizes.len().saturating_sub(1);
-    if let Some(own) = sizes.get_mut(depth.min(last)) {
-        *own = (*own).max(size);
-    }
-}
-
-/// The steps of a reference: constant names, and none for what is computed or counted.
-fn steps(expr: &Expr) -> Vec<Option<String>> {
-    let mut steps = Vec::new();
-    let mut rest = expr;
-    loop {
-        rest = match rest {
-            Expr::RefDot { refr, field, .. } => {
-                steps.push(Some(field.0.text().to_owned()));
-                refr
-            }
-            Expr::RefBrack { refr, index, .. } => {
-                steps.push(match index.as_ref() {
-                    Expr::String { value, .. } | Expr::RawString { value, .. } => {
-                        value.as_string().ok().map(ToString::to_string)
-                    }
-                    _ => None,
-                });
-                refr
-            }
-            _ => break,
-        };
-    }
-    steps.reverse();
-    steps
-}
-
-/// What a reference begins with.
-fn root(expr: &Expr) -> &Expr {
-    let mut rest = expr;
-    while let Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } = rest {
-        rest = refr;
-    }
-    rest
 }
 
 fn join<K: Ord>(known: &mut BTreeMap<K, Grown>, key: K, more: Grown) -> bool {
@@ -538,16 +427,9 @@ fn results(rule: &Rule) -> Vec<&Expr> {
 
 /// What a reference is looked up by, and in what.
 fn indices(reference: &Expr) -> impl Iterator<Item = (&Expr, &Expr)> {
-    let mut rest = reference;
-    std::iter::from_fn(move || {
-        while let Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } = rest {
-            let step = rest;
-            rest = refr;
-            if let Expr::RefBrack { refr, index, .. } = step {
-                return Some((refr.as_ref(), index.as_ref()));
-            }
-        }
-        None
+    links(reference).filter_map(|link| match link {
+        Expr::RefBrack { refr, index, .. } => Some((refr.as_ref(), index.as_ref())),
+        _ => None,
     })
 }
 

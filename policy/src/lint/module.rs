@@ -236,6 +236,24 @@ pub(crate) fn path(expr: &Expr) -> (Vec<String>, bool) {
     }
 }
 
+/// The steps of a reference, the last first: each is the reference as far as it.
+pub(super) fn links(reference: &Expr) -> impl Iterator<Item = &Expr> {
+    let is_step = |expr: &&Expr| matches!(expr, Expr::RefDot { .. } | Expr::RefBrack { .. });
+    std::iter::successors(Some(reference), |expr| above(expr)).take_while(is_step)
+}
+
+/// What a reference begins with.
+pub(super) fn root(expr: &Expr) -> &Expr {
+    links(expr).last().and_then(above).unwrap_or(expr)
+}
+
+fn above(expr: &Expr) -> Option<&Expr> {
+    match expr {
+        Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } => Some(refr),
+        _ => None,
+    }
+}
+
 /// Where an expression begins in the source; a reference's own span is at its last part, an operation's at its sign.
 pub(super) fn start(expr: &Expr) -> &Span {
     match expr {

@@ -4,7 +4,7 @@
 use super::{
     MAX_FINDINGS,
     growth::constant,
-    module::{Node, Parsed, expression, path, rule_name, start, statement, walk},
+    module::{Node, Parsed, expression, links, path, rule_name, start, statement, walk},
 };
 use crate::Finding;
 use regorus::unstable::{Expr, Rule, RuleHead, Span};
@@ -22,11 +22,15 @@ const MAX_PARTS: usize = 256;
 const MAX_WAYS: usize = 64;
 /// Bytes of a constant text, in a module or in the data: one instruction may go through all of it.
 const MAX_TEXT: usize = 1_024;
-/// Items of a list, a set or an object that is written out, in a module or in the data: one instruction may go through all of it.
+/// Items of a list, a set or an object that is written out, in a module or in the data: one instruction may go through
+/// all of it.
 const MAX_ITEMS: usize = 1_024;
 /// What it takes to plan all rules. The engine's planner tries a statement for each variable of its rule, and tries it in
 /// time that grows with the cube of the variables in the statement. A readable bundle takes a thousandth.
 const MAX_PLANNING: u64 = 10_000_000;
+
+/// Planning one part of a head takes as long as this many steps of planning a statement.
+const PART: u64 = 16;
 
 /// Checks every module.
 pub(super) fn check(modules: &[Parsed], findings: &mut Vec<Finding>) {
@@ -55,10 +59,10 @@ pub(super) fn check(modules: &[Parsed], findings: &mut Vec<Finding>) {
                     findings.push(report("functions and defaults have names of one word".to_owned()));
                 }
                 // What is below the first word is a rule of its own to the engine.
-                Rule::Spec { head: RuleHead::Set { refr, .. }, .. } if steps(refr) > 0 => {
+                Rule::Spec { head: RuleHead::Set { refr, .. }, .. } if links(refr).count() > 0 => {
                     findings.push(report("a set has a name of one word".to_owned()));
                 }
-                Rule::Spec { head: RuleHead::Compr { refr, .. }, .. } if steps(refr) > 1 => {
+                Rule::Spec { head: RuleHead::Compr { refr, .. }, .. } if links(refr).count() > 1 => {
                     findings.push(report("a rule's name goes one step down at most".to_owned()));
                 }
                 _ => {}
@@ -137,28 +141,16 @@ fn expressions(module: &Parsed, rule: &Rule, findings: &mut Vec<Finding>) {
     });
 }
 
-fn steps(reference: &Expr) -> usize {
-    let mut steps: usize = 0;
-    let mut rest = reference;
-    while let Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } = rest {
-        steps = steps.saturating_add(1);
-        rest = refr;
-    }
-    steps
-}
-
 fn ways(reference: &Expr) -> usize {
-    let mut ways: usize = 1;
-    let mut rest = reference;
-    while let Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } = rest {
-        if let Expr::RefBrack { index, .. } = rest {
-            let mut places: usize = 1;
-            expression(index, &mut |node| places = places.saturating_add(self::places(&node)));
-            ways = ways.saturating_mul(places);
-        }
-        rest = refr;
-    }
-    ways
+    let indices = links(reference).filter_map(|link| match link {
+        Expr::RefBrack { index, .. } => Some(index),
+        _ => None,
+    });
+    indices.fold(1, |ways: usize, index| {
+        let mut places: usize = 1;
+        expression(index, &mut |node| places = places.saturating_add(self::places(&node)));
+        ways.saturating_mul(places)
+    })
 }
 
 /// What planning a rule depends on.
@@ -206,9 +198,6 @@ impl Size {
         variables.saturating_mul(self.statements.saturating_add(heads)).saturating_add(again)
     }
 }
-
-/// Planning one part of a head takes as long as this many steps of planning a statement.
-const PART: u64 = 16;
 
 fn cube(places: usize) -> u64 {
     u64::try_from(places).unwrap_or(u64::MAX).saturating_pow(3)

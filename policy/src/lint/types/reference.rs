@@ -6,7 +6,7 @@ use super::{
     source::INPUT,
     word::{clipped, nearest, shown},
 };
-use crate::lint::module::{Parsed, start};
+use crate::lint::module::{Parsed, links, root, start};
 use regorus::unstable::{Expr, Span};
 use std::collections::BTreeSet;
 
@@ -224,37 +224,20 @@ fn no_field(known: &Type, name: &str, field: &str) -> String {
     format!("{name} has no field {said}; it has {has}")
 }
 
-/// What a reference begins with.
-pub(super) fn root(expr: &Expr) -> &Expr {
-    let mut rest = expr;
-    while let Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } = rest {
-        rest = refr;
-    }
-    rest
-}
-
 /// The steps of a reference from its root on.
 fn steps(expr: &Expr) -> Vec<Step<'_>> {
-    let mut steps = Vec::new();
-    let mut rest = expr;
-    loop {
-        rest = match rest {
-            Expr::RefDot { refr, field, .. } => {
-                steps.push(Step::Field(&field.0, field.0.text().to_owned()));
-                refr
-            }
-            Expr::RefBrack { refr, index, .. } => {
-                steps.push(match index.as_ref() {
-                    Expr::String { value, span, .. } | Expr::RawString { value, span, .. } => {
-                        Step::Field(span, value.as_string().map(ToString::to_string).unwrap_or_default())
-                    }
-                    index => Step::Index(index),
-                });
-                refr
-            }
-            _ => break,
-        };
-    }
+    let mut steps: Vec<Step<'_>> = links(expr)
+        .filter_map(|link| match link {
+            Expr::RefDot { field, .. } => Some(Step::Field(&field.0, field.0.text().to_owned())),
+            Expr::RefBrack { index, .. } => Some(match index.as_ref() {
+                Expr::String { value, span, .. } | Expr::RawString { value, span, .. } => {
+                    Step::Field(span, value.as_string().map(ToString::to_string).unwrap_or_default())
+                }
+                index => Step::Index(index),
+            }),
+            _ => None,
+        })
+        .collect();
     steps.reverse();
     steps
 }
