@@ -122,7 +122,7 @@ fn what_is_shown_is_what_is_signed() {
             "pays      55000000 to eip155:31337:0x0202",
             "decision  review, 1 approval(s) required",
             // What is said beside it neither steers the terminal nor looks like one of these lines.
-            r"waits for one\u001b[2J\u000a  total     1 minor units",
+            r"waits for one\u001b[2J\u000a\u0020\u0020total\u0020\u0020\u0020\u0020\u00201 minor units",
         ] {
             assert!(shown.contains(part), "{part}: {shown}");
         }
@@ -133,6 +133,25 @@ fn what_is_shown_is_what_is_signed() {
     let shown = String::from_utf8(output.stderr).unwrap();
     assert_eq!((output.status.code(), posted.len()), (Some(2), 0), "{shown}");
     assert!(shown.contains("total     1100000000") && shown.contains("there is no terminal"), "{shown}");
+}
+
+#[test]
+fn no_text_of_anothers_looks_like_what_it_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    for (said, shown) in [
+        ("chairs          total     1 minor units", &*format!("chairs{}total", r"\u0020".repeat(10))),
+        ("5\u{a0}000 \u{200b}chairs", r"for       5\u00a0000 \u200bchairs: 7"),
+        ("chairs\u{2067}\u{202e}sriahc", r"for       chairs\u2067\u202esriahc: 7"),
+        ("chairs\u{3164}\u{e0041}", r"for       chairs\u3164\udb40\udc41: 7"),
+        ("Stühle, 椅子", "for       Stühle, 椅子: 7"),
+    ] {
+        let mut intent = intent(TOTAL);
+        intent["line_items"] = json!([{"description": said, "amount": 7}]);
+        let honest = view(proposal("a"), &intent, digest(proposal("a"), &intent));
+        let (output, posted) = approve(folder.path(), honest, &["--yes"]);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(posted.len() == 1 && text.contains(shown), "{said:?}: {text}");
+    }
 }
 
 #[test]

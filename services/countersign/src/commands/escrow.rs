@@ -6,7 +6,7 @@ use crate::{
     connection::{Connection, ConnectionArgs},
     contract::{self, Contract},
     failure::Usage,
-    output::Output,
+    output::{Output, one_line},
     utc,
 };
 use anyhow::Context as _;
@@ -210,7 +210,7 @@ fn open_text(open: &AdministrationView, tenant: &TenantView) -> String {
         measure.unwrap_or_else(|| open.measure.to_string()),
         open.nonce,
         utc::text(open.valid_until),
-        open.reason.as_str(),
+        one_line(open.reason.as_str()),
     )
 }
 

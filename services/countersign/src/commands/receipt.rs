@@ -2,7 +2,7 @@ use super::log::{each_entry, stored};
 use crate::{
     connection::ConnectionArgs,
     failure::{REFUSED, Unavailable, Usage},
-    output::Output,
+    output::{Output, one_line},
     progress::Progress,
 };
 use ::log::{Hash, Note};
@@ -144,7 +144,11 @@ async fn cosigned(plane: &ControlPlane, plan: &Plan, newest: u64) -> anyhow::Res
 fn describe(s: &Summary) -> String {
     let mut text = format!(
         "the quorum paid {} {} minor units of order {} for {} ({})",
-        s.total, s.symbol, s.order, s.tenant_name, s.tenant
+        s.total,
+        one_line(s.symbol.as_str()),
+        s.order,
+        one_line(s.tenant_name.as_str()),
+        s.tenant
     );
     for payment in &s.payments {
         let _ = write!(text, "\n  {} to {}", payment.amount, payment.recipient);

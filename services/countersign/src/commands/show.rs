@@ -61,8 +61,7 @@ pub fn decision(decision: &Decision) -> String {
 pub fn proposal(view: &ProposalView) -> String {
     let mut text = format!("proposal {}\nstatus: {}", view.id, view.status.as_str());
     text.push_str(&decision(&view.decision));
-    let intent = serde_json::to_string_pretty(&view.intent).unwrap_or_default();
-    let _ = write!(text, "\n{}: {}", view.command, intent.replace('\n', "\n  "));
+    let _ = write!(text, "\n{}: {}", view.command, pretty(&view.intent).replace('\n', "\n  "));
     for approval in &view.approvals {
         let _ = write!(text, "\napproved by {} at {}", approval.principal, approval.at);
     }
@@ -85,10 +84,37 @@ pub fn proposal(view: &ProposalView) -> String {
     text
 }
 
+/// JSON over several lines. Nothing that a text in it says looks like a line of its own.
+pub fn pretty(value: &serde_json::Value) -> String {
+    let line = |line: &str| {
+        let (indent, rest) = line.split_at(line.len().saturating_sub(line.trim_start_matches(' ').len()));
+        format!("{indent}{}", one_line(rest))
+    };
+    format!("{value:#}").lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
 /// A denied proposal is an answer and a refusal.
 pub fn exit(status: Option<ProposalStatus>) -> ExitCode {
     match status {
         Some(ProposalStatus::Denied) => ExitCode::from(crate::failure::REFUSED),
         _ => ExitCode::SUCCESS,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_in_json_is_no_line_of_its_own() {
+        let said = serde_json::json!({"for": ["a   \"total\": 1\n\u{a0}b", "c d"], "total": 5});
+        let shown = r#"{
+  "for": [
+    "a\u0020\u0020\u0020\"total\": 1\n\u00a0b",
+    "c d"
+  ],
+  "total": 5
+}"#;
+        assert_eq!(pretty(&said), shown);
     }
 }

@@ -1,7 +1,7 @@
 use super::{freeze::ScopeArgs, show};
 use crate::{
     connection::{Connection, ConnectionArgs},
-    output::Output,
+    output::{Output, one_line},
 };
 use anyhow::Context as _;
 use domain::{Cid, Did};
@@ -45,6 +45,7 @@ async fn in_force(connection: &Connection, realm: Did, scope: &Scope) -> anyhow:
     let freeze = freezes.into_iter().find(|f| f.realm == realm && f.scope == scope);
     let freeze = freeze.context("this scope is not frozen")?;
     // Also where a program reads along: what is signed is not left unsaid.
-    Output::tell(&format!("freeze {}\nset by {} at {}: {}", freeze.statement, freeze.by, freeze.at, freeze.reason));
+    let reason = one_line(freeze.reason.as_str());
+    Output::tell(&format!("freeze {}\nset by {} at {}: {reason}", freeze.statement, freeze.by, freeze.at));
     Ok(freeze.statement)
 }

@@ -1,6 +1,6 @@
 //! A proposal as its approver reads it. The control plane is not believed: what is signed is computed from what is shown.
 
-use crate::{commands::show::Lines, utc};
+use crate::{commands::show::Lines, output::one_line, utc};
 use anyhow::{Context as _, ensure};
 use domain::{Bps, Cid, Digest, Payout, Time, largest_remainder};
 use messages::{Effect, ProposalView, Violation};
@@ -71,7 +71,7 @@ impl Review {
             lines.add("pays", format_args!("{part} to {}, {} of 10000 parts", split.recipient, split.bps.get()));
         }
         for item in &payout.line_items {
-            lines.add("for", format_args!("{}: {}", item.description, item.amount));
+            lines.add("for", format_args!("{}: {}", one_line(item.description.as_str()), item.amount));
         }
         let left = payout.valid_until.since(now);
         lines.add("end", format_args!("{}, {left} seconds from now", utc::text(payout.valid_until)));
@@ -82,7 +82,7 @@ impl Review {
         };
         lines.add("decision", format_args!("{effect}, {} approval(s) required", decision.approvals));
         for violation in &decision.violations {
-            lines.add("", format_args!("{}: {}", violation.code, violation.msg));
+            lines.add("", format_args!("{}: {}", one_line(&violation.code), violation.msg));
         }
         lines.add("policy", format_args!("{}, {}", decision.bundle, decision.engine));
         lines.add("input", decision.input);

@@ -1,6 +1,6 @@
 //! A change of an escrow contract as people read it, before they sign it and where it is listed.
 
-use crate::{commands::show::Lines, contract::Contract, failure::Usage, utc};
+use crate::{commands::show::Lines, contract::Contract, failure::Usage, output::one_line, utc};
 use anyhow::ensure;
 use domain::{AssetId, Time, Total};
 use ledger::{Measure, args::Administer};
@@ -30,7 +30,7 @@ impl Change<'_> {
     pub fn text(&self) -> anyhow::Result<String> {
         let escrow = self.tenant.escrow;
         let mut lines = Lines::new("a change of an escrow contract, to be signed now");
-        lines.add("tenant", format_args!("{}, {}", self.tenant.name, self.said.tenant));
+        lines.add("tenant", format_args!("{}, {}", one_line(self.tenant.name.as_str()), self.said.tenant));
         lines.add("contract", format_args!("{} on chain {}", escrow.contract, escrow.chain.0));
         match self.contract {
             Some(c) => lines.add("now", state(c)),
@@ -49,7 +49,7 @@ impl Change<'_> {
                 let view = find(self.tenant, asset)?;
                 lines.add("change", format_args!("the most that is paid out of {asset} in one UTC day"));
                 if let Some(old) = self.contract.and_then(|c| c.cap(asset)) {
-                    lines.add("cap now", format_args!("{} {}", decimal(old, view.decimals), view.symbol));
+                    lines.add("cap now", shown(old, view));
                 }
                 let (text, units) = (money(*cap, view), cap.to_chain(view.scale).get());
                 let minor = cap.get();
@@ -90,7 +90,11 @@ fn find<'a>(tenant: &'a TenantView, asset: &AssetId) -> anyhow::Result<&'a Asset
 }
 
 fn money(total: Total, asset: &AssetView) -> String {
-    format!("{} {}", decimal(&total.get().to_string(), asset.decimals), asset.symbol)
+    shown(&total.get().to_string(), asset)
+}
+
+fn shown(minor: &str, asset: &AssetView) -> String {
+    format!("{} {}", decimal(minor, asset.decimals), one_line(asset.symbol.as_str()))
 }
 
 /// Minor units with a decimal point before the last digits.
