@@ -222,6 +222,15 @@ fn started(role: &str, folder: &Path, text: &str, variables: &[(&str, &str)]) ->
     command.stdin(Stdio::null()).output().unwrap()
 }
 
+/// A signer's fields without its database; its key is one of [`control_plane`]'s.
+fn signer() -> String {
+    format!(
+        "listen = \"127.0.0.1:0\"\ndata = \".\"\ndelegations = \".\"\nidentity = \"issuer.key\"\noperator = \"{DID}\"\n\
+         sequencer = \"{DID}\"\ncontrol_plane = \"http://127.0.0.1:1\"\nrpc = \"http://127.0.0.1:1\"\n\
+         coordinators = [\"{DID}\"]\nadministrators = [\"{DID}\"]\n"
+    )
+}
+
 /// A control plane's fields without its database, with keys in the folder.
 fn control_plane(folder: &Path) -> String {
     let operator = key(folder, "operator.key");
@@ -273,6 +282,41 @@ fn a_control_planes_database_is_its_field_else_database_url_else_beside_the_anch
 }
 
 #[test]
+fn a_path_begins_at_its_file_and_that_of_a_variable_where_the_command_runs() {
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let run = |role: &str, text: &str, variables: &[(&str, &str)]| {
+        let file = folder.path().join("config.toml");
+        fs::write(&file, text).unwrap();
+        let mut command = countersign(&["--json", role, "--leashed", "--config", file.to_str().unwrap()]);
+        command.envs(variables.iter().copied()).env("COUNTERSIGN_PASSPHRASE", "words").stdin(Stdio::null());
+        let output = command.current_dir(elsewhere.path()).output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for (role, text) in [("control-plane", control_plane(folder.path())), ("signer", signer())] {
+        let in_file = format!("{text}database = \"sqlite:{role}.db\"\n");
+        let url = format!("sqlite://{role}.db");
+        let variable = ("COUNTERSIGN_DATABASE", &*url);
+        for (variables, with, without) in [(&[][..], &folder, &elsewhere), (&[variable], &elsewhere, &folder)] {
+            let said = run(role, &in_file, variables);
+            let made = |folder: &tempfile::TempDir| folder.path().join(format!("{role}.db")).exists();
+            assert!(made(with) && !made(without), "{role} {variables:?}: {said}");
+            fs::remove_file(with.path().join(format!("{role}.db"))).unwrap();
+            // The next database is another log's.
+            let _ = fs::remove_file(folder.path().join("anchor"));
+        }
+    }
+    let in_folder = folder.path().join("no.key").display().to_string();
+    for (role, field) in [("control-plane", "issuer"), ("signer", "identity"), ("relayer", "identity")] {
+        let text = format!("{field} = \"no.key\"\n");
+        let variable = format!("COUNTERSIGN_{}", field.to_uppercase());
+        for (variables, place) in [(&[][..], &*in_folder), (&[(&*variable, "no.key")], "no.key")] {
+            let said = run(role, &text, variables);
+            assert!(said.contains(&format!("{field}: cannot read {place}: ")), "{role} {variables:?}: {said}");
+        }
+    }
+}
+
+#[test]
 fn no_file_of_a_control_plane_is_written_over_another() {
     let folder = tempfile::tempdir().unwrap();
     let text = control_plane(folder.path()).replace("anchor = \"anchor\"\n", "");
@@ -310,13 +354,7 @@ fn a_database_that_is_away_is_exit_code_3() {
     assert!(output.status.code() == Some(3) && said.contains("the database is unavailable"), "{said}");
     assert!(said.contains("PostgreSQL") && said.contains("\"DATABASE_URL\""), "{said}");
     assert!(!said.contains("hunter2"), "{said}");
-    let text = format!(
-        "listen = \"127.0.0.1:0\"\ndata = \".\"\ndelegations = \".\"\nidentity = \"issuer.key\"\noperator = \"{DID}\"\n\
-         sequencer = \"{DID}\"\ncontrol_plane = \"http://127.0.0.1:1\"\nrpc = \"http://127.0.0.1:1\"\n\
-         coordinators = [\"{DID}\"]\nadministrators = [\"{DID}\"]\ndatabase = \"{}\"\n",
-        away.1
-    );
-    let output = started("signer", folder.path(), &text, &[]);
+    let output = started("signer", folder.path(), &format!("{}database = \"{}\"\n", signer(), away.1), &[]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(3) && !said.contains("hunter2"), "{said}");
 }
@@ -327,11 +365,7 @@ fn an_address_that_others_may_reach_is_warned_of() {
     // Port 1 is reserved: nothing listens there, and both end at once.
     let away = "postgres://127.0.0.1:1/d";
     let plane = format!("{}database = \"{away}\"\n", control_plane(folder.path()));
-    let signer = format!(
-        "data = \".\"\ndelegations = \".\"\nidentity = \"issuer.key\"\noperator = \"{DID}\"\nsequencer = \"{DID}\"\n\
-         control_plane = \"http://127.0.0.1:1\"\nrpc = \"http://127.0.0.1:1\"\ncoordinators = [\"{DID}\"]\n\
-         administrators = [\"{DID}\"]\ndatabase = \"{away}\"\n"
-    );
+    let signer = format!("{}database = \"{away}\"\n", signer());
     for (role, text) in [("control-plane", plane), ("signer", signer)] {
         for (listen, is_told) in [("127.0.0.1:0", false), ("[::1]:0", false), ("0.0.0.0:0", true)] {
             let output = started(role, folder.path(), &text, &[("COUNTERSIGN_LISTEN", listen)]);

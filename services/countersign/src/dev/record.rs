@@ -2,7 +2,13 @@ use super::{Folder, folder::write_private};
 use anyhow::Context as _;
 use domain::{AccountId, Address, AssetId, ChainId, Did, NodeUrl, OrderId, PluginId, Version};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, convert::Infallible, fmt, fs, path::PathBuf, str::FromStr};
+use std::{
+    collections::BTreeMap,
+    fmt, fs, io,
+    path::{PathBuf, absolute},
+    str::FromStr,
+};
+use storage::Storage;
 
 /// What runs where and who is who: `dev.json` of the folder. Nothing in it is secret.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -123,10 +129,14 @@ impl DatabaseUrl {
 }
 
 impl FromStr for DatabaseUrl {
-    type Err = Infallible;
+    type Err = io::Error;
 
+    /// A path of SQLite's begins where the command runs, and still does in the control plane's configuration.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self(text.to_owned()))
+        Ok(Self(match Storage::file(text) {
+            Some(file) => format!("sqlite:{}", absolute(file)?.display()),
+            None => text.to_owned(),
+        }))
     }
 }
 
@@ -196,6 +206,15 @@ mod tests {
             assert_eq!(public_database(shown), shown, "once is enough");
             let url: DatabaseUrl = url.parse().unwrap();
             assert_eq!(format!("{url:?}"), format!("DatabaseUrl({shown})"));
+        }
+    }
+
+    #[test]
+    fn a_database_is_where_the_command_runs() {
+        let here = std::env::current_dir().unwrap();
+        for url in ["sqlite:sub/log.db", "sqlite://sub/log.db"] {
+            let url: DatabaseUrl = url.parse().unwrap();
+            assert_eq!(url.as_str(), format!("sqlite:{}", here.join("sub/log.db").display()));
         }
     }
 }

@@ -36,7 +36,7 @@ pub fn control_plane_help() -> String {
 pub fn control_plane(file: Option<&Path>) -> Result<Config, Mistakes> {
     let mut f = Fields::read(file)?;
     let listen = f.optional("listen").unwrap_or(DEFAULT_LISTEN);
-    let told: Option<String> = f.optional("database");
+    let told = f.database("database");
     let operator: Option<Did> = f.required("operator");
     let keys = Keys::read(&mut f);
     let (sequencer, issuer) = (keys.identity(&mut f, "sequencer"), keys.identity(&mut f, "issuer"));

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
     str::FromStr,
 };
+use storage::Storage;
 use toml::{Table, Value};
 
 /// Everything that is wrong with a configuration.
@@ -94,16 +95,23 @@ impl Fields {
         self.parse(name, &text)
     }
 
-    /// A path that must be there, relative to the configuration file.
+    /// A path that must be there. In the file it begins at the file's folder, in a variable where the process runs.
     pub fn path(&mut self, name: &'static str) -> Option<PathBuf> {
         let path = self.required::<PathBuf>(name)?;
-        Some(self.resolve(&path))
+        Some(self.resolve(name, &path))
     }
 
-    /// A path that may be missing.
+    /// As [`Fields::path`], and may be missing.
     pub fn optional_path(&mut self, name: &'static str) -> Option<PathBuf> {
         let path = self.optional::<PathBuf>(name)?;
-        Some(self.resolve(&path))
+        Some(self.resolve(name, &path))
+    }
+
+    /// The URL of a database, which may be missing. The path of SQLite's begins where [`Fields::path`] does.
+    pub fn database(&mut self, name: &'static str) -> Option<String> {
+        let url: String = self.optional(name)?;
+        let file = Storage::file(&url).map(|path| format!("sqlite:{}", self.resolve(name, path).display()));
+        Some(file.unwrap_or(url))
     }
 
     /// A list: an array in the file, separated by commas in a variable. Empty when missing; `None` when any item is
@@ -215,8 +223,8 @@ impl Fields {
         self.known.iter().copied().collect::<Vec<_>>().join(", ")
     }
 
-    fn resolve(&self, path: &Path) -> PathBuf {
-        let folder = self.file.as_deref().and_then(Path::parent);
+    fn resolve(&self, name: &str, path: &Path) -> PathBuf {
+        let folder = self.file.as_deref().and_then(Path::parent).filter(|_| !self.variables.contains_key(name));
         folder.map_or_else(|| path.to_owned(), |folder| folder.join(path))
     }
 

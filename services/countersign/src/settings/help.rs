@@ -13,7 +13,8 @@ pub type Field<'a> = (&'a str, &'a str, &'a str);
 pub fn text(what: &str, fields: &[Field], examples: &str) -> String {
     let mut text = format!(
         "{what}\n\nFields of the configuration file; each is a variable, too: `listen` is COUNTERSIGN_LISTEN, which goes\n\
-         before the file. Lists are separated by commas there. Paths begin at the file's folder.\n"
+         before the file. Lists are separated by commas there. Paths, that of SQLite too, begin at the file's folder,\n\
+         those of variables where the command runs.\n"
     );
     let width = fields.iter().map(|(name, ..)| name.len()).max().unwrap_or_default();
     for (name, default, meaning) in fields {

@@ -43,7 +43,7 @@ pub fn signer(file: Option<&Path>) -> Result<signer::Config, Mistakes> {
     let mut f = Fields::read(file)?;
     let listen = f.optional("listen").unwrap_or(LISTEN);
     let (data, delegations) = (f.path("data"), f.path("delegations"));
-    let database: Option<String> = f.optional("database");
+    let database = f.database("database");
     let keys = Keys::read(&mut f);
     let identity = keys.identity(&mut f, "identity");
     let (operator, sequencer) = (f.required("operator"), f.required("sequencer"));
