@@ -7,6 +7,7 @@ mod fields;
 mod help;
 mod keys;
 mod relayer;
+mod service_links;
 mod signer;
 
 pub use self::{

@@ -462,6 +462,66 @@ fn a_variable_that_no_field_has_is_a_mistake_of_a_service() {
 }
 
 #[test]
+fn variables_that_kubernetes_sets_for_services_are_no_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = |role: &str, variables: &[(&str, &str)]| {
+        let told = mistakes(role, folder.path(), "", variables);
+        told.into_iter().filter(|m| m.contains("unknown variable")).collect::<Vec<_>>()
+    };
+    for (ip, url) in [("10.96.0.7", "10.96.0.7"), ("fd00:10:96::7", "[fd00:10:96::7]")] {
+        let (tcp, dns) = (format!("tcp://{url}:8080"), format!("udp://{url}:53"));
+        // Of services called countersign, countersign-control-plane and so on.
+        for service in ["", "_CONTROL_PLANE", "_LISTEN", "_SERVICE", "_PORT"].map(|s| format!("COUNTERSIGN{s}")) {
+            let links = [
+                ("SERVICE_HOST", ip),
+                ("SERVICE_PORT", "8080"),
+                ("SERVICE_PORT_HTTP", "8080"),
+                ("SERVICE_PORT_METRICS_AND_HEALTH", "8080"),
+                ("SERVICE_PORT_8080_TCP", "8080"),
+                ("SERVICE_PORT_PORT", "8080"),
+                ("PORT", &tcp),
+                ("PORT_8080_TCP", &tcp),
+                ("PORT_8080_TCP_PROTO", "tcp"),
+                ("PORT_8080_TCP_PORT", "8080"),
+                ("PORT_8080_TCP_ADDR", ip),
+                ("PORT_53_UDP", &dns),
+                ("PORT_53_UDP_PROTO", "udp"),
+            ];
+            let links: Vec<_> = links.map(|(name, value)| (format!("{service}_{name}"), value)).into();
+            let links: Vec<_> = links.iter().map(|(name, value)| (&**name, *value)).collect();
+            for role in ["control-plane", "signer", "relayer"] {
+                assert_eq!(told(role, &links), [""; 0], "{role}");
+            }
+        }
+    }
+    // Whoever means a setting gives it a setting's value, or another name.
+    for (name, value) in [
+        ("COUNTERSIGN_PORT", "8080"),
+        ("COUNTERSIGN_PORT", "127.0.0.1:8080"),
+        ("COUNTERSIGN_PORT", "tcp://control-plane:8080"),
+        ("COUNTERSIGN_PORT", "http://10.96.0.7:8080"),
+        ("COUNTERSIGN_LISTEN_PORT", "8080"),
+        ("COUNTERSIGN_PORTS", "tcp://10.96.0.7:8080"),
+        ("COUNTERSIGN_LISTENPORT", "tcp://10.96.0.7:8080"),
+        ("COUNTERSIGN_HOST", "10.96.0.7"),
+        ("COUNTERSIGN_CONTROLPLANE", "tcp://10.96.0.7:8080"),
+        ("COUNTERSIGN_SERVICE", "10.96.0.7"),
+        ("COUNTERSIGN_SERVICE_HOST", "control-plane"),
+        ("COUNTERSIGN_SERVICE_PORT", "0"),
+        ("COUNTERSIGN_SERVICE_PORT", "http://10.96.0.7:8080"),
+        ("COUNTERSIGN_SERVICE_PORT_", "8080"),
+        ("COUNTERSIGN_PORT_8080_TCP", "udp://10.96.0.7:8080"),
+        ("COUNTERSIGN_PORT_8080_TCP", "tcp://10.96.0.7:8081"),
+        ("COUNTERSIGN_PORT_8080_TCP_PORT", "8081"),
+        ("COUNTERSIGN_PORT_8080_TCP_PROTO", "udp"),
+        ("COUNTERSIGN_PORT_8080_ICMP_PROTO", "icmp"),
+        ("COUNTERSIGN_PORT_8080_TCP_ADDR", "control-plane"),
+    ] {
+        assert_eq!(told("relayer", &[(name, value)]).len(), 1, "{name}={value}");
+    }
+}
+
+#[test]
 fn a_missing_configuration_file_is_said_to_be_missing() {
     let output = run(&["control-plane", "--config", "/no/such/file.toml"]);
     assert_eq!(output.status.code(), Some(2));

@@ -1,3 +1,4 @@
+use super::service_links::is_service_link;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Display,
@@ -207,9 +208,10 @@ impl Fields {
         for name in unknown.cloned().collect::<Vec<_>>() {
             self.mistake(&name, format_args!("unknown field; known are {names}"));
         }
-        let is_unknown = |v: &&String| !self.known.contains(v.as_str()) && !NOT_FIELDS.contains(&v.as_str());
-        let unknown = self.variables.keys().filter(|_| !self.is_shared).filter(is_unknown);
-        for name in unknown.cloned().collect::<Vec<_>>() {
+        let is_ours = |name: &str| self.known.contains(name) || NOT_FIELDS.contains(&name);
+        let is_unknown = |(name, value): &(&String, &String)| !is_ours(name) && !is_service_link(name, value);
+        let unknown = self.variables.iter().filter(|_| !self.is_shared).filter(is_unknown);
+        for name in unknown.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
             let name = format!("COUNTERSIGN_{}", name.to_uppercase());
             self.mistake(&name, format_args!("unknown variable; known fields are {names}"));
         }

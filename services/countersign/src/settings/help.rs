@@ -14,7 +14,8 @@ pub fn text(what: &str, fields: &[Field], examples: &str) -> String {
     let mut text = format!(
         "{what}\n\nFields of the configuration file; each is a variable, too: `listen` is COUNTERSIGN_LISTEN, which goes\n\
          before the file. Lists are separated by commas there. Paths, that of SQLite too, begin at the file's folder,\n\
-         those of variables where the command runs.\n"
+         those of variables where the command runs. Other variables that begin with COUNTERSIGN_ are refused, but for\n\
+         those that Kubernetes sets for its services.\n"
     );
     let width = fields.iter().map(|(name, ..)| name.len()).max().unwrap_or_default();
     for (name, default, meaning) in fields {
