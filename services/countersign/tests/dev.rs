@@ -39,6 +39,7 @@ fn a_system_survives_restarts_and_crashes() {
     let before = propose(&system);
     assert_eq!(before["status"], "approved");
     plugins_take_back_what_they_proposed(&system, &propose(&system));
+    who_is_given_no_token_is_told_what_is_missing(&system, before["id"].as_str().unwrap(), &asset, &first);
     a_freeze_is_lifted_by_two_admins_who_name_it(&system, before["id"].as_str().unwrap());
     people_decide_what_is_in_review(&system, &asset, [&first, &second]);
     who_is_new_is_granted_paid_and_revoked(&system, folder.path(), &asset);
@@ -71,6 +72,32 @@ fn plugins_take_back_what_they_proposed(system: &System, proposed: &Value) {
     assert!(cancelled.status.success(), "{}", String::from_utf8_lossy(&cancelled.stderr));
     let status = system.run(&["status", "--as", "operator", id]);
     assert_eq!(json(&status)["status"], "cancelled");
+}
+
+fn who_is_given_no_token_is_told_what_is_missing(system: &System, id: &str, asset: &str, share: &str) {
+    let payout = ["--order", "order-1", "--asset", asset, "--total", "1", "--split", share];
+    let (tenant, operator) = (system.record["tenant"].as_str().unwrap(), system.record["operator"].as_str().unwrap());
+    let commands = [
+        [&["propose"][..], &payout].concat(),
+        [&["simulate"][..], &payout].concat(),
+        ["cancel", id, "--reason", "a double"].to_vec(),
+    ];
+    for command in commands {
+        for (more, missing, remedy) in [
+            (
+                ["--as", "operator", "--tenant", tenant],
+                format!("no installation of tenant {tenant} at http://"),
+                "--as",
+            ),
+            (["--as", "plugin", "--tenant", operator], format!("no tenant {operator} at http://"), "--tenant"),
+        ] {
+            let output = system.run(&[&command[..], &more].concat());
+            let error: Value = serde_json::from_slice(&output.stderr).unwrap();
+            let said = error["error"].as_str().unwrap();
+            assert!(said.contains(&missing) && said.contains(remedy), "{command:?}: {error}");
+            assert_eq!((output.status.code(), error["problem"].is_object()), (Some(1), true), "{command:?}: {error}");
+        }
+    }
 }
 
 /// What a command that is to succeed answers.

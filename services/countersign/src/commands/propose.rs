@@ -5,8 +5,9 @@ use crate::{
     output::Output,
 };
 use anyhow::Context as _;
-use client::{Speaker, Statement};
-use domain::{AccountId, Amount, AssetId, Bps, Did, LineItem, OrderId, Payout, Split, Time};
+use client::{ClientError, Speaker, Statement};
+use domain::{AccountId, Amount, AssetId, Bps, Did, LineItem, NodeUrl, OrderId, Payout, Split, Time};
+use messages::ProblemType;
 use serde::Serialize;
 use std::{
     fs,
@@ -152,7 +153,24 @@ pub async fn speaker(connection: &Connection, command: &str, tenant: Did) -> any
     }
     let installation = speaker.identity().did();
     let request = speaker.say("/installation/token", installation, &TokenArgs { tenant })?;
-    let token = connection.public()?.token(&installation, &request.container).await?;
+    let at = connection.url()?;
+    let token = connection.public()?.token(&installation, &request.container).await;
+    let token = token.map_err(|error| refused(error, installation, tenant, &at))?;
     delegations.add_container(token.container.as_bytes()).context("the token cannot be read")?;
     Ok(Speaker::new(speaker.identity().clone(), delegations, connection.sequencer()?, connection.ambient().clone()))
+}
+
+/// Says what a control plane that gives no token does not have, and what to do.
+fn refused(error: ClientError, key: Did, tenant: Did, at: &NodeUrl) -> anyhow::Error {
+    let missing = match error.problem() {
+        Some(ProblemType::NotFound) => format!(
+            "{key} is no installation of tenant {tenant} at {at}: speak with the key of one, by --as or --key; anybody else \
+             needs delegations of the tenant's, in --delegations"
+        ),
+        Some(ProblemType::UnknownReference) => {
+            format!("there is no tenant {tenant} at {at}: name another --tenant or --control-plane")
+        }
+        _ => return error.into(),
+    };
+    anyhow::Error::from(error).context(missing)
 }
