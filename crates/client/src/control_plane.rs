@@ -2,8 +2,8 @@ use crate::{ClientError, FollowStream, ReadAccess, follow, http};
 use domain::{Cid, Did, NodeUrl};
 use messages::{
     AdministrationView, BudgetView, DkgGroupKeys, EntriesView, FreezeView, Health, InstallationView, LogEntryView,
-    PageOf, PluginView, ProofView, ProposalStatus, ProposalSummary, ProposalView, PublisherView, SimulationDraft,
-    SimulationReply, SubmitReply, TenantView, TokenReply,
+    MAX_PAGE, PageOf, PluginView, ProofView, ProposalStatus, ProposalSummary, ProposalView, PublisherView,
+    SimulationDraft, SimulationReply, SubmitReply, TenantView, TokenReply,
 };
 use reqwest::{Client, Method, RequestBuilder};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -41,9 +41,9 @@ pub struct ProposalQuery {
     /// Where the last page ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
-    /// How many at most, up to 200.
+    /// How many at most, up to [`MAX_PAGE`].
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit: Option<u32>,
+    pub limit: Option<usize>,
 }
 
 /// The signers of the active epoch.
@@ -257,6 +257,7 @@ impl ControlPlane {
         let mut cursor = None;
         for _ in 0..MAX_PAGES {
             let mut asked = query.to_vec();
+            asked.push(("limit", MAX_PAGE.to_string()));
             asked.extend(cursor.map(|c| ("cursor", c)));
             let page: PageOf<T> = self.get(path, &asked).await?;
             all.extend(page.items);

@@ -13,6 +13,7 @@ extern crate countersign_client as client;
 use axum::{
     Json, Router,
     body::{Body, Bytes},
+    extract::Query,
     http::{HeaderMap, StatusCode, header},
     response::IntoResponse,
     routing::{get, post},
@@ -24,7 +25,11 @@ use futures_util::{StreamExt, stream};
 use keyfile::Identity;
 use messages::{Envelope, Expected, Nonce, PROBLEM_JSON, Problem, ProblemType, Refusal, RefusalCode, Seal, paths};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 fn identity(seed: u8) -> Identity {
     Identity::from_key(SigningKey::from_bytes(&[seed; 32]))
@@ -70,6 +75,28 @@ async fn problems_keep_their_type_and_say_whether_to_retry() {
     assert_eq!(error.problem(), Some(ProblemType::PolicyMismatch));
     let error = plane.checkpoint().await.unwrap_err();
     assert!(matches!(error, ClientError::Status(502)) && error.is_retryable());
+}
+
+#[tokio::test]
+async fn a_whole_list_is_asked_for_by_the_longest_pages() {
+    let queries = Arc::<Mutex<Vec<Value>>>::default();
+    let asked = Arc::clone(&queries);
+    let did = identity(1).did();
+    // Pages end after the 200th and the 400th of 401.
+    let page = move |Query(query): Query<BTreeMap<String, String>>| {
+        let from: usize = query.get("cursor").map_or(0, |cursor| cursor.parse().unwrap());
+        let to = query.get("limit").map_or(50, |limit| limit.parse::<usize>().unwrap()).saturating_add(from).min(401);
+        asked.lock().unwrap().push(json!(query));
+        let publisher = |n| json!({"publisher": did, "name": format!("publisher {n}"), "since": 1});
+        let items: Vec<_> = (from..to).map(publisher).collect();
+        let next = (to < 401).then(|| to.to_string());
+        std::future::ready(Json(json!({"items": items, "next": next})))
+    };
+    let plane = ControlPlane::new(serve(Router::new().route("/v1/publishers", get(page))).await, None).unwrap();
+    let names: BTreeSet<_> = plane.publishers().await.unwrap().into_iter().map(|p| p.name).collect();
+    assert_eq!(names.len(), 401);
+    let of = |cursor: &str| json!({"cursor": cursor, "limit": "200"});
+    assert_eq!(*queries.lock().unwrap(), [json!({"limit": "200"}), of("200"), of("400")]);
 }
 
 #[tokio::test]

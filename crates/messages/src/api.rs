@@ -246,6 +246,9 @@ pub struct LogEntryView {
 #[serde(transparent)]
 pub struct CheckpointView(pub String);
 
+/// Most items of a page.
+pub const MAX_PAGE: usize = 200;
+
 /// One page of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

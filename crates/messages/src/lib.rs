@@ -14,7 +14,7 @@ mod terms;
 mod views;
 
 pub use api::{
-    Approval, AuditRecord, CheckpointView, Decision, Effect, Engine, Execution, Health, LogEntryView, PageOf,
+    Approval, AuditRecord, CheckpointView, Decision, Effect, Engine, Execution, Health, LogEntryView, MAX_PAGE, PageOf,
     ProposalStatus, ProposalView, Stage, SubmitReply, Violation,
 };
 pub use bytes::{Base64, Hex};

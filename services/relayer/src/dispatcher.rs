@@ -6,7 +6,7 @@ use crate::{
 use client::{ClientError, ControlPlane, FollowEvent, ProposalQuery};
 use domain::{Cid, Did, Time};
 use futures_util::{FutureExt, StreamExt};
-use messages::{LogEntryView, ProposalStatus};
+use messages::{LogEntryView, MAX_PAGE, ProposalStatus};
 use std::{
     collections::{BTreeMap, VecDeque},
     panic::AssertUnwindSafe,
@@ -22,8 +22,6 @@ use ucan::Ipld;
 
 /// A look at everything that is open, in case a wake-up was missed.
 const SWEEP: Duration = Duration::from_mins(1);
-/// What the control plane gives at most on one page.
-const PAGE: u32 = 200;
 /// Proposals carried at once, most of them waiting for blocks; the others wait in the log.
 const MAX_CARRIED: usize = 4096;
 /// A cancelled proposal may still execute if it was signed before; intents live for less than this.
@@ -142,7 +140,7 @@ impl Dispatcher {
         use ProposalStatus as Is;
         let now: Time = self.carrier.ambient.now();
         for status in [Is::Approved, Is::Submitted, Is::Included, Is::Cancelled] {
-            let mut query = ProposalQuery { status: Some(status), limit: Some(PAGE), ..ProposalQuery::default() };
+            let mut query = ProposalQuery { status: Some(status), limit: Some(MAX_PAGE), ..ProposalQuery::default() };
             loop {
                 let page = self.plane.proposals(&query).await?;
                 for summary in page.items {

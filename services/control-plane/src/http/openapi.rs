@@ -1,11 +1,11 @@
 use super::{
     log_reads::{DEFAULT_ENTRIES, MAX_ENTRIES},
-    query::{DEFAULT_PAGE, MAX_PAGE},
+    query::DEFAULT_PAGE,
     refusals::refusals,
     routes::{Access, Endpoint, ROUTES, Route, Verb},
 };
 use axum::{body::Bytes, http::header, response::IntoResponse};
-use messages::{PROBLEM_JSON, ProblemType as Type};
+use messages::{MAX_PAGE, PROBLEM_JSON, ProblemType as Type};
 use policy::Code;
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeSet, sync::LazyLock};

@@ -11,15 +11,14 @@ use axum::{
     http::request::Parts,
 };
 use ledger::field_of;
-use messages::{PageOf, ProblemType as Type};
+use messages::{MAX_PAGE, PageOf, ProblemType as Type};
 use serde::{
     Deserialize,
     de::{DeserializeOwned, value},
 };
 use std::{error::Error, iter::successors};
 
-/// Most items of a page.
-pub(crate) const MAX_PAGE: usize = 200;
+/// Items of a page, unless the query says.
 pub(crate) const DEFAULT_PAGE: usize = 50;
 
 /// A parsed query, or the problem with it; asked for after the caller's right has been checked.
@@ -104,7 +103,7 @@ pub(crate) struct OfTenant {
 pub(crate) fn length(limit: Option<usize>) -> Result<usize, Failure> {
     match limit.unwrap_or(DEFAULT_PAGE) {
         n @ 1..=MAX_PAGE => Ok(n),
-        _ => Err(Failure::new(Type::MalformedRequest, "limit is 1 to 200").field("limit")),
+        _ => Err(Failure::new(Type::MalformedRequest, format!("limit is 1 to {MAX_PAGE}")).field("limit")),
     }
 }
 
