@@ -141,7 +141,7 @@ impl Builder {
             self.only("entry of its tenant", |act| matches!(act, Act::TenantCreate(c) if c.tenant == subject))?;
         let needed = Decided::read(&proposal.opened).map_err(BuildError::Damaged)?.decision.approvals;
         let realms = [genesis.opened.statement.invocation().subject(), subject];
-        let approvals = approvals(&self.kept, realms, usize::from(needed))?;
+        let approvals = approvals(&self.kept, realms, usize::from(needed));
         let Execution { transaction, attestations } = execution(&self.kept, realms)?;
         // The signature says which quorum made it; usually the newest.
         for (set, quorum) in self.quorums() {

@@ -45,12 +45,6 @@ impl Revoke {
         !self.path.is_empty()
     }
 
-    /// The realm in which this ends something: that of the path's root, or else that of the invocation's subject.
-    pub fn realm(&self, subject: Did) -> Result<Did, ParseError> {
-        let path = self.open_path()?;
-        Ok(path.first().map_or(subject, |root| root.issuer()))
-    }
-
     /// Says why a revocation whose subject is the revoker itself could never be accepted, whatever the signatures of its
     /// path say: checks none. Silent when it may be.
     pub fn refuse(&self, state: &State, revoker: Did, at: Time) -> Result<(), Refusal> {

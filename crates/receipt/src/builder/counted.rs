@@ -1,7 +1,6 @@
 //! Which approvals and attestations the ledger counted, from the entries that a receipt may need.
 
 use super::{BuildError, Kept, principal};
-use crate::{ReceiptError, Step};
 use domain::{Cid, Did, Digest};
 use ledger::{Act, Quorum, Verdict, args};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,10 +25,12 @@ impl Revoked {
         Self { realms, keys: BTreeSet::new(), delegations: BTreeSet::new() }
     }
 
-    fn add(&mut self, entry: &Kept, args: &args::Revoke) -> Result<(), BuildError> {
-        let by = entry.opened.statement.invocation().subject();
-        let damaged = |e| BuildError::Damaged(ReceiptError::at(Step::Statement, entry.opened.seq(), e));
-        if self.realms.contains(&args.realm(by).map_err(damaged)?) {
+    fn add(&mut self, entry: &Kept, args: &args::Revoke) {
+        let statement = &entry.opened.statement;
+        let by = statement.invocation().subject();
+        // An issuer's own holds in the realm at the root of its path.
+        let realm = statement.path().first().map_or(by, |root| root.issuer());
+        if self.realms.contains(&realm) {
             match args.revoke {
                 args::Revocation::Key(did) => _ = self.keys.insert(did),
                 args::Revocation::Delegation(cid) => _ = self.delegations.insert(cid),
@@ -37,7 +38,6 @@ impl Revoked {
                 args::Revocation::Grant(_) => {}
             }
         }
-        Ok(())
     }
 
     /// Whether a key or delegation that a statement was made by is revoked.
@@ -53,12 +53,12 @@ impl Revoked {
 }
 
 /// Of each person the last approval, unless it was withdrawn, or revoked before enough others had approved.
-pub(super) fn approvals(kept: &[Kept], realms: [Did; 2], needed: usize) -> Result<Vec<&Kept>, BuildError> {
+pub(super) fn approvals(kept: &[Kept], realms: [Did; 2], needed: usize) -> Vec<&Kept> {
     let mut revoked = Revoked::new(realms);
     let mut standing: BTreeMap<Did, &Kept> = BTreeMap::new();
     for entry in kept {
         match entry.opened.statement.act() {
-            Act::Revoke(args) => revoked.add(entry, args)?,
+            Act::Revoke(args) => revoked.add(entry, args),
             Act::ApprovalGive(_) => {
                 standing.retain(|_, earlier| !revoked.touches(earlier));
                 standing.insert(principal(&entry.opened), entry);
@@ -70,7 +70,7 @@ pub(super) fn approvals(kept: &[Kept], realms: [Did; 2], needed: usize) -> Resul
             break;
         }
     }
-    Ok(standing.into_values().collect())
+    standing.into_values().collect()
 }
 
 /// A signer's last word counts, as long as nothing that it was given by is revoked.
@@ -82,7 +82,7 @@ pub(super) fn execution(kept: &[Kept], realms: [Did; 2]) -> Result<Execution<'_>
         match entry.opened.statement.act() {
             Act::QuorumSet(args) => active = Some(&args.0),
             Act::Revoke(args) => {
-                revoked.add(entry, args)?;
+                revoked.add(entry, args);
                 words.retain(|_, (_, earlier)| !revoked.touches(earlier));
             }
             Act::ExecutionAttest(word) => {
