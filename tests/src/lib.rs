@@ -14,5 +14,5 @@ mod statements;
 mod world;
 
 pub use people::{Person, key};
-pub use statements::{asset, recipient};
+pub use statements::{activation, asset, recipient};
 pub use world::{Signed, World};

@@ -31,6 +31,12 @@ pub const fn recipient(n: u8) -> AccountId {
     AccountId { chain: CHAIN, address: Address([n; 20]) }
 }
 
+/// The args of `/policy/activate`.
+pub fn activation(bundle: &policy::Bundle, reason: &str) -> args::Activate {
+    let (modules, data) = (bundle.modules().clone(), bundle.data().to_owned());
+    args::Activate { bundle: bundle.id(), modules, data, reason: parsed(reason) }
+}
+
 impl World {
     /// `/log/genesis`, by the operator itself.
     pub fn genesis(&self) -> Signed {

@@ -24,7 +24,7 @@ impl Simulation {
             return Err(ParseError::UnknownCommand(command.to_owned()));
         }
         let act = Act::parse(PAYOUT_COMMAND, invocation.args())?;
-        Ok(Self(Statement { invocation, proofs, act, engine: None, path: Vec::new() }))
+        Statement::of(act, invocation, proofs).map(Self)
     }
 }
 

@@ -16,13 +16,13 @@ use ucan::{Delegation, Invocation, Verified};
 /// issuer depends on the state and is decided by [`State::step`].
 #[derive(Clone, Debug)]
 pub struct Statement {
-    pub(crate) invocation: Verified<Invocation>,
-    pub(crate) proofs: Vec<Verified<Delegation>>,
-    pub(crate) act: Act,
+    invocation: Verified<Invocation>,
+    proofs: Vec<Verified<Delegation>>,
+    act: Act,
     /// What [`Statement::prepare`] made of a policy.
-    pub(crate) engine: Option<Arc<Engine>>,
+    engine: Option<Arc<Engine>>,
     /// The delegations that the args of a revocation carry: opened once, before the statement waits to be decided.
-    pub(crate) path: Vec<Verified<Delegation>>,
+    path: Vec<Verified<Delegation>>,
 }
 
 /// An invocation is not a statement.
@@ -211,6 +211,15 @@ impl Statement {
     /// refuses the statement when one is missing.
     pub fn parse(invocation: Verified<Invocation>, proofs: Vec<Verified<Delegation>>) -> Result<Self, ParseError> {
         let act = Act::parse(invocation.command().as_str(), invocation.args())?;
+        Self::of(act, invocation, proofs)
+    }
+
+    /// `act` as its issuer says it by `invocation`.
+    pub(crate) fn of(
+        act: Act,
+        invocation: Verified<Invocation>,
+        proofs: Vec<Verified<Delegation>>,
+    ) -> Result<Self, ParseError> {
         let path = if let Act::Revoke(args) = &act { args.open_path()? } else { Vec::new() };
         Ok(Self { invocation, proofs, act, engine: None, path })
     }

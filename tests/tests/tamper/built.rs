@@ -2,7 +2,7 @@
 
 use crate::database::{Database, Server as Engine};
 use control_plane::{Config, Server};
-use countersign_tests::{Person, Signed, World};
+use countersign_tests::{Person, Signed, World, activation};
 use domain::{Cid, Digest, Time};
 use ed25519_dalek::Signer as _;
 use ledger::{Verdict, args};
@@ -195,13 +195,7 @@ async fn everything(world: &World, node: &Node) -> Seqs {
     let first = node.checkpoint(world, size + 1).await;
     node.cosign(first).await;
 
-    let bundle = policy::Bundle::default_payout();
-    let activate = args::Activate {
-        bundle: bundle.id(),
-        modules: bundle.modules().clone(),
-        data: bundle.data().to_owned(),
-        reason: "reviewed".parse().unwrap(),
-    };
+    let activate = activation(&policy::Bundle::default_payout(), "reviewed");
     seqs.policy = node.say(&world.by(&world.admin, "/policy/activate", &activate)).await.0;
 
     let propose = async |total: u64, status: &str| {

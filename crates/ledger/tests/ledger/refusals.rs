@@ -5,7 +5,7 @@ use crate::{
     stage::{Stage, map, nodes, quorum, reason, stranger, strict_policy},
 };
 use countersign_ledger::{Scope, args};
-use countersign_tests::{Person, Signed, asset};
+use countersign_tests::{Person, Signed, activation, asset};
 use domain::{Address, AssetId, AssetKind, ChainId, Did};
 use ucan::issue::NewDelegation;
 
@@ -236,13 +236,7 @@ fn attestations_need_a_quorum() {
 /// A bundle of one module, correctly addressed.
 fn bundle(source: &str) -> args::Activate {
     let modules = std::collections::BTreeMap::from([("payout/payout.rego".to_owned(), source.to_owned())]);
-    let bundle = policy::Bundle::new(modules, "{}".to_owned()).unwrap();
-    args::Activate {
-        bundle: bundle.id(),
-        modules: bundle.modules().clone(),
-        data: bundle.data().to_owned(),
-        reason: reason(),
-    }
+    activation(&policy::Bundle::new(modules, "{}".to_owned()).unwrap(), "because")
 }
 
 #[test]
@@ -283,14 +277,7 @@ fn whoever_may_not_activate_a_policy_has_none_loaded() {
 #[test]
 fn what_is_prepared_is_decided_as_what_is_not() {
     let stage = Stage::ready();
-    let default = policy::Bundle::default_payout();
-    let args = args::Activate {
-        bundle: default.id(),
-        modules: default.modules().clone(),
-        data: default.data().to_owned(),
-        reason: reason(),
-    };
-    let signed = stage.admin("/policy/activate", &args);
+    let signed = stage.admin("/policy/activate", &activation(&policy::Bundle::default_payout(), "because"));
     let step = |statement| stage.state.step(&statement, stage.seq, stage.at).unwrap();
     let (prepared, plain) =
         (step(signed.statement().prepare(&stage.state, stage.at).unwrap()), step(signed.statement()));
@@ -304,13 +291,7 @@ fn an_active_policy_decides_from_the_next_entry_on() {
     let before = stage.consider(&stage.world.propose(crate::stage::LARGE)).unwrap();
     assert_eq!(before.decision().unwrap().effect, policy::Effect::Review);
     let default = policy::Bundle::default_payout();
-    let args = args::Activate {
-        bundle: default.id(),
-        modules: default.modules().clone(),
-        data: default.data().to_owned(),
-        reason: reason(),
-    };
-    stage.say(&stage.admin("/policy/activate", &args));
+    stage.say(&stage.admin("/policy/activate", &activation(&default, "because")));
     let after = stage.consider(&stage.world.propose(crate::stage::LARGE)).unwrap();
     assert_eq!(after.decision().unwrap().effect, policy::Effect::Allow);
     assert_eq!(after.decision().unwrap().bundle, default.id());

@@ -1,7 +1,7 @@
 //! A state that statements are tried on, with everybody that a statement needs.
 
 use countersign_ledger::{self as ledger, Change, Changes, Outcome, Proposal, Refusal, State, Status, args};
-use countersign_tests::{Person, Signed, World};
+use countersign_tests::{Person, Signed, World, activation};
 use domain::{Cid, Did, Digest, Time};
 use ipld_core::ipld::Ipld;
 use ledger::{GroupKeys, GroupPackages, Participant, Quorum, Verdict};
@@ -56,13 +56,10 @@ pub fn strict_policy() -> args::Activate {
     let mut data: serde_json::Value = serde_json::from_str(bundle.data()).unwrap();
     data["config"]["payout"]["approvals_required"] = APPROVALS.into();
     data["config"]["payout"]["review_above"]["*"] = REVIEW_ABOVE.into();
-    let bundle = policy::Bundle::new(bundle.modules().clone(), data.to_string()).unwrap();
-    args::Activate {
-        bundle: bundle.id(),
-        modules: bundle.modules().clone(),
-        data: bundle.data().to_owned(),
-        reason: "Two people from 1,000.00 on.".parse().unwrap(),
-    }
+    activation(
+        &policy::Bundle::new(bundle.modules().clone(), data.to_string()).unwrap(),
+        "Two people from 1,000.00 on.",
+    )
 }
 
 impl Stage {

@@ -1,7 +1,7 @@
 //! A market with a log, a quorum and one payout, and receipts put together from any of its statements.
 
 use crate::quorum::Signers;
-use countersign_tests::{Person, Signed, World};
+use countersign_tests::{Person, Signed, World, activation};
 use data_encoding::HEXLOWER;
 use domain::{Cid, Digest, PayoutAuthorisation, Time};
 use ipld_core::ipld::Ipld;
@@ -106,13 +106,7 @@ impl Market {
         let default = policy::Bundle::default_payout();
         let data = default.data().replace("\"approvals_required\": 1", "\"approvals_required\": 2");
         let bundle = policy::Bundle::new(default.modules().clone(), data).unwrap();
-        let args = args::Activate {
-            bundle: bundle.id(),
-            modules: bundle.modules().clone(),
-            data: bundle.data().to_owned(),
-            reason: "four eyes".parse().unwrap(),
-        };
-        self.world.by(&self.world.admin, "/policy/activate", &args)
+        self.world.by(&self.world.admin, "/policy/activate", &activation(&bundle, "four eyes"))
     }
 
     pub fn approve(&self, person: usize, proposal: Cid, review: Digest) -> Signed {

@@ -1,7 +1,7 @@
 //! A log that was really admitted, with the tokens that each entry introduced.
 
 use countersign_replica::{Divergence, Replica, read_statement};
-use countersign_tests::{Person, Signed, World};
+use countersign_tests::{Person, Signed, World, activation};
 use domain::{Cid, Time};
 use ledger::{GroupKeys, GroupPackages, Participant, Quorum, args};
 use std::collections::BTreeMap;
@@ -84,13 +84,7 @@ fn quorum() -> args::SetQuorum {
 fn policy() -> args::Activate {
     let bundle = policy::Bundle::default_payout();
     let data = bundle.data().replace("1000000000", "100000").replace("required\": 1", "required\": 2");
-    let bundle = policy::Bundle::new(bundle.modules().clone(), data).unwrap();
-    args::Activate {
-        bundle: bundle.id(),
-        modules: bundle.modules().clone(),
-        data: bundle.data().to_owned(),
-        reason: "Two people.".parse().unwrap(),
-    }
+    activation(&policy::Bundle::new(bundle.modules().clone(), data).unwrap(), "Two people.")
 }
 
 /// A world in which an installation can propose, and its log.

@@ -1,7 +1,7 @@
 //! Bad input: each a typed problem that names the field or the hop, and nothing written.
 
 use crate::fixture::{Node, now, slug};
-use countersign_tests::{Person, Signed, asset, recipient};
+use countersign_tests::{Person, Signed, activation, asset, recipient};
 use ipld_core::ipld::Ipld;
 use ledger::args;
 use serde_json::Value;
@@ -427,12 +427,7 @@ async fn policy_with_a_slip_is_refused_where_it_stands() {
                   contains {\"code\": \"frozen\", \"msg\": \"no\"} if input.totl > 5\n";
     let modules = BTreeMap::from([("payout/payout.rego".to_owned(), source.to_owned())]);
     let bundle = policy::Bundle::new(modules, "{}".to_owned()).unwrap();
-    let activate = args::Activate {
-        bundle: bundle.id(),
-        modules: bundle.modules().clone(),
-        data: bundle.data().to_owned(),
-        reason: "a slip".parse().unwrap(),
-    };
+    let activate = activation(&bundle, "a slip");
     let (status, body) = node.state(&node.world.by(&node.world.admin, "/policy/activate", &activate)).await;
     assert_eq!((status, slug(&body), field(&body)), (409, "conflict", "args.modules"), "{body}");
     let detail = body["detail"].as_str().unwrap();

@@ -6,7 +6,7 @@ use countersign_ledger::{
     Asset, Participant, Scope, State, Statement, Verdict, Window,
     args::{self, GrantLimit},
 };
-use countersign_tests::{Person, World, asset, recipient};
+use countersign_tests::{Person, World, activation, asset, recipient};
 use domain::{Address, AssetId, AssetKind, Cid, Digest, OrderId, Payout, Time};
 use serde::Serialize;
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
@@ -68,11 +68,6 @@ fn scope(pool: &Pool, n: usize) -> Scope {
     }
 }
 
-fn activate(bundle: &policy::Bundle) -> args::Activate {
-    let (modules, data) = (bundle.modules().clone(), bundle.data().to_owned());
-    args::Activate { bundle: bundle.id(), modules, data, reason: reason() }
-}
-
 /// The built-in rules with these sequences' thresholds.
 fn strict() -> policy::Bundle {
     let bundle = policy::Bundle::default_payout();
@@ -120,7 +115,7 @@ impl Pool {
         };
         let setup = pool.setup();
         for (start, bundle) in [strict(), lax()].iter().enumerate() {
-            let activate = pool.by(0, &pool.worlds[0].admin, "/policy/activate", &activate(bundle));
+            let activate = pool.by(0, &pool.worlds[0].admin, "/policy/activate", &activation(bundle, "because"));
             let all: Vec<Statement> = setup.iter().cloned().chain([activate]).collect();
             for (statement, seq) in all.iter().zip(0..) {
                 let step = pool.starts[start].step(statement, seq, SESSIONS[0]);
