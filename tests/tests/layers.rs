@@ -31,7 +31,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("ledger", &["domain", "ucan", "policy"]),
         ("storage", PURE),
         ("replica", &["domain", "ucan", "policy", "ledger", "log"]),
-        ("receipt", &["domain", "ucan", "policy", "ledger", "log", "replica", "escrow", "threshold"]),
+        ("receipt", &["domain", "ucan", "policy", "ledger", "log", "replica", "escrow", "messages", "threshold"]),
         ("keyfile", PURE),
         ("client", &["domain", "ucan", "messages", "keyfile"]),
         ("serving", &["domain", "messages"]),

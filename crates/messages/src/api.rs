@@ -81,6 +81,17 @@ pub enum Effect {
     Deny,
 }
 
+impl Effect {
+    /// The stable text, as in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Review => "review",
+            Self::Deny => "deny",
+        }
+    }
+}
+
 /// One thing that policy found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -112,6 +123,38 @@ pub struct Decision {
     pub input: Digest,
     /// Engine and version.
     pub engine: Engine,
+}
+
+/// A decision as the log records it, which is what approvals are signed over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordedDecision {
+    /// What follows.
+    pub effect: Effect,
+    /// Why.
+    pub violations: Vec<Violation>,
+    /// How many people must approve.
+    pub approvals: u8,
+    /// Content address of the policy bundle.
+    pub bundle: Digest,
+    /// SHA-256 of the policy's input.
+    pub input: Digest,
+    /// Engine and version: a text, because the log outlives them.
+    pub engine: Engine,
+}
+
+impl From<RecordedDecision> for Decision {
+    fn from(recorded: RecordedDecision) -> Self {
+        let RecordedDecision { effect, violations, approvals, bundle, input, engine } = recorded;
+        Self { effect, violations, approvals_required: approvals, bundle, input, engine }
+    }
+}
+
+impl From<Decision> for RecordedDecision {
+    fn from(shown: Decision) -> Self {
+        let Decision { effect, violations, approvals_required, bundle, input, engine } = shown;
+        Self { effect, violations, approvals: approvals_required, bundle, input, engine }
+    }
 }
 
 /// One approval.

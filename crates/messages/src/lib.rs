@@ -15,7 +15,7 @@ mod views;
 
 pub use api::{
     Approval, AuditRecord, CheckpointView, Decision, Effect, Engine, Execution, Health, LogEntryView, MAX_PAGE, PageOf,
-    ProposalStatus, ProposalView, Stage, SubmitReply, Violation,
+    ProposalStatus, ProposalView, RecordedDecision, Stage, SubmitReply, Violation,
 };
 pub use bytes::{Base64, Hex};
 pub use envelope::{

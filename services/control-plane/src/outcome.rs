@@ -3,7 +3,7 @@
 use domain::{Cid, Digest};
 use ledger::Outcome;
 use log::Entry;
-use messages::{Decision, Effect, ProposalStatus, SubmitReply, Violation};
+use messages::{Decision, Effect, ProposalStatus, RecordedDecision, SubmitReply, Violation};
 use serde::Deserialize;
 
 /// The outcome as an entry holds it, as far as the API shows it.
@@ -14,16 +14,6 @@ pub(crate) struct Recorded {
     pub review: Option<Digest>,
 }
 
-#[derive(Debug, Deserialize)]
-struct RecordedDecision {
-    effect: Effect,
-    violations: Vec<Violation>,
-    approvals: u8,
-    bundle: Digest,
-    input: Digest,
-    engine: String,
-}
-
 impl Recorded {
     /// Reads the outcome of an entry; `None` when it is none, which a verified log does not hold.
     pub fn of(entry: &Entry) -> Option<Self> {
@@ -31,14 +21,7 @@ impl Recorded {
     }
 
     pub fn decision(self) -> Option<Decision> {
-        self.decision.map(|d| Decision {
-            effect: d.effect,
-            violations: d.violations,
-            approvals_required: d.approvals,
-            bundle: d.bundle,
-            input: d.input,
-            engine: d.engine,
-        })
+        self.decision.map(Decision::from)
     }
 }
 

@@ -3,16 +3,17 @@ use crate::{ReceiptError, Step};
 use domain::{Did, Digest};
 use ipld_core::serde::to_ipld;
 use ledger::{Outcome, Reservation, Window};
-use policy::{Effect, MAX_APPROVALS, Violation};
+use messages::{Effect, RecordedDecision};
+use policy::MAX_APPROVALS;
 use serde::{Deserialize, Serialize};
 use ucan::Chain;
 
-/// The outcome of a proposal, as its entry has it. The engine is kept as text: a receipt outlives engine versions.
+/// The outcome of a proposal, as its entry has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Decided {
     kind: Kind,
-    pub decision: Decision,
+    pub decision: RecordedDecision,
     pub reservations: Vec<Reservation>,
     pub review: Digest,
 }
@@ -21,17 +22,6 @@ pub(crate) struct Decided {
 #[serde(rename_all = "snake_case")]
 enum Kind {
     Decided,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Decision {
-    pub effect: Effect,
-    pub violations: Vec<Violation>,
-    pub approvals: u8,
-    pub bundle: Digest,
-    pub input: Digest,
-    pub engine: String,
 }
 
 /// The entry's statement took effect, and that is all that its outcome says.

@@ -1,6 +1,6 @@
 use crate::market::{LARGE, Market, SMALL, reviewed};
 use domain::Amount;
-use policy::Effect;
+use messages::Effect;
 use receipt::{Receipt, verify};
 
 #[test]

@@ -154,7 +154,7 @@ fn describe(s: &Summary) -> String {
         let _ = write!(text, "\n  {} to {}", payment.amount, payment.recipient);
     }
     let _ = write!(text, "\nproposal: {}\nproposed by: {} at {}", s.proposal, s.installation, s.proposed_at);
-    let _ = write!(text, "\npolicy {}: {}", s.policy, s.effect);
+    let _ = write!(text, "\npolicy {}: {}", s.policy, s.effect.as_str());
     for approver in &s.approvers {
         let _ = write!(text, "\napproved by {approver}");
     }

@@ -42,12 +42,7 @@ pub fn reply(what: &str, reply: &SubmitReply) -> String {
 
 /// What policy said.
 pub fn decision(decision: &Decision) -> String {
-    let effect = match decision.effect {
-        messages::Effect::Allow => "allow",
-        messages::Effect::Review => "review",
-        messages::Effect::Deny => "deny",
-    };
-    let mut text = format!("\ndecision: {effect}");
+    let mut text = format!("\ndecision: {}", decision.effect.as_str());
     if decision.approvals_required > 0 {
         let _ = write!(text, ", {} approval(s) required", decision.approvals_required);
     }

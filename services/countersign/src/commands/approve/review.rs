@@ -3,8 +3,7 @@
 use crate::{commands::show::Lines, output::one_line, utc};
 use anyhow::{Context as _, ensure};
 use domain::{Bps, Cid, Digest, Payout, Time, largest_remainder};
-use messages::{Effect, ProposalView, Violation};
-use serde::Serialize;
+use messages::{ProposalView, RecordedDecision};
 
 /// The one kind of intent there is.
 const PAYOUT: &str = "/proposal/payout";
@@ -13,19 +12,8 @@ const PAYOUT: &str = "/proposal/payout";
 pub struct Review {
     proposal: Cid,
     payout: Payout,
-    decision: Decision,
+    decision: RecordedDecision,
     stands: String,
-}
-
-/// A decision in the ledger's shape, so that its digest is the ledger's.
-#[derive(Serialize)]
-struct Decision {
-    effect: Effect,
-    violations: Vec<Violation>,
-    approvals: u8,
-    bundle: Digest,
-    input: Digest,
-    engine: String,
 }
 
 impl Review {
@@ -35,16 +23,8 @@ impl Review {
         ensure!(named == PAYOUT, "nothing is signed: this version does not know what {named} asks for");
         let payout = serde_json::from_value(view.intent);
         let payout = payout.context("nothing is signed: the control plane shows something that is no payout")?;
-        let d = view.decision;
-        let decision = Decision {
-            effect: d.effect,
-            violations: d.violations,
-            approvals: d.approvals_required,
-            bundle: d.bundle,
-            input: d.input,
-            engine: d.engine,
-        };
         let waits = view.waits_for.map(|waits| format!(", waits for {waits}")).unwrap_or_default();
+        let decision = view.decision.into();
         let review = Self { proposal, payout, decision, stands: format!("{}{waits}", view.status.as_str()) };
         // Who lies about both is found out by the ledger, which compares with a digest of its own.
         let is_whole = review.digest() == view.review_digest;
@@ -75,11 +55,7 @@ impl Review {
         }
         let left = payout.valid_until.since(now);
         lines.add("end", format_args!("{}, {left} seconds from now", utc::text(payout.valid_until)));
-        let effect = match decision.effect {
-            Effect::Allow => "allow",
-            Effect::Review => "review",
-            Effect::Deny => "deny",
-        };
+        let effect = decision.effect.as_str();
         lines.add("decision", format_args!("{effect}, {} approval(s) required", decision.approvals));
         for violation in &decision.violations {
             lines.add("", format_args!("{}: {}", one_line(&violation.code), violation.msg));
