@@ -1,15 +1,6 @@
 #!/usr/bin/env bash
 # Runs every test. A missing server or tool is a failure, never a skip.
-set -euo pipefail
-cd "$(dirname "$0")/.."
-
-scratch=$(mktemp -d)
-chmod 755 "$scratch"
-cleanup() {
-  tests/postgres.sh stop "$scratch/postgres" >/dev/null 2>&1 || true
-  rm -rf "$scratch"
-}
-trap cleanup EXIT
+source "$(dirname "$0")/with_postgres.sh"
 
 # One test fills a disk of its own. Said now, rather than when everything else is done.
 mounts() { "$@" --mount mount -t tmpfs -o size=1m tmpfs "$scratch" 2>/dev/null; }
@@ -20,8 +11,7 @@ if ! mounts unshare --user --map-root-user && ! mounts unshare; then
   exit 1
 fi
 
-echo "== PostgreSQL"
-TEST_POSTGRES_URL=$(tests/postgres.sh start "$scratch/postgres" | tail -n 1)
+start_postgres
 export TEST_POSTGRES_URL COUNTERSIGN_TESTS=all COUNTERSIGN_INTEROP=required
 
 echo "== contracts"
