@@ -98,6 +98,8 @@ problems! {
     Overloaded = "overloaded", 503, "The service is overloaded";
     /// Something that the service needs is missing.
     Unavailable = "unavailable", 503, "The service is unavailable";
+    /// The service has not verified what it holds yet, and so answers nothing from it.
+    Starting = "starting", 503, "The service is starting";
     /// Another process gives statements their place now.
     Fenced = "fenced", 503, "This process does not sequence the log now";
     /// A fault of the service.

@@ -1,5 +1,5 @@
 //! What every service needs to serve. HTTP/1.1: how many connections there may be, how long the head of a request may take,
-//! and how it ends; and how a service says which of its settings are wrong.
+//! how it ends, and what is answered while it starts; and how a service says which of its settings are wrong.
 //!
 //! A connection beyond the limit is told so by 503 with `Retry-After` and closed; those that are open stay. So many more
 //! are kept for saying that, and once they are taken too, nothing is accepted until one closes: the system's own queue
@@ -10,9 +10,11 @@
 
 mod config_error;
 mod open_files;
+mod starting;
 mod turning_away;
 
 pub use config_error::{ConfigError, ConfigErrors};
+pub use starting::starting;
 
 use axum::{Router, serve::Listener};
 use hyper::server::conn::http1;

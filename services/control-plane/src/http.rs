@@ -18,6 +18,7 @@ mod trail;
 mod views;
 
 pub use openapi::openapi;
+pub(crate) use operations::unverified;
 pub use routes::{Access, ROUTES, Route, Verb};
 
 use crate::{clock, plane::Plane};

@@ -16,13 +16,21 @@ use crate::{
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
 use serving::ConfigErrors;
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, thread::JoinHandle};
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    thread::JoinHandle,
+};
 use storage::{Lease, OpenError, Storage};
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
     task::{JoinHandle as Task, spawn_blocking},
 };
+
+/// What whoever asks meanwhile is told.
+const STARTING: &str = "the control plane verifies its log, and answers when it has";
 
 /// Why a control plane did not start, or did not end as it should.
 #[derive(Debug, thiserror::Error)]
@@ -111,7 +119,8 @@ fn prepare(config: &Config) -> Result<Ground, Error> {
 }
 
 impl Server {
-    /// Verifies the database, takes the lease, and serves. Port 0 takes any free port; see [`Server::address`].
+    /// Verifies the database, takes the lease, and serves; whoever asks meanwhile is told that it starts. Port 0 takes any
+    /// free port; see [`Server::address`].
     pub async fn start(config: Config) -> Result<Self, Error> {
         ConfigErrors::refuse(config.check())?;
         let config = Arc::new(config);
@@ -121,10 +130,19 @@ impl Server {
         let listener = TcpListener::bind(config.listen).await?;
         let address = listener.local_addr()?;
         serving::warn_of_strangers(address);
+        let limits = config.limits;
+        // Dropped when this ends early, which ends serving.
+        let (close, closing) = watch::channel(false);
+        let api = Arc::new(OnceLock::new());
+        let app = serving::starting(Arc::clone(&api), http::unverified(), STARTING, limits.request);
+        let connections = serving::Limits { connections: limits.connections, head: limits.head };
+        let closed = closed(closing.clone());
+        let serving =
+            tokio::spawn(async move { serving::serve(listener, app, http::OPERATIONS, connections, closed).await });
         let own = Arc::clone(&config);
         let ground = spawn_blocking(move || prepare(&own)).await.map_err(|_| Error::Part("verification"))??;
         let Ground { storage, lease, verified } = ground;
-        let (limits, epoch) = (config.limits, lease.epoch);
+        let epoch = lease.epoch;
         let metrics = Metrics::new()?;
         metrics.head.set(verified.snapshot.replica.head().map_or(-1, |h| i64::try_from(h.seq).unwrap_or(i64::MAX)));
         let snapshot = Arc::new(ArcSwap::from_pointee(verified.snapshot));
@@ -155,7 +173,6 @@ impl Server {
             metrics: metrics.clone(),
             stored: verified.checkpoint,
         })?;
-        let (close, closing) = watch::channel(false);
         let gate = Gate::new(Arc::clone(&storage), limits.commit);
         let plane = Arc::new(Plane {
             operator: config.operator,
@@ -179,15 +196,10 @@ impl Server {
             activating: Issuers::default(),
             issuers: Issuers::default(),
             readers: http::auth::readers(),
-            closing: closing.clone(),
+            closing,
         });
-        let app = http::router(&plane);
-        drop(plane);
-        let connections = serving::Limits { connections: limits.connections, head: limits.head };
-        let serving =
-            tokio::spawn(
-                async move { serving::serve(listener, app, http::OPERATIONS, connections, closed(closing)).await },
-            );
+        // Nothing else sets it.
+        let _ = api.set(http::router(&plane));
         let patience = limits.shutdown;
         Ok(Self { address, close, serving, queue, sequencing, checkpointing, storage, health, patience, anchor_lock })
     }

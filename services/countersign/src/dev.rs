@@ -110,7 +110,7 @@ impl Dev {
         self.role("control-plane", "control-plane")?;
         let chain = chain::wait(&self.record.chain.rpc, START).await.map_err(|e| self.explain("chain", &e))?;
         progress("the chain answers");
-        self.ready("control-plane", &self.record.control_plane.url.to_string(), "/healthz").await?;
+        self.ready("control-plane", &self.record.control_plane.url.to_string(), "/readyz").await?;
         progress("the control plane listens");
         provision::genesis(self).await?;
         for signer in self.record.signers.clone() {

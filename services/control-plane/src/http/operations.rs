@@ -11,13 +11,17 @@ use axum::{
 use messages::{Health, ProblemType as Type};
 use std::sync::Arc;
 
+/// How a control plane is that has not verified its log yet.
+pub(crate) fn unverified() -> Health {
+    Health { ready: false, leader: false, head: None, version: env!("CARGO_PKG_VERSION").to_owned() }
+}
+
 fn report(plane: &Plane) -> Health {
-    let leader = plane.health.standing() != Standing::Stopped;
     Health {
         ready: plane.health.standing() == Standing::Leading && !plane.health.is_closing(),
-        leader,
+        leader: plane.health.standing() != Standing::Stopped,
         head: plane.now().replica.head().map(|h| h.seq),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..unverified()
     }
 }
 

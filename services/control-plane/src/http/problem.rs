@@ -26,7 +26,7 @@ impl Failure {
     pub fn new(kind: Type, detail: impl Into<String>) -> Self {
         let problem = Problem::new(kind, detail);
         Self(Box::new(match kind {
-            Type::RateLimited | Type::Overloaded => problem.with_retry_after(RETRY_SOON),
+            Type::RateLimited | Type::Overloaded | Type::Starting => problem.with_retry_after(RETRY_SOON),
             Type::Unavailable | Type::Fenced => problem.with_retry_after(RETRY_LATER),
             _ => problem,
         }))

@@ -5,8 +5,8 @@ use super::routes::{Access, CONTAINER, Endpoint, Route};
 use messages::ProblemType as Type;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The process fails, takes too long, or has no connection to give.
-const ANY: &[Type] = &[Type::Internal, Type::Unavailable, Type::Overloaded];
+/// The process starts, fails, takes too long, or has no connection to give.
+const ANY: &[Type] = &[Type::Starting, Type::Internal, Type::Unavailable, Type::Overloaded];
 
 /// What is wrong with a container, its tokens, or their chain.
 const CHAIN: &[Type] = &[

@@ -38,7 +38,7 @@ pub fn now() -> Time {
 }
 
 /// The server is on this machine, whatever proxy the environment names.
-fn http() -> Client {
+pub fn http() -> Client {
     Client::builder().no_proxy().build().unwrap()
 }
 

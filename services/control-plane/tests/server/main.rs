@@ -30,5 +30,6 @@ mod reads;
 mod restart;
 mod routes;
 mod schema;
+mod starting;
 mod tamper;
 mod tokens;

@@ -25,7 +25,7 @@ pub fn control_plane_help() -> String {
         ("accept_missing_anchor", "false", "start without the anchor of a log: once, after the database was restored"),
     ];
     help::text(
-        "Verifies the whole stored log before it answers. Ends on SIGINT and SIGTERM.",
+        "Verifies the whole stored log first, and answers 503 until it has. Ends on SIGINT and SIGTERM.",
         &fields,
         "Examples:\n  countersign control-plane --config control-plane.toml\n  \
          DATABASE_URL=postgres://… countersign control-plane --config control-plane.toml --log-format json",

@@ -46,7 +46,7 @@ impl Plane {
         let up = until(START, async || {
             ensure!(plane.child.try_wait()?.is_none(), "the control plane ended at once");
             let Ok(mut connection) = Connection::open(address).await else { return Ok(None) };
-            Ok(connection.ask(&get("/healthz")).await.ok().map(|_| ()))
+            Ok(connection.ask(&get("/readyz")).await.ok().filter(|answer| answer.status == 200).map(|_| ()))
         });
         up.await.context("the control plane does not start")?;
         Ok(plane)
