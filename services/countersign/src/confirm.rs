@@ -1,6 +1,6 @@
 //! A person's word before something is signed.
 
-use crate::{failure::Usage, output::legible};
+use crate::{failure::Usage, lines::Lines, output::legible};
 use anyhow::{Context as _, ensure};
 use std::io::{BufRead, IsTerminal as _, Read as _, Write};
 
@@ -18,9 +18,9 @@ pub struct ConfirmArgs {
 impl ConfirmArgs {
     /// Shows what is about to be signed, on standard error, and asks whether it is meant unless told not to. What
     /// cannot be shown is not signed.
-    pub fn confirm(self, shown: &str) -> anyhow::Result<()> {
+    pub fn confirm(self, shown: &Lines) -> anyhow::Result<()> {
         let (stdin, stderr) = (std::io::stdin(), std::io::stderr());
-        writeln!(stderr.lock(), "{}", legible(shown)).context("nothing is signed: it cannot be shown")?;
+        writeln!(stderr.lock(), "{}", legible(shown.text())).context("nothing is signed: it cannot be shown")?;
         if self.yes {
             return Ok(());
         }

@@ -9,6 +9,7 @@ mod demo;
 mod dev;
 mod dkg;
 mod failure;
+mod lines;
 mod output;
 mod process;
 mod progress;

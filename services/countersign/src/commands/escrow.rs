@@ -257,7 +257,7 @@ async fn submit(
 ) -> anyhow::Result<ExitCode> {
     let change = Change { said, tenant, contract, now: connection.ambient().now() };
     change.check()?;
-    confirm.confirm(&change.text()?)?;
+    confirm.confirm(&change.lines()?)?;
     let reply = connection.submit("/escrow/administer", connection.operator()?, said).await?;
     let asked = Asked { administration: said.id(), nonce: said.nonce, valid_until: said.valid_until, reply };
     let text = format!("{}\nadministration: {}", show::reply("asked for", &asked.reply), asked.administration);

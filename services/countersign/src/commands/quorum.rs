@@ -4,6 +4,7 @@ use crate::{
     connection::{Connection, ConnectionArgs},
     dkg::Ceremony,
     failure::{UNAVAILABLE, Usage},
+    lines::Lines,
     output::{Output, one_line},
 };
 use anyhow::Context as _;
@@ -132,9 +133,10 @@ async fn dkg(command: Dkg, out: &Output) -> anyhow::Result<ExitCode> {
                 check_replaced(active, command.replace)?;
             }
             if let Some(old) = command.replace {
-                command
-                    .confirm
-                    .confirm(&format!("epoch {next} of the quorum's keys, in place of epoch {old}. {STOPS}"))?;
+                let mut lines = Lines::new("another key of the quorum, to be made now");
+                lines.add("effect", STOPS);
+                lines.add("epoch", format_args!("{next}, in place of {old}"));
+                command.confirm.confirm(&lines)?;
             }
             next
         }

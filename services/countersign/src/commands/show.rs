@@ -2,31 +2,7 @@
 
 use crate::output::one_line;
 use messages::{Decision, ProposalStatus, ProposalView, SubmitReply};
-use std::{
-    fmt::{self, Write as _},
-    process::ExitCode,
-};
-
-/// What is about to be signed: a line for each part, whatever a part says.
-pub struct Lines(String);
-
-impl Lines {
-    /// Begins with a line that says what it is.
-    pub fn new(what: &str) -> Self {
-        Self(what.to_owned())
-    }
-
-    /// Adds a part.
-    pub fn add(&mut self, name: &str, value: impl fmt::Display) {
-        // Writing to memory cannot fail.
-        let _ = write!(self.0, "\n  {name:<9} {}", one_line(&value.to_string()));
-    }
-
-    /// All of them.
-    pub fn into_text(self) -> String {
-        self.0
-    }
-}
+use std::{fmt::Write as _, process::ExitCode};
 
 /// The answer to a statement.
 pub fn reply(what: &str, reply: &SubmitReply) -> String {

@@ -1,7 +1,9 @@
 use super::{freeze::ScopeArgs, show};
 use crate::{
     connection::{Connection, ConnectionArgs},
-    output::{Output, one_line},
+    lines::{Lines, quoted},
+    output::Output,
+    utc,
 };
 use anyhow::Context as _;
 use domain::{Cid, Did};
@@ -45,7 +47,11 @@ async fn in_force(connection: &Connection, realm: Did, scope: &Scope) -> anyhow:
     let freeze = freezes.into_iter().find(|f| f.realm == realm && f.scope == scope);
     let freeze = freeze.context("this scope is not frozen")?;
     // Also where a program reads along: what is signed is not left unsaid.
-    let reason = one_line(freeze.reason.as_str());
-    Output::tell(&format!("freeze {}\nset by {} at {}: {reason}", freeze.statement, freeze.by, freeze.at));
+    let mut lines = Lines::new("the end of a freeze, as the control plane shows it");
+    lines.add("reason", quoted(freeze.reason.as_str()));
+    lines.add("set at", utc::text(freeze.at));
+    lines.add("set by", freeze.by);
+    lines.add("freeze", freeze.statement);
+    Output::tell(lines.text());
     Ok(freeze.statement)
 }

@@ -6,6 +6,7 @@ use std::{
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex},
 };
+use ucan::{Invocation, Limits, Token, Verified, container};
 
 /// What was asked.
 #[derive(Clone, Debug)]
@@ -16,6 +17,18 @@ pub struct Asked {
     pub body: Vec<u8>,
 }
 
+impl Asked {
+    /// The statement in the body.
+    pub fn statement(&self) -> Verified<Invocation> {
+        let tokens = container::decode(&self.body, &Limits::default()).unwrap();
+        let statement = tokens.iter().find_map(|token| match ucan::open(token).unwrap() {
+            Token::Invocation(said) => Some(said),
+            Token::Delegation(_) => None,
+        });
+        statement.unwrap()
+    }
+}
+
 /// What is answered: everything behind `HTTP/1.1 `.
 pub struct Answer(String);
 
@@ -24,6 +37,11 @@ impl Answer {
     pub fn new(status: &str, headers: &str, body: &str) -> Self {
         let length = body.len();
         Self(format!("{status}\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}"))
+    }
+
+    /// What a log says that takes the statement.
+    pub fn taken(asked: &Asked) -> Self {
+        Self::json(&serde_json::json!({"id": asked.statement().cid(), "seq": 8}))
     }
 
     /// 200 with JSON.

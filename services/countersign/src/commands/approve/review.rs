@@ -1,19 +1,29 @@
 //! A proposal as its approver reads it. The control plane is not believed: what is signed is computed from what is shown.
 
-use crate::{commands::show::Lines, output::one_line, utc};
+use crate::{
+    lines::{Lines, excerpt, quoted},
+    utc,
+};
 use anyhow::{Context as _, ensure};
-use domain::{Bps, Cid, Digest, Payout, Time, largest_remainder};
-use messages::{ProposalView, RecordedDecision};
+use domain::{Bps, Cid, Did, Digest, Payout, Time, largest_remainder};
+use messages::{ProposalStatus, ProposalView, RecordedDecision};
 
 /// The one kind of intent there is.
 const PAYOUT: &str = "/proposal/payout";
 
-/// Everything that an approval says its approver has seen.
+/// Everything that an approval says its approver has seen, and what the control plane says beside it.
 pub struct Review {
     proposal: Cid,
     payout: Payout,
     decision: RecordedDecision,
-    stands: String,
+    told: Told,
+}
+
+/// What nobody signs, and so is the control plane's word alone.
+struct Told {
+    status: ProposalStatus,
+    waits_for: Option<String>,
+    proposer: Option<Did>,
 }
 
 impl Review {
@@ -23,9 +33,9 @@ impl Review {
         ensure!(named == PAYOUT, "nothing is signed: this version does not know what {named} asks for");
         let payout = serde_json::from_value(view.intent);
         let payout = payout.context("nothing is signed: the control plane shows something that is no payout")?;
-        let waits = view.waits_for.map(|waits| format!(", waits for {waits}")).unwrap_or_default();
-        let decision = view.decision.into();
-        let review = Self { proposal, payout, decision, stands: format!("{}{waits}", view.status.as_str()) };
+        let proposer = view.audit_trail.iter().find(|record| record.seq == view.seq).map(|record| record.issuer);
+        let told = Told { status: view.status, waits_for: view.waits_for, proposer };
+        let review = Self { proposal, payout, decision: view.decision.into(), told };
         // Who lies about both is found out by the ledger, which compares with a digest of its own.
         let is_whole = review.digest() == view.review_digest;
         ensure!(is_whole, "nothing is signed: the control plane's digest is not that of what it shows");
@@ -37,33 +47,41 @@ impl Review {
         ledger::review_digest(self.proposal, &self.payout, &self.decision)
     }
 
-    /// All of it, a line each.
-    pub fn text(&self, now: Time) -> anyhow::Result<String> {
-        let Self { proposal, payout, decision, stands } = self;
+    /// All of it: what is only told first, and what counts most last, directly above the question.
+    pub fn lines(&self, now: Time) -> anyhow::Result<Lines> {
+        let Self { proposal, payout, decision, told } = self;
         let mut lines = Lines::new("a payout, to be approved now");
+        lines.add("stands", format_args!("{}, by the control plane's word alone", told.status.as_str()));
+        if let Some(waits) = &told.waits_for {
+            lines.add("waits for", excerpt(waits));
+        }
+        for item in &payout.line_items {
+            lines.add("for", format_args!("{}: {}", item.amount, quoted(item.description.as_str())));
+        }
         lines.add("proposal", proposal);
+        lines.add("input", decision.input);
+        lines.add("policy", decision.bundle);
+        lines.add("engine", quoted(&decision.engine));
+        let effect = decision.effect.as_str();
+        for violation in &decision.violations {
+            lines.add("violation", format_args!("{}: {}", quoted(&violation.code), quoted(&violation.msg)));
+        }
+        lines.add("decision", format_args!("{effect}, {} approval(s) required", decision.approvals));
+        let left = payout.valid_until.since(now);
+        lines.add("end", format_args!("{}, {left} seconds from now", utc::text(payout.valid_until)));
+        match told.proposer {
+            Some(proposer) => lines.add("proposer", format_args!("{proposer}, by the control plane's word alone")),
+            None => lines.add("proposer", "not told by the control plane"),
+        }
         lines.add("order", &payout.order);
         lines.add("asset", payout.asset);
-        lines.add("total", format_args!("{} minor units", payout.total));
         let shares: Vec<Bps> = payout.splits.iter().map(|split| split.bps).collect();
         let parts = largest_remainder(payout.total.get(), &shares).context("nothing is signed: no such split")?;
         for (split, part) in payout.splits.iter().zip(parts) {
-            lines.add("pays", format_args!("{part} to {}, {} of 10000 parts", split.recipient, split.bps.get()));
+            lines.add("pays", format_args!("{part}, {} of 10000 parts, to {}", split.bps.get(), split.recipient));
         }
-        for item in &payout.line_items {
-            lines.add("for", format_args!("{}: {}", one_line(item.description.as_str()), item.amount));
-        }
-        let left = payout.valid_until.since(now);
-        lines.add("end", format_args!("{}, {left} seconds from now", utc::text(payout.valid_until)));
-        let effect = decision.effect.as_str();
-        lines.add("decision", format_args!("{effect}, {} approval(s) required", decision.approvals));
-        for violation in &decision.violations {
-            lines.add("", format_args!("{}: {}", one_line(&violation.code), violation.msg));
-        }
-        lines.add("policy", format_args!("{}, {}", decision.bundle, decision.engine));
-        lines.add("input", decision.input);
-        // Not signed, and so the control plane's word alone.
-        lines.add("stands", stands);
-        Ok(lines.into_text())
+        let (to, items) = (payout.splits.len(), payout.line_items.len());
+        lines.add("total", format_args!("{} minor units, to {to} recipient(s), for {items} item(s)", payout.total));
+        Ok(lines)
     }
 }

@@ -1,6 +1,11 @@
 //! A change of an escrow contract as people read it, before they sign it and where it is listed.
 
-use crate::{commands::show::Lines, contract::Contract, failure::Usage, output::one_line, utc};
+use crate::{
+    contract::Contract,
+    failure::Usage,
+    lines::{Lines, quoted},
+    utc,
+};
 use anyhow::ensure;
 use domain::{AssetId, Time, Total};
 use ledger::{Measure, args::Administer};
@@ -26,11 +31,16 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// All of it, a line each.
-    pub fn text(&self) -> anyhow::Result<String> {
+    /// All of it: what counts most last, directly above the question.
+    pub fn lines(&self) -> anyhow::Result<Lines> {
         let escrow = self.tenant.escrow;
         let mut lines = Lines::new("a change of an escrow contract, to be signed now");
-        lines.add("tenant", format_args!("{}, {}", one_line(self.tenant.name.as_str()), self.said.tenant));
+        lines.add("reason", quoted(self.said.reason.as_str()));
+        lines.add("nonce", self.said.nonce);
+        let left = self.said.valid_until.since(self.now);
+        lines.add("end", format_args!("{}, {left} seconds from now", utc::text(self.said.valid_until)));
+        lines.add("named", quoted(self.tenant.name.as_str()));
+        lines.add("tenant", self.said.tenant);
         lines.add("contract", format_args!("{} on chain {}", escrow.contract, escrow.chain.0));
         match self.contract {
             Some(c) => lines.add("now", state(c)),
@@ -47,23 +57,20 @@ impl Change<'_> {
             }
             Measure::SetCap { asset, cap } => {
                 let view = find(self.tenant, asset)?;
-                lines.add("change", format_args!("the most that is paid out of {asset} in one UTC day"));
+                lines.add("change", "the most that is paid out in one UTC day");
+                lines.add("asset", asset);
                 if let Some(old) = self.contract.and_then(|c| c.cap(asset)) {
                     lines.add("cap now", shown(old, view));
                 }
                 let (text, units) = (money(*cap, view), cap.to_chain(view.scale).get());
                 let minor = cap.get();
-                lines.add("new cap", format_args!("{text} = {minor} minor units = {units} base units on the chain"));
+                lines.add("new cap", format_args!("{minor} minor units = {units} base units on the chain = {text}"));
                 if minor == 0 {
-                    lines.add("", "nothing of it is taken or paid out any more");
+                    lines.add("effect", "nothing of it is taken or paid out any more");
                 }
             }
         }
-        lines.add("nonce", self.said.nonce);
-        let left = self.said.valid_until.since(self.now);
-        lines.add("end", format_args!("{}, {left} seconds from now", utc::text(self.said.valid_until)));
-        lines.add("reason", self.said.reason.as_str());
-        Ok(lines.into_text())
+        Ok(lines)
     }
 }
 
@@ -94,7 +101,7 @@ fn money(total: Total, asset: &AssetView) -> String {
 }
 
 fn shown(minor: &str, asset: &AssetView) -> String {
-    format!("{} {}", decimal(minor, asset.decimals), one_line(asset.symbol.as_str()))
+    format!("{} {}", decimal(minor, asset.decimals), quoted(asset.symbol.as_str()))
 }
 
 /// Minor units with a decimal point before the last digits.
