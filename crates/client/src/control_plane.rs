@@ -8,10 +8,16 @@ use messages::{
 use reqwest::{Client, Method, RequestBuilder};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::sync::Arc;
+use ucan::{
+    Parsed,
+    container::{self, Limits},
+};
 
 const CONTAINER: &str = "application/vnd.ucan.container";
 /// What is listed whole is counted in hundreds; more than this is a server that pages in a circle.
 const MAX_PAGES: usize = 1_000;
+/// Far above what a control plane takes, and what a container that was made to be inflated may cost here.
+const MAX_INFLATED: usize = 16 * 1024 * 1024;
 /// A note is 64 KiB at most.
 const MAX_NOTE: usize = 65_536;
 
@@ -87,14 +93,14 @@ impl ControlPlane {
         Ok(Self { http: http::client()?, base, access: access.map(Arc::new) })
     }
 
-    /// Submits a proposal: a container with one invocation of `/proposal/…`.
+    /// Submits a proposal: a container with one invocation of `/proposal/…`. An answer about another one is none.
     pub async fn submit_proposal(&self, container: &[u8]) -> Result<SubmitReply, ClientError> {
-        self.post("/v1/proposals", container, CONTAINER).await
+        self.submit("/v1/proposals", container).await
     }
 
-    /// Submits any other statement.
+    /// Submits any other statement. An answer about another one is none.
     pub async fn submit_statement(&self, container: &[u8]) -> Result<SubmitReply, ClientError> {
-        self.post("/v1/statements", container, CONTAINER).await
+        self.submit("/v1/statements", container).await
     }
 
     /// What policy would say now to a signed proposal, or to a signed question of `/proposal/payout/simulate`.
@@ -276,6 +282,18 @@ impl ControlPlane {
         http::json(&url, self.sent(&url, request).await?).await
     }
 
+    async fn submit(&self, path: &str, container: &[u8]) -> Result<SubmitReply, ClientError> {
+        let reply: SubmitReply = self.post(path, container, CONTAINER).await?;
+        match invocation(container) {
+            Some(said) if said == reply.id => Ok(reply),
+            said => {
+                let said = said.map_or_else(|| "one statement".to_owned(), |said| said.to_string());
+                let what = format!("it names {}, and {said} was sent: nothing says whether that was taken", reply.id);
+                Err(ClientError::Malformed(what))
+            }
+        }
+    }
+
     fn authorised(&self, request: RequestBuilder) -> Result<RequestBuilder, ClientError> {
         match &self.access {
             Some(access) => Ok(request.bearer_auth(access.token()?)),
@@ -297,4 +315,16 @@ impl ControlPlane {
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base.as_str().trim_end_matches('/'))
     }
+}
+
+/// CID of the one invocation in a container that was sent.
+fn invocation(container: &[u8]) -> Option<Cid> {
+    let limits = Limits { max_container_bytes: container.len(), max_inflated_bytes: MAX_INFLATED, ..Limits::default() };
+    let tokens = container::decode(container, &limits).ok()?;
+    let mut invocations = tokens.iter().filter_map(|token| match ucan::parse(token) {
+        Ok(Parsed::Invocation(invocation)) => Some(invocation.claims().cid()),
+        _ => None,
+    });
+    let said = invocations.next()?;
+    invocations.next().is_none().then_some(said)
 }

@@ -78,6 +78,33 @@ async fn problems_keep_their_type_and_say_whether_to_retry() {
 }
 
 #[tokio::test]
+async fn an_answer_about_another_statement_is_none() {
+    let (root, node) = (identity(1), identity(2));
+    let command = "/execution".parse().unwrap();
+    let new = ucan::issue::NewDelegation::new(node.did(), root.did(), command, [7; 12]);
+    let given = ucan::issue::delegate(root.key(), new).unwrap();
+    let mut delegations = Delegations::default();
+    delegations.add(given.clone());
+    let speaker = Speaker::new(node, delegations, identity(3).did(), ambient());
+    let said = speaker.say("/execution/included", root.did(), &json!({"block": 5})).unwrap();
+    for (named, is_taken) in [(said.id, true), (domain::Cid::of(b"another"), false), (given.cid(), false)] {
+        let answer = move || std::future::ready(Json(json!({"id": named, "seq": 8})));
+        let router = Router::new().route("/v1/statements", post(answer)).route("/v1/proposals", post(answer));
+        let plane = ControlPlane::new(serve(router).await, None).unwrap();
+        let replies = [plane.submit_statement(&said.container).await, plane.submit_proposal(&said.container).await];
+        for reply in replies {
+            match reply {
+                Ok(reply) => assert!(is_taken && reply.id == said.id),
+                Err(ClientError::Malformed(what)) => assert!(!is_taken && what.contains(&said.id.to_string())),
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        // What is no statement cannot have been taken as one.
+        assert!(matches!(plane.submit_statement(b"B").await, Err(ClientError::Malformed(_))));
+    }
+}
+
+#[tokio::test]
 async fn a_whole_list_is_asked_for_by_the_longest_pages() {
     let queries = Arc::<Mutex<Vec<Value>>>::default();
     let asked = Arc::clone(&queries);

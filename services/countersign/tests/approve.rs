@@ -85,9 +85,14 @@ fn view(id: Cid, intent: &Value, review: Digest) -> Value {
 /// Runs `approve` of proposal `a` with `arguments` against a control plane that answers with `view`; what came of it, and
 /// what was posted.
 fn approve(folder: &Path, view: Value, arguments: &[&str]) -> (Output, Vec<Asked>) {
+    approve_at(folder, view, Answer::taken, arguments)
+}
+
+/// As [`approve`], where the control plane says this to what is posted.
+fn approve_at(folder: &Path, view: Value, taken: fn(&Asked) -> Answer, arguments: &[&str]) -> (Output, Vec<Asked>) {
     let plane = Fake::start(move |asked| match asked.what.split(' ').next() {
         Some("GET") => Answer::json(&view),
-        _ => Answer::taken(asked),
+        _ => taken(asked),
     });
     let key = folder.join("tenant.key");
     let run = |arguments: &[&str]| {
@@ -248,6 +253,17 @@ fn no_text_of_anothers_draws_what_it_is_not_or_drives_it_off_the_screen() {
         }
         assert!(rows.len() < 300, "{} rows", rows.len());
     }
+}
+
+#[test]
+fn an_answer_about_another_statement_is_no_approval() {
+    let folder = tempfile::tempdir().unwrap();
+    let honest = view(proposal("a"), &intent(TOTAL), digest(proposal("a"), &intent(TOTAL)));
+    let another = |_: &Asked| Answer::json(&json!({"id": proposal("a"), "seq": 8}));
+    let (output, posted) = approve_at(folder.path(), honest, another, &["--yes"]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), posted.len()), (Some(1), 1), "{error}");
+    assert!(output.stdout.is_empty() && error.contains(&posted[0].statement().cid().to_string()), "{error}");
 }
 
 #[test]

@@ -9,31 +9,32 @@ mod support;
 use domain::Cid;
 use fake::{Answer, Asked, Fake};
 use serde_json::{Value, json};
+use std::process::Output;
 use support::{countersign, json};
-use ucan::{Limits, Token, container};
 
-/// The statement in a request.
-fn statement(asked: &Asked) -> Cid {
-    let tokens = container::decode(&asked.body, &Limits::default()).unwrap();
-    let Token::Invocation(said) = ucan::open(&tokens[0]).unwrap() else { panic!("not an invocation") };
-    said.cid()
+/// Freezes with a control plane and a signer at these URLs.
+fn run(plane: &str, signer: &str, more: &[&str]) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = countersign(arguments);
+        command.env("COUNTERSIGN_PASSPHRASE", "words").current_dir(folder.path()).output().unwrap()
+    };
+    let did = json(&run(&["--json", "keygen", "guardian.key"]))["did"].as_str().unwrap().to_owned();
+    let call = ["freeze", "--key", "guardian.key", "--tenant", &did, "--sequencer", &did, "--reason", "a test"];
+    run(&[&call[..], &["--control-plane", plane, "--signer", signer], more].concat())
 }
 
 /// What `freeze` says when the log takes it and a signer answers so, and its exit code.
 fn freeze(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> (Option<i32>, Value, usize) {
-    let folder = tempfile::tempdir().unwrap();
-    let plane = Fake::start(|asked| Answer::json(&json!({"id": statement(asked), "seq": 8})));
-    let signer = Fake::start(answer);
-    let run = |arguments: &[&str]| {
-        let mut command = countersign(&["--json"]);
-        command.args(arguments).env("COUNTERSIGN_PASSPHRASE", "words").current_dir(folder.path()).output().unwrap()
-    };
-    let did = json(&run(&["keygen", "guardian.key"]))["did"].as_str().unwrap().to_owned();
-    let call = ["freeze", "--key", "guardian.key", "--tenant", &did, "--sequencer", &did, "--reason", "a test"];
-    let output = run(&[&call[..], &["--control-plane", &plane.url, "--signer", &signer.url]].concat());
+    let (plane, signer) = (Fake::start(Answer::taken), Fake::start(answer));
+    let output = run(&plane.url, &signer.url, &["--json"]);
     let said = json(&output);
     assert_eq!(said["log"]["taken"]["seq"], 8, "{said}");
     (output.status.code(), said["signers"][0].clone(), signer.asked("").len())
+}
+
+fn statement(asked: &Asked) -> Cid {
+    asked.statement().cid()
 }
 
 #[test]
@@ -64,4 +65,20 @@ fn a_freeze_follows_nobody_elsewhere() {
     });
     assert_eq!((code, asked), (Some(3), 1), "{signer}");
     assert!(signer["error"].as_str().unwrap().contains("302"), "{signer}");
+}
+
+#[test]
+fn the_statement_that_is_printed_is_the_one_that_was_said() {
+    let another = Cid::of(b"another");
+    let signer = Fake::start(|asked| Answer::json(&json!({"statement": statement(asked), "frozen": []})));
+    let plane = Fake::start(Answer::taken);
+    let text = String::from_utf8(run(&plane.url, &signer.url, &[]).stdout).unwrap();
+    assert!(text.contains(&format!("statement {}", statement(&plane.asked("POST")[0]))), "{text}");
+    // Whoever lifts it names what is printed here.
+    let plane = Fake::start(move |_| Answer::json(&json!({"id": another, "seq": 8})));
+    let output = run(&plane.url, &signer.url, &[]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let said = statement(&plane.asked("POST")[0]);
+    assert!(text.starts_with(&format!("statement {said} is NOT confirmed by the log")), "{text}");
+    assert_eq!(output.status.code(), Some(1), "{text}");
 }
