@@ -98,6 +98,11 @@ impl Delegations {
         }
     }
 
+    /// The delegation of this CID.
+    pub fn get(&self, cid: &Cid) -> Option<&Verified<Delegation>> {
+        self.by_audience.values().flatten().find(|d| d.cid() == *cid)
+    }
+
     /// The shortest chain, root first, by which `subject` entitles `audience` to `command` at `now`. Empty when
     /// audience and subject are the same key, which needs no delegation; `None` when there is no chain. Policies are
     /// not looked at: they depend on the arguments.
@@ -174,6 +179,8 @@ mod tests {
         assert_eq!(find(&all, 3, "/executions", 1), None);
         assert_eq!(find(&all, 3, "/execution", 9), None);
         assert_eq!(find(&all, 1, "/anything", 1), Some(vec![]));
+        assert_eq!(all.get(&leaf.cid()).map(|d| d.cid()), Some(leaf.cid()));
+        assert!(all.get(&Cid::of(b"another")).is_none());
     }
 
     #[test]
