@@ -1,3 +1,4 @@
+mod meter;
 #[cfg(test)]
 mod tests;
 
@@ -10,7 +11,6 @@ use regorus::{
     languages::rego::compiler::Compiler,
     rvm::program::Program,
     rvm::vm::{RegoVM, VmError},
-    unstable::BUILTINS,
     utils::limits::ExecutionTimerConfig,
 };
 use std::{
@@ -22,6 +22,8 @@ use std::{
     thread,
     time::Duration,
 };
+
+pub(crate) use meter::{BUILTINS, MAX_BUILTIN_WORK};
 
 /// A decision may execute this many instructions of the engine's machine, which leaves room above the widest payout.
 /// It is counted and not timed, so that every machine stops at the same place.
@@ -120,8 +122,13 @@ impl Engine {
             None => self.machine()?,
         };
         vm.set_input(value::of(input));
+        meter::begin();
         // A machine that failed is dropped with whatever state it is in.
-        let result = catch_unwind(AssertUnwindSafe(|| vm.execute()))
+        let result = catch_unwind(AssertUnwindSafe(|| vm.execute()));
+        if let Some(builtin) = meter::ended() {
+            return Err(Fault::Laborious { builtin });
+        }
+        let result = result
             .map_err(|_| Fault::Evaluation("the engine failed".to_owned()))?
             .map_err(|e| Fault::of_machine(&e))?;
         let verdict = Verdict::read(&result);
@@ -191,6 +198,11 @@ pub(crate) enum Fault {
         /// Where the machine was then.
         instruction: usize,
     },
+    #[error("the builtins of one decision go through more than {MAX_BUILTIN_WORK} values, {builtin} last")]
+    Laborious {
+        /// The one that was called last.
+        builtin: &'static str,
+    },
     #[error("the policy could not be evaluated: {0}")]
     Evaluation(String),
     #[error("the policy's result is not a decision: {what}")]
@@ -216,6 +228,7 @@ impl Fault {
     const fn message(&self) -> &'static str {
         match self {
             Self::Unbounded { .. } => "the policy does not decide within 25000 instructions",
+            Self::Laborious { .. } => "the builtins of the policy go through too much",
             Self::Evaluation(_) => "the policy could not be evaluated",
             Self::Result { .. } => "the policy's result is not a decision",
             Self::Unexplained => "the policy denied without naming a violation",
@@ -297,38 +310,9 @@ fn lean(mut program: Program) -> Program {
             rule.else_bodies = Vec::new();
         }
     }
-    for (builtin, (call, _)) in program.builtin_info_table.iter().zip(&mut program.resolved_builtins) {
-        if builtin.name == "sprintf" {
-            *call = |span, params, args, strict| match BUILTINS.get("sprintf") {
-                Some((sprintf, _)) => sprintf(span, params, &shown(args), strict),
-                None => Ok(Value::Undefined),
-            };
-        }
-    }
+    meter::install(&mut program);
     program
 }
-
-/// A value in a message is at most this long: as long as a text of the data.
-const MAX_SHOWN_BYTES: usize = 1_024;
-
-/// The arguments of `sprintf` without collections, long texts and long numbers: one message could take all memory otherwise, since it
-/// costs one instruction whatever it shows.
-fn shown(args: &[Value]) -> Vec<Value> {
-    let shown = |value: &Value| match value {
-        Value::String(text) if text.len() > MAX_SHOWN_BYTES => Value::from(NOT_SHOWN),
-        Value::Number(number) if number.as_i128().is_none() => Value::from(NOT_SHOWN),
-        Value::Array(_) | Value::Set(_) | Value::Object(_) => Value::from(NOT_SHOWN),
-        other => other.clone(),
-    };
-    let each = |arg: &Value| match arg.as_array() {
-        Ok(values) => Value::from(values.iter().map(shown).collect::<Vec<_>>()),
-        Err(_) => arg.clone(),
-    };
-    args.iter().map(each).collect()
-}
-
-/// Stands in a message for what it does not show.
-const NOT_SHOWN: &str = "(…)";
 
 /// How long the interpreter may take for one evaluation. It serves authors only and counts nothing itself.
 const INTERPRETER: ExecutionTimerConfig =

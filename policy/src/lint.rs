@@ -9,7 +9,7 @@ mod types;
 
 use crate::{
     Bundle, Engine, Finding, LoadError,
-    engine::{ENTRY_RULE, Fault, first_line, timed_interpreter},
+    engine::{BUILTINS, ENTRY_RULE, Fault, first_line, timed_interpreter},
     probe, value,
 };
 use regorus::{
@@ -34,44 +34,6 @@ const MAX_STEPS: usize = 64;
 const MAX_WORK: usize = 16_000_000;
 /// At most about this many findings are reported, which bounds the work on a bundle that is all mistakes.
 pub(crate) const MAX_FINDINGS: usize = 100;
-
-/// Builtins that are total, deterministic and whose result is not larger than what they are given. `sprintf` is the
-/// exception to the last, and allowed only where nothing can be built on its result, as a violation's message, and with
-/// a format that is written out and pads nothing.
-const BUILTINS: &[&str] = &[
-    "abs",
-    "array.reverse",
-    "array.slice",
-    "contains",
-    "count",
-    "endswith",
-    "indexof",
-    "is_array",
-    "is_boolean",
-    "is_null",
-    "is_number",
-    "is_object",
-    "is_set",
-    "is_string",
-    "lower",
-    "max",
-    "min",
-    "object.get",
-    "object.keys",
-    "sort",
-    "sprintf",
-    "startswith",
-    "substring",
-    "sum",
-    "trim",
-    "trim_left",
-    "trim_prefix",
-    "trim_right",
-    "trim_space",
-    "trim_suffix",
-    "type_name",
-    "upper",
-];
 
 /// What is left of [`MAX_WORK`].
 struct Work(Cell<usize>);
@@ -170,10 +132,12 @@ pub(crate) fn probe(engine: &Engine, bundle: &Bundle, sources: &Sources) -> Resu
             Fault::Unbounded { instruction } => spent(engine, bundle, *instruction),
             Fault::Result { rule, .. } => said(&mut interpreter, bundle, rule),
             // What the machine takes for no value at all may be an error to the interpreter.
-            Fault::Evaluation(_) | Fault::Unexplained => match interpreter.eval_rule(ENTRY_RULE.to_owned()) {
-                Ok(_) => None,
-                Err(error) => return Err(tried(name, finding(&error.to_string(), bundle))),
-            },
+            Fault::Evaluation(_) | Fault::Laborious { .. } | Fault::Unexplained => {
+                match interpreter.eval_rule(ENTRY_RULE.to_owned()) {
+                    Ok(_) => None,
+                    Err(error) => return Err(tried(name, finding(&error.to_string(), bundle))),
+                }
+            }
         };
         let hint = if fault == Fault::Unexplained { " (is a setting missing in the data?)" } else { "" };
         let reason = format!("{fault}{hint}");

@@ -253,6 +253,58 @@ fn what_is_large_and_bounded_loads() {
     }
 }
 
+/// One instruction each, whatever they are given.
+#[test]
+fn what_builtins_go_through_is_counted() {
+    let lists = format!("{{\"l\": [{}], \"k\": [{}]}}", list(vec!["[1, 2, 3, 4, 5, 6, 7]"; 700]), list(0..700));
+    for (call, builtin) in [
+        ("sort(data.l)", "sort"),
+        ("max(data.l)", "max"),
+        ("min(data.l)", "min"),
+        ("sum(data.k)", "sum"),
+        ("array.reverse(data.l)", "array.reverse"),
+        ("array.slice(data.l, 1, 2)", "array.slice"),
+        ("object.get({}, data.l, 1)", "object.get"),
+    ] {
+        let rules = format!(
+            "x := {{n | some n in data.k; {call} == 1}}\nviolation contains {{\"code\": \"amount\", \"msg\": \"m\"}} if x == {{7}}"
+        );
+        let error = load(&bundle(&rules, &lists), Engine::reload).expect_err(call);
+        let reason = format!("the builtins of one decision go through more than 200000 values, {builtin} last");
+        assert!(error.contains(&reason), "{call}: {error}");
+    }
+}
+
+/// A number that is long is printed and compared slowly.
+#[test]
+fn few_constant_factors_go_into_a_value() {
+    let chain = |length: usize| joined((1..=length).map(|n| format!("a{n} := 9999 * a{}", n - 1)), "\n");
+    let nested =
+        |depth: usize| format!("f(x) := x * 10000\ny := {}input.total{}", "f(".repeat(depth), ")".repeat(depth));
+    let within = |length: usize| {
+        format!(
+            "b if {{\nx0 := input.total\n{}\n}}",
+            joined((1..=length).map(|n| format!("x{n} := x{} * -7", n - 1)), "\n")
+        )
+    };
+    for (rules, count) in [
+        (chain(8) + "\na0 := input.total", 8),
+        (chain(9) + "\na0 := input.total", 9),
+        (nested(8), 8),
+        (nested(9), 9),
+        (within(8), 8),
+        (within(9), 9),
+    ] {
+        let loaded = load(&bundle(&rules, "{}"), Engine::reload).map(drop);
+        if count <= 8 {
+            loaded.map_or_else(|error| panic!("{rules}: {error}"), drop);
+        } else {
+            let error = loaded.expect_err(&rules);
+            assert!(error.contains("more than 8 constant factors go into this"), "{rules}: {error}");
+        }
+    }
+}
+
 /// The machine stops at the first definition that succeeds; the interpreter, which only authors meet, goes through all.
 #[test]
 fn interpreter_that_takes_too_long_is_no_concern_of_a_log() {

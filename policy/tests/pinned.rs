@@ -84,6 +84,19 @@ violation contains {"code": "frozen", "msg": "no"} if {
 }
 "#;
 
+/// As above: much to sort, again and again.
+const LABORIOUS: &str = r#"package payout
+import rego.v1
+default effect := "deny"
+default approvals := 0
+violation contains {"code": "frozen", "msg": "no"} if input.total > 1
+violation contains {"code": "frozen", "msg": "no"} if {
+	input.total == 1
+	some _ in data.numbers
+	count(sort(data.numbers)) == 1000
+}
+"#;
+
 fn input(change: impl FnOnce(&mut Input)) -> Input {
     let mut input = probe::ordinary().unwrap();
     change(&mut input);
@@ -118,6 +131,9 @@ fn decisions_keep_their_bytes() {
     let default = Engine::load(&Bundle::default_payout()).unwrap();
     let modules = BTreeMap::from([("payout/payout.rego".to_owned(), FAULTY.to_owned())]);
     let faulty = Engine::load(&Bundle::new(modules, "{}".to_owned()).unwrap()).unwrap();
+    let modules = BTreeMap::from([("payout/payout.rego".to_owned(), LABORIOUS.to_owned())]);
+    let numbers = serde_json::json!({ "numbers": (0..1_000).collect::<Vec<_>>() }).to_string();
+    let laborious = Engine::load(&Bundle::new(modules, numbers).unwrap()).unwrap();
     let cases = [
         ("allowed", &default, input(|_| {})),
         ("reviewed", &default, input(reviewed)),
@@ -127,6 +143,7 @@ fn decisions_keep_their_bytes() {
         ("failing builtin", &faulty, input(|i| i.total = 1)),
         ("ill-typed", &faulty, input(|i| i.total = 2)),
         ("unexplained", &faulty, input(|i| i.total = 0)),
+        ("laborious", &laborious, input(|i| i.total = 1)),
     ];
     let decided = cases.map(|(name, engine, input)| (name, serde_json::to_string(&engine.decide(&input)).unwrap()));
     for ((name, json), (expected_name, expected)) in decided.iter().zip(DECISIONS) {
@@ -135,7 +152,7 @@ fn decisions_keep_their_bytes() {
 }
 
 /// Compact JSON, as serialised.
-const DECISIONS: [(&str, &str); 8] = [
+const DECISIONS: [(&str, &str); 9] = [
     (
         "allowed",
         r#"{"effect":"allow","violations":[],"approvals":0,"bundle":"2868c6f32e6fae026d50f3d0e4532d6073560a8d716f95bf1fe404d6223016bf","input":"075337e0ee81bf1458bbf28661efee205cac076a43d826f3071f65da51e71513","engine":"regorus-0.14.1"}"#,
@@ -167,6 +184,10 @@ const DECISIONS: [(&str, &str); 8] = [
     (
         "unexplained",
         r#"{"effect":"deny","violations":[{"code":"policy_error","msg":"the policy denied without naming a violation"}],"approvals":0,"bundle":"5ed7e9810db84c4df6067ec2572910b78800a8330b31c692daaea8d05aa215e9","input":"ebbe326ba19c24ed230b76e580edd09a4bf97cbbb4e96faef8de6de4d4ee89cf","engine":"regorus-0.14.1"}"#,
+    ),
+    (
+        "laborious",
+        r#"{"effect":"deny","violations":[{"code":"policy_error","msg":"the builtins of the policy go through too much"}],"approvals":0,"bundle":"09ca7816a31e58b3c0e5891e43592b2803c68cc515a97b8cc598954852d33c1d","input":"8e40f3b96135e402d9e102557d0eea21b27c6e6e3f75ddfd65c85832968ee9eb","engine":"regorus-0.14.1"}"#,
     ),
 ];
 

@@ -18,6 +18,7 @@ fn words_of_the_engine_are_not_in_a_decision() {
     assert_eq!(said(Fault::Evaluation(words())), "the policy could not be evaluated");
     assert_eq!(said(Fault::Result { rule: "effect", what: words() }), "the policy's result is not a decision");
     assert_eq!(said(Fault::Unexplained), "the policy denied without naming a violation");
+    assert_eq!(said(Fault::Laborious { builtin: "sort" }), "the builtins of the policy go through too much");
     let steps = format!("the policy does not decide within {MAX_INSTRUCTIONS} instructions");
     assert_eq!(said(Fault::Unbounded { instruction: 7 }), steps);
 }

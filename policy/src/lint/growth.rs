@@ -5,10 +5,10 @@
 //!   numbers, texts, or pieces of the input, of the data and of constants, whose sizes are bounded. Without this, forty
 //!   lines that each hold the line before twice would make a value of 2^40 items.
 //! - Nor does it hold large pieces of the input, of the data and of constants: one instruction goes through all of them.
-//! - A product is not multiplied again, except with a constant up to [`MAX_FACTOR`]. Without this, every squaring would
-//!   double the digits.
+//! - A product is not multiplied again, except with a constant up to [`MAX_FACTOR`], and with few of these. Without this,
+//!   every squaring would double the digits.
 //!
-//! Both follow values through variables, rules and functions. Variables of one name in one rule count as one, so a
+//! These rules follow values through variables, rules and functions. Variables of one name in one rule count as one, so a
 //! bundle may have to rename one, but nothing hides.
 
 mod piece;
@@ -26,6 +26,9 @@ use std::{collections::BTreeMap, ops::BitOr};
 
 /// A constant factor is at most this: the whole in basis points, which shares are compared in.
 const MAX_FACTOR: u64 = 10_000;
+/// So many constant factors may go into one value: more than a share of a share of a share needs, and hardly longer
+/// numbers than two amounts make.
+const MAX_FACTORS: u8 = 8;
 /// Builtins whose result is a truth value, a text or a count.
 const SCALAR: &[&str] =
     &["contains", "count", "endswith", "indexof", "lower", "sprintf", "startswith", "substring", "type_name"];
@@ -41,6 +44,8 @@ struct Grown {
     collection: bool,
     /// A product of two variables, or made from one.
     product: bool,
+    /// How many constant factors went into it.
+    factors: u8,
     /// How large it is as a piece of the input, the data or constants, then its items, and what is in them.
     sizes: Sizes,
 }
@@ -63,6 +68,12 @@ impl Grown {
         Self { collection: true, sizes: [own, own, first, second, third, fourth.max(rest)], ..self }
     }
 
+    /// It after so many more constant factors.
+    fn with_factors(self, more: u8) -> Self {
+        // Counted no further, so that what leads in circles comes to an end.
+        Self { factors: self.factors.saturating_add(more).min(MAX_FACTORS.saturating_add(1)), ..self }
+    }
+
     /// A piece of what the policy is given.
     fn stored(sizes: Sizes) -> Self {
         Self { sizes, ..Self::default() }
@@ -75,7 +86,12 @@ impl BitOr for Grown {
     fn bitor(self, other: Self) -> Self {
         let mut sizes = self.sizes;
         sizes.iter_mut().zip(other.sizes).for_each(|(own, more)| *own = (*own).max(more));
-        Self { collection: self.collection || other.collection, product: self.product || other.product, sizes }
+        Self {
+            collection: self.collection || other.collection,
+            product: self.product || other.product,
+            factors: self.factors.max(other.factors),
+            sizes,
+        }
     }
 }
 
@@ -190,7 +206,8 @@ impl<'a> Growth<'a> {
                     for args in definitions {
                         arity = args.len();
                         for (arg, grown) in args.iter().zip(&given) {
-                            bind(rule, arg, *grown, out);
+                            // Each call counts the factors of what it is given for itself.
+                            bind(rule, arg, Grown { factors: 0, ..*grown }, out);
                         }
                     }
                 }
@@ -239,10 +256,15 @@ impl<'a> Growth<'a> {
             Expr::ObjectCompr { key, value, .. } => (self.grown(scope, key) | self.grown(scope, value)).held(),
             Expr::Call { fcn, params, .. } => {
                 let name = path(fcn).0.join(".");
-                let own = cycle::full_name(scope.module, fcn).filter(|name| self.functions.contains_key(name));
-                let given = all(&mut params.iter());
+                let own = cycle::full_name(scope.module, fcn).and_then(|name| self.functions.get_key_value(&name));
+                // An argument more is what the result is unified with.
+                let arity =
+                    own.and_then(|(_, definitions)| definitions.first()).map_or(params.len(), |args| args.len());
+                let given = all(&mut params.iter().take(arity));
                 match (own, name.as_str()) {
-                    (Some(own), _) => self.values.get(&own).copied().unwrap_or_default(),
+                    (Some((own, _)), _) => {
+                        self.values.get(own).copied().unwrap_or_default().with_factors(given.factors)
+                    }
                     (None, name) if SCALAR.contains(&name) || name.starts_with("is_") => Grown::default(),
                     (None, name) if ITEM.contains(&name) => given.item(),
                     (None, name) if BUILDING.contains(&name) => Grown { collection: true, ..given },
@@ -258,8 +280,12 @@ impl<'a> Growth<'a> {
             Expr::UnaryExpr { expr, .. } => self.grown(scope, expr).item(),
             Expr::BinExpr { lhs, rhs, .. } => self.grown(scope, lhs) | self.grown(scope, rhs),
             Expr::ArithExpr { op, lhs, rhs, .. } => {
-                let product = *op == ArithOp::Mul && !small(lhs) && !small(rhs);
-                self.grown(scope, lhs) | self.grown(scope, rhs) | Grown { product, ..Grown::default() }
+                let both = self.grown(scope, lhs) | self.grown(scope, rhs);
+                match op {
+                    ArithOp::Mul if small(lhs) || small(rhs) => both.with_factors(1),
+                    ArithOp::Mul => Grown { product: true, ..both },
+                    _ => both,
+                }
             }
             _ => Grown::default(),
         }
@@ -335,6 +361,12 @@ impl<'a> Growth<'a> {
                 if !small(lhs) && !small(rhs) && (self.grown(scope, lhs) | self.grown(scope, rhs)).product =>
             {
                 let reason = format!("a product is multiplied again: only a constant up to {MAX_FACTOR} may");
+                findings.push(scope.module.finding(span, reason));
+            }
+            Expr::ArithExpr { op: ArithOp::Mul, span, .. } | Expr::Call { span, .. }
+                if self.grown(scope, expr).factors > MAX_FACTORS =>
+            {
+                let reason = format!("more than {MAX_FACTORS} constant factors go into this");
                 findings.push(scope.module.finding(span, reason));
             }
             // When the kinds differ the engine prints both sides before it goes on.
