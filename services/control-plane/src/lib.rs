@@ -10,6 +10,7 @@ mod anchor;
 mod checkpoint;
 mod clock;
 mod config;
+mod debt;
 mod feed;
 mod gate;
 mod health;

@@ -10,6 +10,7 @@ mod committer;
 
 use crate::{
     clock,
+    debt::Debts,
     feed::Feed,
     health::{Health, Standing, Stop},
     metrics::Metrics,
@@ -26,6 +27,7 @@ use std::{
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread::{self, JoinHandle},
+    time::Duration,
 };
 use storage::{Lease, Storage};
 use tokio::sync::oneshot;
@@ -53,6 +55,8 @@ pub(crate) struct Placed {
 pub(crate) enum Rejected {
     /// The ledger says no; nothing was written.
     Refused(Refusal),
+    /// The tenant's policy has taken too much of everybody's time, and is asked again when this has passed.
+    InDebt(Duration),
     /// Its outcome cannot be written, or deciding it failed.
     Internal,
     /// The database does not answer; nothing was written.
@@ -67,6 +71,8 @@ pub(crate) enum Rejected {
 #[derive(Clone)]
 pub(crate) struct Queue {
     jobs: Arc<ArcSwapOption<SyncSender<Job>>>,
+    /// What tenants owe for what their policies compute, here and in simulations.
+    pub debts: Arc<Debts>,
     metrics: Metrics,
 }
 
@@ -119,7 +125,12 @@ pub(crate) struct Parts {
 /// the caller.
 pub(crate) fn start(parts: Parts) -> std::io::Result<(Queue, JoinHandle<Lease>)> {
     let (sender, jobs) = sync_channel(parts.queue);
-    let queue = Queue { jobs: Arc::new(ArcSwapOption::from_pointee(sender)), metrics: parts.metrics.clone() };
+    let debts = Arc::new(Debts::default());
+    let queue = Queue {
+        jobs: Arc::new(ArcSwapOption::from_pointee(sender)),
+        debts: Arc::clone(&debts),
+        metrics: parts.metrics.clone(),
+    };
     // Without room in between: while one batch is committed one is decided, and all else waits where batches grow.
     let (drafts, work) = sync_channel(0);
     let decider = Decider {
@@ -129,12 +140,13 @@ pub(crate) fn start(parts: Parts) -> std::io::Result<(Queue, JoinHandle<Lease>)>
         held: Held::new(),
         lost: Arc::new(AtomicBool::new(false)),
         storage: Arc::clone(&parts.storage),
+        debts: Arc::clone(&debts),
         health: Arc::clone(&parts.health),
         metrics: parts.metrics.clone(),
         epoch: parts.lease.epoch,
         batch: parts.batch,
     };
-    let committer = Committer::new(parts, work, Arc::clone(&decider.lost));
+    let committer = Committer::new(parts, debts, work, Arc::clone(&decider.lost));
     let deciding = thread::Builder::new().name("decider".to_owned()).spawn(move || decider.run())?;
     let thread = thread::Builder::new().name("committer".to_owned()).spawn(move || committer.run(deciding))?;
     Ok((queue, thread))
@@ -160,6 +172,7 @@ struct Decider {
     /// A batch was not committed, and what was decided on top of it has no ground.
     lost: Arc<AtomicBool>,
     storage: Arc<Storage>,
+    debts: Arc<Debts>,
     health: Arc<Health>,
     metrics: Metrics,
     epoch: u64,
@@ -185,7 +198,8 @@ impl Decider {
         // Whoever has gone away before the statement was looked at has not submitted it.
         let jobs: Vec<Job> = jobs.into_iter().filter(|j| !j.reply.is_closed()).collect();
         let timer = self.metrics.decide_seconds.start_timer();
-        let prepared = Draft::prepare(&self.tip, &mut self.held, &self.storage, self.epoch, jobs, clock::now());
+        let tools = (self.storage.as_ref(), self.debts.as_ref());
+        let prepared = Draft::prepare(&self.tip, &mut self.held, tools, self.epoch, jobs, clock::now());
         timer.observe_duration();
         match prepared {
             Ok(draft) => {

@@ -11,6 +11,7 @@ use axum::{
 };
 use ledger::{ParseError, Refusal};
 use messages::{PROBLEM_JSON, Problem, ProblemType as Type};
+use std::time::Duration;
 use ucan::{Denied, ErrorClass};
 
 /// An answer that is a problem.
@@ -30,6 +31,16 @@ impl Failure {
             Type::Unavailable | Type::Fenced => problem.with_retry_after(RETRY_LATER),
             _ => problem,
         }))
+    }
+
+    /// What a tenant is told whose policy has taken too much of everybody's time.
+    pub fn in_debt(wait: Duration) -> Self {
+        // Rounded up: who comes back then need not come twice.
+        let seconds = wait.as_secs().saturating_add(1);
+        let detail = format!(
+            "the tenant's policy takes long to decide and is asked again in {seconds} seconds; activate one that takes less"
+        );
+        Self(Box::new(Problem::new(Type::RateLimited, detail).with_retry_after(seconds)))
     }
 
     pub fn field(self, field: impl Into<String>) -> Self {
@@ -209,6 +220,7 @@ impl From<Rejected> for Failure {
     fn from(rejected: Rejected) -> Self {
         match rejected {
             Rejected::Refused(refusal) => refusal.into(),
+            Rejected::InDebt(wait) => Self::in_debt(wait),
             Rejected::Internal => Self::new(Type::Internal, "the statement could not be decided; nothing was written"),
             Rejected::Unavailable => Self::new(
                 Type::Unavailable,

@@ -55,7 +55,7 @@ pub(super) fn refusals(route: &Route) -> BTreeMap<u16, BTreeSet<Type>> {
 const fn of_endpoint(endpoint: Endpoint) -> &'static [Type] {
     match endpoint {
         Endpoint::Propose | Endpoint::State => &[Type::Conflict, Type::RateLimited, Type::Fenced],
-        Endpoint::Simulate => &[Type::Conflict, Type::NotFound],
+        Endpoint::Simulate => &[Type::Conflict, Type::NotFound, Type::RateLimited],
         Endpoint::Token
         | Endpoint::Proposal
         | Endpoint::Tenant

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{clock, outcome, plane::Plane};
 use axum::{Json, extract::State, http::HeaderMap};
+use domain::Did;
 use ledger::{Act, ParseError, Simulation, field_of};
 use messages::{ProblemType as Type, SimulationDraft, SimulationReply};
 use std::{fmt, sync::Arc};
@@ -35,9 +36,10 @@ async fn signed(plane: &Arc<Plane>, body: &[u8]) -> Reply {
     }
     let parcel = plane.opener.open(&unopened)?;
     let proofs = plane.opener.proofs(&parcel, &snapshot).await?;
+    let tenant = parcel.invocation.subject();
     let simulation = Simulation::parse(parcel.invocation, proofs)?;
     let seq = snapshot.replica.next_seq();
-    let decided = decide(plane, move || snapshot.replica.state().simulate(&simulation, clock::now())).await??;
+    let decided = decide(plane, tenant, move || snapshot.replica.state().simulate(&simulation, clock::now())).await??;
     let decided = decided.ok_or_else(|| Failure::new(Type::Internal, "a proposal without a decision"))?;
     Ok(Json(SimulationReply { decision: outcome::decision(&decided), seq }))
 }
@@ -58,18 +60,34 @@ async fn draft(plane: &Arc<Plane>, headers: &HeaderMap, body: &[u8]) -> Reply {
     }
     let now = clock::now().max(snapshot.replica.state().at());
     let seq = snapshot.replica.next_seq();
+    let tenant = draft.tenant;
     let consider = move || {
         let SimulationDraft { tenant, installation, payout } = draft;
         snapshot.replica.state().consider(&tenant, &installation, &payout, now)
     };
-    let decided = decide(plane, consider).await?;
+    let decided = decide(plane, tenant, consider).await?;
     let unknown = || Failure::new(Type::NotFound, "no such installation of this tenant").field("body.installation");
     Ok(Json(SimulationReply { decision: outcome::decision(&decided.ok_or_else(unknown)?), seq }))
 }
 
-/// A decision may take milliseconds under a wide policy, which the threads that answer requests do not have.
-async fn decide<T: Send + 'static>(plane: &Plane, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
-    let decided = plane.simulations.run(work).await;
+/// A decision may take milliseconds under a wide policy, which the threads that answer requests do not have. Its time is
+/// on the tenant's account as a proposal's is.
+async fn decide<T: Send + 'static>(
+    plane: &Plane,
+    tenant: Did,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    let debts = Arc::clone(&plane.queue.debts);
+    if let Some(wait) = debts.wait(&tenant, clock::instant()) {
+        return Err(Failure::in_debt(wait));
+    }
+    let timed = move || {
+        let begun = clock::computed();
+        let decided = work();
+        debts.charge(tenant, clock::computed().saturating_sub(begun), clock::instant());
+        decided
+    };
+    let decided = plane.simulations.run(timed).await;
     let busy = || Failure::new(Type::Overloaded, "too many simulations are in work; try again");
     decided.ok_or_else(busy)?.map_err(|e| Failure::new(Type::Internal, e.to_string()))
 }

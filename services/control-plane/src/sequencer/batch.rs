@@ -1,11 +1,13 @@
 use super::{Job, Placed, Rejected, Verdict};
 use crate::{
+    clock,
+    debt::Debts,
     feed::Committed,
     read_model::{self, Rows},
     snapshot::Snapshot,
 };
 use domain::{Cid, Digest, Time};
-use ledger::Refusal;
+use ledger::{Act, Refusal};
 use log::Head;
 use quick_cache::unsync::Cache;
 use replica::{AdmitError, Admitted};
@@ -67,7 +69,7 @@ impl Draft {
     pub fn prepare(
         base: &Snapshot,
         held: &mut Held,
-        storage: &Storage,
+        (storage, debts): (&Storage, &Debts),
         epoch: u64,
         jobs: Vec<Job>,
         at: Time,
@@ -84,9 +86,26 @@ impl Draft {
             at,
         };
         for job in jobs {
-            draft.decide(job, held, at);
+            draft.decide_in_time(job, held, debts, at);
         }
         Ok(draft)
+    }
+
+    /// Asks a tenant's policy unless the tenant owes too much of everybody's time.
+    fn decide_in_time(&mut self, job: Job, held: &mut Held, debts: &Debts, at: Time) {
+        if !matches!(job.statement.act(), Act::ProposalPayout(_)) {
+            return self.decide(job, held, at);
+        }
+        let tenant = job.statement.invocation().subject();
+        if let Some(wait) = debts.wait(&tenant, clock::instant()) {
+            return self.pending.push(Pending { job, verdict: Err(Rejected::InDebt(wait)) });
+        }
+        let begun = clock::computed();
+        self.decide(job, held, at);
+        let taken = clock::computed().saturating_sub(begun);
+        if debts.charge(tenant, taken, clock::instant()) {
+            tracing::warn!(%tenant, ?taken, "a policy takes long to decide; its tenant waits");
+        }
     }
 
     fn decide(&mut self, job: Job, held: &mut Held, at: Time) {

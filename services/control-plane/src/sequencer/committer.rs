@@ -4,6 +4,7 @@ use super::{
 };
 use crate::{
     clock,
+    debt::Debts,
     feed::{Event, Lines},
     health::{Standing, Stop},
     snapshot::Snapshot,
@@ -41,6 +42,7 @@ pub(super) enum Work {
 /// Owns the writing side of the database and the lease.
 pub(super) struct Committer {
     parts: Parts,
+    debts: Arc<Debts>,
     work: Receiver<Work>,
     committed: Snapshot,
     lost: Arc<AtomicBool>,
@@ -72,9 +74,9 @@ impl Probe {
 }
 
 impl Committer {
-    pub fn new(parts: Parts, work: Receiver<Work>, lost: Arc<AtomicBool>) -> Self {
+    pub fn new(parts: Parts, debts: Arc<Debts>, work: Receiver<Work>, lost: Arc<AtomicBool>) -> Self {
         let committed = Snapshot::clone(&parts.snapshot.load());
-        Self { parts, work, committed, lost, renew_at: clock::instant(), probe: Probe::new() }
+        Self { parts, debts, work, committed, lost, renew_at: clock::instant(), probe: Probe::new() }
     }
 
     /// Commits until the decider has gone, and gives the lease back. Panics when the decider did.
@@ -248,7 +250,8 @@ impl Committer {
         }
         self.lost.store(true, Ordering::Release);
         let epoch = self.parts.lease.epoch;
-        match Draft::prepare(&self.committed, &mut Held::new(), &self.parts.storage, epoch, jobs, clock::now()) {
+        let tools = (self.parts.storage.as_ref(), self.debts.as_ref());
+        match Draft::prepare(&self.committed, &mut Held::new(), tools, epoch, jobs, clock::now()) {
             Ok(draft) => self.commit(draft),
             Err(PrepareError { jobs, error }) => {
                 tracing::warn!(%error, "the database does not answer");

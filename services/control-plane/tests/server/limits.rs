@@ -3,10 +3,13 @@
 use crate::{
     fixture::{Node, json, slug},
     outage::block,
+    reads::second_tenant,
 };
+use countersign_tests::recipient;
 use futures_util::{StreamExt, stream, stream::FuturesUnordered};
+use ledger::args;
 use reqwest::Body;
-use std::{convert::Infallible, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, time::Duration};
 
 #[tokio::test]
 async fn a_request_that_never_comes_whole_is_told_that_it_takes_too_long() {
@@ -87,5 +90,66 @@ async fn more_statements_than_may_wait_are_told_to_come_back() {
         }
         assert_eq!(answer.0, 201, "{}", answer.1);
     }
+    node.stop().await;
+}
+
+/// Looks for what is nowhere, thousands of times, when the total is 7.
+fn slow_policy() -> args::Activate {
+    let source = "package payout\nimport rego.v1\ndefault effect := \"deny\"\ndefault approvals := 0\neffect := \"allow\" \
+                  if count(violation) == 0\nviolation contains {\"code\": \"amount\", \"msg\": \"found\"} if {\n\
+                  input.total == 7\nsome _ in data.turns\nsome _ in data.turns\ndata.sought in data.lists\n}\n";
+    let list = |last: u8| [vec![1; 15], vec![last]].concat();
+    let data = serde_json::json!({ "turns": vec![0; 50], "sought": list(2), "lists": vec![list(1); 1_000] });
+    let modules = BTreeMap::from([("payout/payout.rego".to_owned(), source.to_owned())]);
+    let bundle = policy::Bundle::new(modules, data.to_string()).unwrap();
+    args::Activate {
+        bundle: bundle.id(),
+        modules: bundle.modules().clone(),
+        data: bundle.data().to_owned(),
+        reason: "slow".parse().unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_whose_policy_takes_long_waits_and_nobody_else() {
+    let node = Node::ready(10_000).await;
+    let second = second_tenant(&node).await;
+    for signed in [
+        second.grant(1_000, 10_000),
+        second.verify_recipient(recipient(1)),
+        second.verify_recipient(recipient(2)),
+        second.open_order("order-1", 100_000),
+    ] {
+        let (status, body) = node.state(&signed).await;
+        assert_eq!(status, 201, "{body}");
+    }
+    let (status, body) = node.state(&node.world.by(&node.world.admin, "/policy/activate", &slow_policy())).await;
+    assert_eq!(status, 201, "{body}");
+    // What takes no time costs nothing, however much of it there is.
+    for _ in 0..200 {
+        assert_eq!(node.propose(&node.world.propose(10)).await.0, 201);
+    }
+    let mut slow = 0;
+    let (refused, body) = loop {
+        let proposal = node.world.propose(7);
+        let (status, body) = node.propose(&proposal).await;
+        if status != 201 {
+            break (proposal, (status, body));
+        }
+        slow += 1;
+        assert!(slow < 200, "it is never too much");
+    };
+    let size = node.size().await;
+    let is_in_debt = |(status, body): &(u16, serde_json::Value)| {
+        assert_eq!((*status, slug(body)), (429, "rate-limited"), "{body}");
+        assert!(body["detail"].as_str().unwrap().contains("takes long to decide"), "{body}");
+        assert!(body["retry_after"].as_u64().unwrap() > 1, "{body}");
+    };
+    is_in_debt(&body);
+    is_in_debt(&node.propose(&refused).await);
+    is_in_debt(&node.post("/v1/simulations", refused.container()).await);
+    assert_eq!(node.size().await, size, "what waits is written nowhere");
+    assert_eq!(node.propose(&second.propose(7)).await.0, 201);
+    assert_eq!(node.state(&node.world.open_order("order-2", 5)).await.0, 201);
     node.stop().await;
 }

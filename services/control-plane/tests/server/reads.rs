@@ -1,6 +1,6 @@
 use crate::fixture::{Node, json, slug};
 use countersign_control_plane::ROUTES;
-use countersign_tests::Person;
+use countersign_tests::{Person, World};
 use domain::Digest;
 use ipld_core::ipld::Ipld;
 use ledger::{Scope, args};
@@ -35,10 +35,18 @@ async fn what_the_state_holds_is_shown() {
     node.stop().await;
 }
 
-/// A second tenant, with a contract of its own.
-async fn second_tenant(node: &Node) -> Person {
-    let mut second = countersign_tests::World::new(node.world.now);
-    second.tenant = Person::named("second tenant");
+/// A second tenant with people and a contract of its own.
+pub async fn second_tenant(node: &Node) -> World {
+    let mut second = World::new(node.world.now);
+    for (person, name) in [
+        (&mut second.tenant, "second tenant"),
+        (&mut second.admin, "second admin"),
+        (&mut second.market, "second market"),
+        (&mut second.provider, "second provider"),
+        (&mut second.installation, "second installation"),
+    ] {
+        *person = Person::named(name);
+    }
     let Ipld::Map(mut args) = second.create_tenant().invocation.args().clone() else { panic!("args are a map") };
     let escrow = [
         ("chain".to_owned(), Ipld::Integer(31_337)),
@@ -47,14 +55,14 @@ async fn second_tenant(node: &Node) -> Person {
     args.insert("escrow".to_owned(), Ipld::Map(escrow.into()));
     let create = node.world.invoke(&node.world.operator, node.world.operator.did, "/tenant/create", &args, Vec::new());
     assert_eq!(node.state(&create).await.0, 201);
-    second.tenant
+    second
 }
 
 #[tokio::test]
 async fn a_tenant_sees_the_freezes_that_concern_it_only() {
     let node = Node::ready(10_000).await;
     let world = &node.world;
-    let second = second_tenant(&node).await;
+    let second = second_tenant(&node).await.tenant;
     let (installation, plugin) = (world.installation.did, "com.example.other".parse().unwrap());
     let scopes = [
         Scope::All,
@@ -111,7 +119,7 @@ async fn a_tenant_sees_its_own_data_only() {
     let node = Node::ready(10_000).await;
     let proposal = node.world.propose(500);
     assert_eq!(node.propose(&proposal).await.0, 201);
-    let second = second_tenant(&node).await;
+    let second = second_tenant(&node).await.tenant;
     let reader = node.world.reader(&second, "/read");
     let get = |path: String| json(node.get(&path, &reader));
     assert_eq!(get("/v1/proposals".to_owned()).await.1["items"], Value::Array(Vec::new()));
