@@ -40,16 +40,38 @@ pub struct Hop {
     pub expires_at: Option<Time>,
 }
 
-/// What has been revoked in one realm.
+/// What has been revoked, by realm.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Revocations {
-    pub delegations: OrdSet<(Did, Cid)>,
-    pub keys: OrdSet<(Did, Did)>,
+    /// Realm, delegation, and who revoked it: the realm itself, or an issuer.
+    delegations: OrdSet<(Did, Cid, Did)>,
+    keys: OrdSet<(Did, Did)>,
 }
 
 impl Revocations {
-    fn delegation(&self, realms: [Did; 2], cid: &Cid) -> bool {
-        !self.delegations.is_empty() && realms.iter().any(|r| self.delegations.contains(&(*r, *cid)))
+    /// Ends a delegation for a realm, in every chain. False when that is known.
+    pub fn end(&mut self, realm: Did, cid: Cid) -> bool {
+        self.end_below(realm, cid, realm)
+    }
+
+    /// Ends a delegation of a realm in every chain in which `revoker` issued it or one above it. False when that is known.
+    pub fn end_below(&mut self, realm: Did, cid: Cid, revoker: Did) -> bool {
+        self.delegations.insert((realm, cid, revoker)).is_none()
+    }
+
+    /// Ends a key in a realm. False when that is known.
+    pub fn end_key(&mut self, realm: Did, key: Did) -> bool {
+        self.keys.insert((realm, key)).is_none()
+    }
+
+    /// **Invariant:** whoever is none of `issuers`, those of the chain from its root down to `cid`, ends nothing in it, unless the
+    /// realm itself speaks. What somebody writes into a chain of their own says nothing about another's.
+    fn delegation(&self, realms: [Did; 2], cid: &Cid, issuers: impl Iterator<Item = Did> + Clone) -> bool {
+        let ended = |realm: Did| {
+            let by = |revoker: Did| self.delegations.contains(&(realm, *cid, revoker));
+            by(realm) || issuers.clone().any(by)
+        };
+        !self.delegations.is_empty() && realms.into_iter().any(ended)
     }
 
     fn key(&self, realms: [Did; 2], did: &Did) -> bool {
@@ -59,8 +81,9 @@ impl Revocations {
     /// Whether a delegation or key of a chain is revoked.
     pub fn touches(&self, realms: [Did; 2], authority: &Authority) -> bool {
         self.key(realms, &authority.issuer)
-            || authority.hops.iter().any(|h| {
-                self.delegation(realms, &h.cid) || self.key(realms, &h.issuer) || self.key(realms, &h.audience)
+            || authority.hops.iter().enumerate().any(|(i, h)| {
+                let issuers = authority.hops.iter().take(i.saturating_add(1)).map(|h| h.issuer);
+                self.delegation(realms, &h.cid, issuers) || self.key(realms, &h.issuer) || self.key(realms, &h.audience)
             })
     }
 }
@@ -87,7 +110,7 @@ impl State {
                 trusted: Trust::Only(&[subject]),
                 allow_powerline: false,
                 min_nonce: MIN_NONCE,
-                revoked_delegation: &|cid| self.revocations().delegation(realms, cid),
+                revoked_delegation: &|cid, issuers| self.revocations().delegation(realms, cid, issuers.iter().copied()),
                 revoked_key: &|did| self.revocations().key(realms, did),
             },
         )
@@ -110,9 +133,10 @@ impl State {
         !authority.has_expired(now) && !self.is_revoked(realm, authority)
     }
 
-    /// Whether a delegation has been revoked in a tenant's realm, or by the operator.
-    pub fn is_delegation_revoked(&self, tenant: Did, cid: &Cid) -> bool {
-        self.revocations().delegation([self.operator(), tenant], cid)
+    /// Whether a delegation has been revoked in a tenant's realm, by the operator, or by one of `issuers`: those of its
+    /// chain, from the root down to its own.
+    pub fn is_delegation_revoked(&self, tenant: Did, cid: &Cid, issuers: &[Did]) -> bool {
+        self.revocations().delegation([self.operator(), tenant], cid, issuers.iter().copied())
     }
 
     /// Whether a key has been revoked in a tenant's realm, or by the operator.

@@ -79,8 +79,8 @@ impl State {
                 .splits
                 .iter()
                 .filter_map(|s| Some((s.recipient, tenant.recipients.get(&s.recipient)?)))
-                // What a provider said whose key has been revoked since is not known any more.
-                .filter(|(_, v)| !self.is_key_revoked(tenant_did, &v.provider))
+                // What was said by a right that has been revoked since is not known any more.
+                .filter(|(_, v)| !self.is_revoked(tenant_did, &v.authority))
                 .map(|(account, v)| (account, recipient_facts(v)))
                 .collect(),
             splits: payout
@@ -126,7 +126,7 @@ fn order_facts(payout: &Payout, order: &Order, budget: Budget) -> policy::Order 
 const fn recipient_facts(v: &Verification) -> policy::Recipient {
     policy::Recipient {
         kyc_level: v.kyc_level,
-        provider: v.provider,
+        provider: v.authority.principal,
         sanctioned: v.sanctioned,
         valid_until: v.valid_until,
     }

@@ -1,5 +1,5 @@
-use crate::{InstallationState, Phase, Proposal, State, Tenant};
-use domain::{Cid, Digest, PayoutAuthorisation, Time};
+use crate::{Approval, InstallationState, Phase, Proposal, State, Tenant};
+use domain::{Cid, Did, Digest, PayoutAuthorisation, Time};
 
 /// Proof that the ledger allows the quorum to sign a payout, now. Only [`State::permit`] makes one, and it cannot be
 /// cloned: it is spent by signing.
@@ -124,6 +124,11 @@ impl State {
         })
     }
 
+    /// The approvals of a proposal that count, by person: whoever has lost the right to approve since does not.
+    pub fn standing_approvals<'a>(&'a self, proposal: &'a Proposal) -> impl Iterator<Item = (&'a Did, &'a Approval)> {
+        proposal.approvals().iter().filter(|(_, a)| !self.is_revoked(proposal.tenant, &a.authority))
+    }
+
     fn check_standing(&self, proposal: &Proposal, tenant: &Tenant, now: Time) -> Result<(), Hold> {
         let installation = tenant.installations.get(&proposal.installation).ok_or(Hold::InstallationInactive)?;
         if installation.grant != proposal.grant {
@@ -138,13 +143,12 @@ impl State {
         if self.is_revoked(proposal.tenant, &proposal.authority) {
             return Err(Hold::Revoked);
         }
-        let standing = proposal.approvals().values().filter(|a| !self.is_revoked(proposal.tenant, &a.authority));
-        if standing.count() < usize::from(proposal.decision.approvals) {
+        if self.standing_approvals(proposal).count() < usize::from(proposal.decision.approvals) {
             return Err(Hold::InReview);
         }
         let good = |a: &domain::AccountId| {
             tenant.recipients.get(a).is_some_and(|v| {
-                let standing = !self.is_key_revoked(proposal.tenant, &v.provider);
+                let standing = !self.is_revoked(proposal.tenant, &v.authority);
                 v.kyc_level > 0 && !v.sanctioned && now <= v.valid_until && standing
             })
         };

@@ -1,4 +1,4 @@
-use crate::Budgets;
+use crate::{Authority, Budgets};
 use domain::{AccountId, Amount, AssetId, Bps, Cid, Did, EscrowDomain, Name, OrderId, PluginId, Scale, Time, Version};
 use imbl::OrdMap;
 use policy::Engine;
@@ -96,8 +96,8 @@ pub struct Verification {
     pub sanctioned: bool,
     /// Not to be relied on after.
     pub valid_until: Time,
-    /// The provider: the root-delegated party.
-    pub provider: Did,
+    /// By what authority it was said; the provider is its principal. The word counts no more once that is revoked.
+    pub authority: Authority,
     /// The statement that said it.
     pub statement: Cid,
 }

@@ -236,7 +236,7 @@ pub struct ProposalView {
     pub command: String,
     /// The invocation's args.
     pub intent: serde_json::Value,
-    /// Approvals that count.
+    /// Approvals that count; of what is closed, those that were given last.
     pub approvals: Vec<Approval>,
     /// What an approval names as what the approver saw.
     #[schemars(with = "schema::Digest")]

@@ -40,8 +40,9 @@ pub struct Context<'a> {
     pub allow_powerline: bool,
     /// Fewest nonce bytes of an invocation; 12 or more make its CID unique, 0 accepts any.
     pub min_nonce: usize,
-    /// Whether a delegation was revoked.
-    pub revoked_delegation: &'a dyn Fn(&Cid) -> bool,
+    /// Whether a delegation was revoked by one of these: who issued the delegations of its chain, from the root down to
+    /// itself.
+    pub revoked_delegation: &'a dyn Fn(&Cid, &[Did]) -> bool,
     /// Whether a key was revoked: it may issue nothing any more.
     pub revoked_key: &'a dyn Fn(&Did) -> bool,
 }
@@ -56,7 +57,7 @@ impl<'a> Context<'a> {
             trusted,
             allow_powerline: false,
             min_nonce: 0,
-            revoked_delegation: &|_| false,
+            revoked_delegation: &|_, _| false,
             revoked_key: &|_| false,
         }
     }
@@ -178,8 +179,10 @@ fn walk<H: Deref<Target = Delegation>>(
     }
     let mut holder = subject;
     let mut command: Option<&Command> = None;
+    let mut issuers = Vec::with_capacity(hops.len());
     for (index, hop) in hops.iter().enumerate() {
-        check_hop(index, hop, invocation, holder, command, context)
+        issuers.push(hop.issuer());
+        check_hop(index, hop, (invocation, &issuers), holder, command, context)
             .map_err(|fault| denied(fault, Some(index), hop.cid()))?;
         holder = hop.audience();
         command = Some(hop.command());
@@ -203,13 +206,13 @@ type Fault = (ErrorClass, &'static str, &'static str);
 fn check_hop(
     index: usize,
     hop: &Delegation,
-    invocation: &Invocation,
+    (invocation, issuers): (&Invocation, &[Did]),
     holder: Did,
     parent: Option<&Command>,
     context: &Context<'_>,
 ) -> Result<(), Fault> {
     in_time(hop.not_before(), hop.expiration(), context)?;
-    if (context.revoked_delegation)(&hop.cid()) {
+    if (context.revoked_delegation)(&hop.cid(), issuers) {
         return Err((ErrorClass::Revoked, "prf", "the delegation is revoked"));
     }
     if (context.revoked_key)(&hop.issuer()) {

@@ -115,7 +115,8 @@ fn time_is_checked_at_every_token_with_tolerance() {
 fn a_revoked_delegation_or_key_ends_the_chain_at_every_hop() {
     let (invocation, hops) = three_hops();
     for (index, hop) in hops.iter().enumerate() {
-        let by_cid = |cid: &domain::Cid| *cid == hop.cid();
+        let above: Vec<_> = hops[..=index].iter().map(|hop| hop.issuer()).collect();
+        let by_cid = |cid: &domain::Cid, issuers: &[domain::Did]| *cid == hop.cid() && issuers == above;
         let by_key = |key: &domain::Did| *key == hop.issuer();
         let revoked = (ErrorClass::Revoked, Some(index));
         assert_eq!(verdict(judge(&invocation, &hops, |context| context.revoked_delegation = &by_cid)), revoked);

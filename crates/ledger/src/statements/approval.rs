@@ -39,7 +39,7 @@ fn in_review<'a>(state: &'a State, cx: &Context<'_>, id: &Cid) -> Result<(&'a Pr
         .proposal(id)
         .filter(|p| p.tenant == cx.subject)
         .ok_or(Refusal::Unknown { field: "proposal", what: "open proposal of this tenant" })?;
-    let Phase::Review { approvals, .. } = &proposal.phase else {
+    let Phase::Review { .. } = &proposal.phase else {
         return Err(Refusal::conflict("proposal", "it is not in review any more"));
     };
     if cx.at >= proposal.payout.valid_until {
@@ -48,9 +48,7 @@ fn in_review<'a>(state: &'a State, cx: &Context<'_>, id: &Cid) -> Result<(&'a Pr
     if keys(&proposal.authority).any(|author| keys(cx.authority).any(|reviewer| reviewer == author)) {
         return Err(Refusal::not_entitled("iss", "nobody reviews a proposal of their own"));
     }
-    // Whoever has lost the right to approve since does not count any more.
-    let standing = approvals.iter().filter(|(_, a)| !state.is_revoked(cx.subject, &a.authority));
-    Ok((proposal, standing.map(|(person, a)| (*person, a.clone())).collect()))
+    Ok((proposal, state.standing_approvals(proposal).map(|(person, a)| (*person, a.clone())).collect()))
 }
 
 /// Every key that had a part in a statement, but for the root that all chains of a tenant begin at.

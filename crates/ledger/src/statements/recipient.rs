@@ -37,7 +37,7 @@ impl Rule for Verify {
             kyc_level: self.kyc_level,
             sanctioned: self.sanctioned,
             valid_until: self.valid_until,
-            provider: cx.authority.principal,
+            authority: cx.authority.clone(),
             statement: cx.cid,
         };
         state.with_tenant(cx.subject, |t| t.recipients.insert(self.account, verification));

@@ -10,12 +10,14 @@ use ucan::{Delegation, Parsed, Unverified, Verified};
 
 /// Longer chains are refused at every verification, so nothing longer needs revoking.
 const MAX_PATH: usize = 8;
+const NOT_THE_LAST: &str = "not the last delegation of the path";
 
 /// Args of `/ucan/revoke`.
 ///
 /// An admin of the tenant (or the operator) revokes anything in its realm. Besides, whoever issued a delegation, or
 /// delegated to its issuer, revokes it with an invocation whose subject is itself and with `path`: the delegations from
-/// the tenant's root down to the one revoked.
+/// the tenant's root down to the one revoked. That ends it in the chains in which the revoker has such a part, and in no
+/// other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Revoke {
@@ -95,11 +97,15 @@ impl Revoke {
         if state.tenant(&realm).is_none() || !aligned || !one_subject {
             return Err(Refusal::conflict("path", "not a chain of delegations from a tenant's root"));
         }
-        if last.expiration().is_some_and(|end| end <= at) {
-            return Err(Refusal::conflict("path", "the delegation has expired, so nothing is left to revoke"));
+        if path.iter().any(|d| d.expiration().is_some_and(|end| end <= at)) {
+            return Err(Refusal::conflict("path", "a delegation of it has expired, so nothing is left to revoke"));
         }
-        let gone = |d: &D| state.is_key_revoked(realm, &d.issuer()) || state.is_delegation_revoked(realm, &d.cid());
-        if path.iter().any(gone) || state.is_key_revoked(realm, &revoker) {
+        let issuers: Vec<Did> = path.iter().map(|d| d.issuer()).collect();
+        let gone = |(i, d): (usize, &D)| {
+            let above = issuers.get(..=i).unwrap_or_default();
+            state.is_key_revoked(realm, &d.issuer()) || state.is_delegation_revoked(realm, &d.cid(), above)
+        };
+        if path.iter().enumerate().any(gone) || state.is_key_revoked(realm, &revoker) {
             return Err(Refusal::not_entitled("args.path", "the path is revoked already"));
         }
         if !path.iter().any(|d| d.issuer() == revoker) {
@@ -107,7 +113,7 @@ impl Revoke {
         }
         match self.revoke {
             Revocation::Delegation(cid) if cid == last.cid() => Ok(realm),
-            _ => Err(Refusal::conflict("revoke", "not the last delegation of the path")),
+            _ => Err(Refusal::conflict("revoke", NOT_THE_LAST)),
         }
     }
 }
@@ -123,21 +129,21 @@ impl Rule for Revoke {
     }
 
     fn run(&self, state: &mut State, cx: &Context<'_>, _: &mut Changes) -> Result<Outcome, Refusal> {
-        let realm = if self.is_by_issuer() {
-            self.realm_by_path(cx.path, state, cx.authority.issuer, cx.at)?
-        } else {
-            cx.subject
-        };
-        let known = Refusal::conflict("revoke", "it is revoked already");
         let fresh = match self.revoke {
-            Revocation::Delegation(cid) => state.revocations_mut().delegations.insert((realm, cid)).is_none(),
-            Revocation::Key(did) if did == realm => {
+            Revocation::Delegation(cid) if self.is_by_issuer() => {
+                let revoker = cx.authority.issuer;
+                let realm = self.realm_by_path(cx.path, state, revoker, cx.at)?;
+                state.revocations_mut().end_below(realm, cid, revoker)
+            }
+            _ if self.is_by_issuer() => return Err(Refusal::conflict("revoke", NOT_THE_LAST)),
+            Revocation::Delegation(cid) => state.revocations_mut().end(cx.subject, cid),
+            Revocation::Key(did) if did == cx.subject => {
                 return Err(Refusal::conflict("revoke", "a root key is replaced, not revoked"));
             }
-            Revocation::Key(did) => state.revocations_mut().keys.insert((realm, did)).is_none(),
-            Revocation::Grant(did) => remove_grant(state, realm, did)?,
+            Revocation::Key(did) => state.revocations_mut().end_key(cx.subject, did),
+            Revocation::Grant(did) => remove_grant(state, cx.subject, did)?,
         };
-        if fresh { Ok(Outcome::Accepted) } else { Err(known) }
+        if fresh { Ok(Outcome::Accepted) } else { Err(Refusal::conflict("revoke", "it is revoked already")) }
     }
 }
 

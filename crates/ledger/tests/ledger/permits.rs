@@ -2,14 +2,14 @@
 
 use crate::stage::{MAX_PER_PAYOUT, SMALL, Stage, quorum, reason};
 use countersign_ledger::{Freshness, Hold, Permit, Scope, Verdict, args};
-use countersign_tests::{asset, recipient};
+use countersign_tests::{Person, asset, recipient};
 use domain::{Address, Cid, Digest};
 
 fn permit(stage: &Stage, id: &Cid) -> Result<Permit, Hold> {
     stage.state.permit(id, stage.at, Freshness { checkpoint: stage.at, lease: 10 })
 }
 
-fn hold(stage: &Stage, id: &Cid) -> Option<Hold> {
+pub fn hold(stage: &Stage, id: &Cid) -> Option<Hold> {
     permit(stage, id).err()
 }
 
@@ -158,6 +158,41 @@ fn a_recipient_who_is_not_verified_any_more_is_held() {
     assert_eq!(hold(&stage, &id), None);
     stage.wait(1);
     assert_eq!(hold(&stage, &id), Some(Hold::Recipient));
+}
+
+/// A word counts while everything that it was said by does, down to the key that said it.
+#[test]
+fn a_recipient_verified_by_a_right_that_is_revoked_is_held() {
+    let service = Person::named("the provider's service");
+    let said = || {
+        let mut stage = Stage::ready();
+        let (world, verify) = (&stage.world, "/recipient/verify");
+        let to_provider = world.delegate(&world.tenant, world.provider.did, world.tenant.did, verify);
+        let to_service = world.delegate(&world.provider, service.did, world.tenant.did, verify);
+        let args =
+            args::Verify { account: recipient(2), kyc_level: 3, sanctioned: false, valid_until: stage.at.plus(600) };
+        let chain = vec![to_provider.clone(), to_service.clone()];
+        let signed = world.invoke(&service, world.tenant.did, verify, &args, chain);
+        stage.say(&signed);
+        let id = stage.approved();
+        assert_eq!(hold(&stage, &id), None);
+        (stage, id, to_provider.cid(), to_service.cid())
+    };
+    for which in 0..4 {
+        let (mut stage, id, to_provider, to_service) = said();
+        let revoke = match which {
+            0 => args::Revocation::Key(service.did),
+            1 => args::Revocation::Key(stage.world.provider.did),
+            2 => args::Revocation::Delegation(to_provider),
+            _ => args::Revocation::Delegation(to_service),
+        };
+        let args = args::Revoke { revoke, path: Vec::new(), reason: reason() };
+        stage.say(&stage.admin("/ucan/revoke", &args));
+        assert_eq!(hold(&stage, &id), Some(Hold::Recipient), "{which}");
+        let outcome = stage.consider(&stage.world.propose(SMALL)).unwrap();
+        let codes: Vec<_> = outcome.decision().unwrap().violations.iter().map(|v| v.code).collect();
+        assert!(codes.contains(&policy::Code::RecipientUnverified), "{which}: {codes:?}");
+    }
 }
 
 #[test]

@@ -155,6 +155,73 @@ fn a_path_leads_from_a_tenants_root_to_what_is_revoked() {
     assert_eq!(by_agent(&line, &all, args::Revocation::Grant(line.people[2].did)), not_last);
 }
 
+/// Whoever holds a delegation can lengthen it by hands that know nothing of it. What such a path says about the delegations
+/// of others holds for whoever speaks through that path, and for nobody else.
+#[test]
+fn a_path_through_the_hands_of_others_ends_nothing_of_theirs() {
+    let mut line = line();
+    let world = &line.stage.world;
+    let (tenant, admin, relayer) = (world.tenant.clone(), world.admin.clone(), world.relayer.clone());
+    let installation = line.people[2].clone();
+    let suspend = "/installation/suspend";
+    let to_admin = world.delegate(&tenant, admin.did, tenant.did, suspend);
+    let phone = Person::named("the admin's phone");
+    let to_phone = world.delegate(&admin, phone.did, tenant.did, suspend);
+    let to_relayer = world.delegate(&tenant, relayer.did, tenant.did, suspend);
+    let to_tenant = world.delegate(&installation, tenant.did, tenant.did, PAYOUT);
+    let from_relayer = world.delegate(&relayer, admin.did, tenant.did, suspend);
+    let (root, granted) = (line.chain[0].clone(), line.chain[1].clone());
+    for (revoker, path) in [
+        (&installation, vec![&root, &granted, &to_tenant, &to_admin, &to_phone]),
+        (&installation, vec![&root, &granted, &to_tenant, &to_admin]),
+        (&installation, vec![&root, &granted, &to_tenant, &root]),
+        (&relayer, vec![&to_relayer, &from_relayer, &to_phone]),
+    ] {
+        let target = args::Revocation::Delegation(path.last().unwrap().cid());
+        let path = path.into_iter().map(|d| Ipld::Bytes(d.bytes().to_vec())).collect();
+        let args = args::Revoke { revoke: target, path, reason: reason() };
+        let signed = line.stage.world.invoke(revoker, revoker.did, "/ucan/revoke", &args, Vec::new());
+        line.stage.say(&signed);
+    }
+    let proposal = line.proposal();
+    line.stage.say(&proposal);
+    assert_eq!(crate::permits::hold(&line.stage, &proposal.cid()), None);
+    let world = &line.stage.world;
+    let args = args::Suspend { installation: installation.did, reason: reason() };
+    let suspension = |by: &Person, chain: Vec<&Verified<Delegation>>| {
+        world.invoke(by, tenant.did, suspend, &args, chain.into_iter().cloned().collect())
+    };
+    assert!(line.stage.consider(&suspension(&admin, vec![&to_admin])).is_ok());
+    assert!(line.stage.consider(&suspension(&phone, vec![&to_admin, &to_phone])).is_ok());
+    let through_relayer = suspension(&phone, vec![&to_relayer, &from_relayer, &to_phone]);
+    assert_eq!(class(line.stage.refusal(&through_relayer)), ErrorClass::Revoked);
+}
+
+/// A delegation may be reached by two ways; who has a part in one of them ends that one.
+#[test]
+fn an_issuer_ends_a_delegation_in_its_own_chains() {
+    let mut line = line();
+    let world = &line.stage.world;
+    let (tenant, agent, deputy) = (line.people[0].clone(), line.people[3].clone(), line.people[4].clone());
+    let second = world.delegate(&world.issuer, world.installation.did, tenant.did, PAYOUT);
+    let other = Person::named("another agent");
+    let (to_other, to_agent) = (
+        world.delegate(&world.installation, other.did, tenant.did, PAYOUT),
+        world.delegate(&other, agent.did, tenant.did, PAYOUT),
+    );
+    let chain = vec![line.chain[0].clone(), second, to_other, to_agent, line.chain[3].clone()];
+    let by_other_way = world.invoke(&deputy, tenant.did, PAYOUT, &world.payout(SMALL), chain.clone());
+    let path = chain.iter().map(|d| Ipld::Bytes(d.bytes().to_vec())).collect();
+    let args = args::Revoke { revoke: args::Revocation::Delegation(line.chain[3].cid()), path, reason: reason() };
+    let signed = world.invoke(&other, other.did, "/ucan/revoke", &args, Vec::new());
+    line.stage.say(&signed);
+    assert_eq!(class(line.stage.refusal(&by_other_way)), ErrorClass::Revoked);
+    assert!(line.stage.consider(&line.proposal()).is_ok());
+    // Its own issuer ends it wherever it leads from.
+    line.stage.say(&line.by_issuer(&agent, 3));
+    assert_eq!(class(line.stage.refusal(&line.proposal())), ErrorClass::Revoked);
+}
+
 #[test]
 fn a_path_from_another_root_revokes_nothing_here() {
     let line = line();
@@ -182,7 +249,7 @@ fn who_is_revoked_revokes_nothing_and_what_has_ended_needs_no_revoking() {
 
     let mut line = self::line();
     line.stage.wait(600);
-    let ended = "path: the delegation has expired, so nothing is left to revoke";
+    let ended = "path: a delegation of it has expired, so nothing is left to revoke";
     assert_eq!(line.stage.why_not(&line.by_issuer(&line.people[1], 1)), ended);
 }
 

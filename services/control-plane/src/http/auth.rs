@@ -189,7 +189,7 @@ fn judged<T>(
         trusted,
         allow_powerline: false,
         min_nonce: MIN_NONCE,
-        revoked_delegation: &|cid| state.is_delegation_revoked(subject, cid),
+        revoked_delegation: &|cid, issuers| state.is_delegation_revoked(subject, cid, issuers),
         revoked_key: &|did| state.is_key_revoked(subject, did),
     })
 }

@@ -106,18 +106,18 @@ pub(crate) async fn one(
     Ok(Json(view(&plane.now(), id, seq, status, trail)))
 }
 
-fn view(snapshot: &Snapshot, id: Cid, seq: u64, status: Status, trail: Trail) -> ProposalView {
+fn view(snapshot: &Snapshot, id: Cid, seq: u64, status: Status, mut trail: Trail) -> ProposalView {
+    let state = snapshot.replica.state();
+    if let Some(proposal) = state.proposal(&id) {
+        let standing: Vec<Cid> = state.standing_approvals(proposal).map(|(_, a)| a.statement).collect();
+        trail.approvals.retain(|a| standing.contains(&a.statement));
+    }
     ProposalView {
         id,
         seq,
         status,
         waits_for: waits_for(snapshot, &id, status),
-        authorisation: snapshot
-            .replica
-            .state()
-            .proposal(&id)
-            .filter(|p| p.is_approved())
-            .and_then(|_| snapshot.replica.state().authorisation(&id)),
+        authorisation: state.proposal(&id).filter(|p| p.is_approved()).and_then(|_| state.authorisation(&id)),
         execution: trail.execution(status),
         decision: trail.decision,
         command: trail.command,
@@ -132,8 +132,8 @@ fn view(snapshot: &Snapshot, id: Cid, seq: u64, status: Status, trail: Trail) ->
 fn waits_for(snapshot: &Snapshot, id: &Cid, status: Status) -> Option<String> {
     let state = snapshot.replica.state();
     let proposal = state.proposal(id)?;
-    if let Phase::Review { needed, approvals } = &proposal.phase {
-        let given = approvals.len();
+    if let Phase::Review { needed, .. } = &proposal.phase {
+        let given = state.standing_approvals(proposal).count();
         let left = usize::from(*needed).saturating_sub(given);
         return Some(format!(
             "{left} more of {needed} approvals, by distinct approvers, until {}",

@@ -78,6 +78,8 @@ impl Trail {
         match Act::parse(invocation.command().as_str(), invocation.args()) {
             Ok(Act::ApprovalGive(_)) => {
                 let principal = principal(from, invocation, tenant)?;
+                // Said again after the first was revoked, it is one person still.
+                self.approvals.retain(|a| a.principal != principal);
                 self.approvals.push(approval(step, principal, step.entry.at));
             }
             Ok(Act::ApprovalWithdraw(_)) => {

@@ -1,4 +1,6 @@
 use crate::fixture::{Node, slug};
+use ledger::args;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 #[tokio::test]
@@ -87,6 +89,49 @@ async fn a_reviewed_proposal_is_approved_by_people() {
     assert_eq!(view["audit_trail"].as_array().unwrap().len(), 2);
     let node = node.restart().await;
     assert_eq!(node.read(&path).await.1["status"], "approved");
+    node.stop().await;
+}
+
+/// Who has lost the right to approve is not shown as somebody whose approval counts.
+#[tokio::test]
+async fn approvals_that_do_not_count_any_more_are_not_shown() {
+    let node = Node::empty().await;
+    node.setup(5_000_000_000, 9_000_000_000).await;
+    let bundle = policy::Bundle::default_payout();
+    let mut data: Value = serde_json::from_str(bundle.data()).unwrap();
+    data["config"]["payout"]["approvals_required"] = 2.into();
+    let bundle = policy::Bundle::new(bundle.modules().clone(), data.to_string()).unwrap();
+    let activate = args::Activate {
+        bundle: bundle.id(),
+        modules: bundle.modules().clone(),
+        data: bundle.data().to_owned(),
+        reason: "Two people.".parse().unwrap(),
+    };
+    assert_eq!(node.state(&node.world.by(&node.world.admin, "/policy/activate", &activate)).await.0, 201);
+    let proposal = node.world.propose(2_000_000_000);
+    assert_eq!(node.propose(&proposal).await.1["status"], "review");
+    let path = format!("/v1/proposals/{}", proposal.cid());
+    let (_, view) = node.read(&path).await;
+    let review = view["review_digest"].as_str().unwrap().parse().unwrap();
+    let ada = &node.world.approvers[0];
+    let approval = node.world.approve(ada, proposal.cid(), review);
+    assert_eq!(node.state(&approval).await.0, 201);
+    let shown = async || {
+        let (_, view) = node.read(&path).await;
+        let waits_for = view["waits_for"].as_str().unwrap().split(',').next().unwrap().to_owned();
+        let principals = view["approvals"].as_array().unwrap().iter().map(|a| a["principal"].clone());
+        (waits_for, principals.collect::<Vec<_>>())
+    };
+    assert_eq!(shown().await, ("1 more of 2 approvals".to_owned(), vec![ada.did.to_string().into()]));
+    let revoke = args::Revoke {
+        revoke: args::Revocation::Delegation(approval.proofs[0].cid()),
+        path: Vec::new(),
+        reason: "lost".parse().unwrap(),
+    };
+    assert_eq!(node.state(&node.world.by(&node.world.admin, "/ucan/revoke", &revoke)).await.0, 201);
+    assert_eq!(shown().await, ("2 more of 2 approvals".to_owned(), Vec::new()));
+    assert_eq!(node.state(&node.world.approve(ada, proposal.cid(), review)).await.0, 201);
+    assert_eq!(shown().await, ("1 more of 2 approvals".to_owned(), vec![ada.did.to_string().into()]));
     node.stop().await;
 }
 

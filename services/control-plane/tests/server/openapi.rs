@@ -152,7 +152,7 @@ fn every_refusal_is_described_with_what_comes_in_its_head() {
         assert!(!is_read || can_be("401") && can_be("403"), "{}", route.path);
         assert_eq!(
             can_be("429"),
-            ["/v1/proposals", "/v1/statements"].contains(&route.path) && route.verb == Verb::Post
+            ["/v1/proposals", "/v1/simulations", "/v1/statements"].contains(&route.path) && route.verb == Verb::Post
         );
         assert!(can_be("503"), "{}", route.path);
     }
