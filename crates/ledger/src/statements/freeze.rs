@@ -1,8 +1,8 @@
 use crate::{
-    Approval, Approvals, Changes, Freeze, Outcome, Refusal, Scope, State,
+    Approval, Approvals, Changes, Freeze, Outcome, Refusal, Scope, State, Tenant,
     statement::{Context, ParseError, Realm, Rule},
 };
-use domain::{Cid, Reason};
+use domain::{Cid, Did, Reason};
 use serde::{Deserialize, Serialize};
 
 /// Args of `/freeze/set`. Of several of one scope the newest stands: it takes back what was said for lifting the one before,
@@ -45,6 +45,10 @@ impl Rule for Set {
         {
             return Err(Refusal::not_entitled("args.scope", "a tenant freezes itself, not another"));
         }
+        // Nobody who mistypes a name should believe that something has stopped.
+        if let Some((field, what)) = unknown(state, cx.subject, &self.scope) {
+            return Err(Refusal::Unknown { field, what });
+        }
         let freeze = Freeze {
             statement: cx.cid,
             by: cx.authority.principal,
@@ -54,6 +58,23 @@ impl Rule for Set {
         };
         state.freezes_mut().put(cx.subject, self.scope.clone(), freeze);
         Ok(Outcome::Accepted)
+    }
+}
+
+/// What a scope names that does not exist.
+fn unknown(state: &State, realm: Did, scope: &Scope) -> Option<(&'static str, &'static str)> {
+    let has = |tenant: &Tenant, installation| tenant.installations.contains_key(installation);
+    match scope {
+        Scope::All | Scope::Action(_) => None,
+        Scope::Tenant(tenant) => state.tenant(tenant).is_none().then_some(("scope.tenant", "tenant")),
+        Scope::Plugin(plugin) => (!state.plugins().contains_key(plugin)).then_some(("scope.plugin", "plugin")),
+        Scope::Installation(did) => {
+            let known = match state.tenant(&realm) {
+                Some(tenant) => has(tenant, did),
+                None => state.tenants().any(|(_, tenant)| has(tenant, did)),
+            };
+            (!known).then_some(("scope.installation", "installation"))
+        }
     }
 }
 

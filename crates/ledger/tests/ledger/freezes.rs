@@ -6,7 +6,8 @@ use crate::{
 };
 use countersign_ledger::{Freshness, Hold, Outcome, Scope, args};
 use countersign_tests::{Person, Signed};
-use domain::{Did, Time};
+use domain::{Did, PluginId, Time};
+use ipld_core::ipld::Ipld;
 use policy::{Code, Effect};
 use ucan::{Delegation, Verified};
 
@@ -57,15 +58,59 @@ fn whatever_the_scope_and_the_realm_nothing_is_decided_or_signed_and_a_lift_undo
     }
 }
 
+/// A second plugin, installation and tenant.
+fn others(stage: &mut Stage) -> (PluginId, Did, Did) {
+    let (installation, tenant) = (Person::named("other"), Person::named("other tenant"));
+    stage.say(&stage.admin("/installation/grant", &crate::commands::second_grant(stage, &installation)));
+    stage.say(&stage.operator("/tenant/create", &create(stage, &tenant, 0xef)));
+    let world = &stage.world;
+    let mut publish = world.publish_plugin().invocation.args().clone();
+    let Ipld::Map(fields) = &mut publish else { panic!("args are a map") };
+    fields.insert("plugin".to_owned(), Ipld::String("com.example.other".to_owned()));
+    let proofs = world.publish_plugin().proofs;
+    let signed = world.invoke(&world.publisher, world.operator.did, "/plugin/publish", &publish, proofs);
+    stage.say(&signed);
+    ("com.example.other".parse().unwrap(), installation.did, tenant.did)
+}
+
+/// Whoever mistypes a name is told that nothing has stopped.
+#[test]
+fn a_freeze_of_what_does_not_exist_is_refused() {
+    let mut stage = Stage::ready();
+    let nobody = Person::named("nobody").did;
+    let unknown = |stage: &Stage, scope: Scope, what: &str| {
+        let args = args::Set { scope, reason: reason() };
+        let by_operator = stage.why_not(&stage.operator("/freeze/set", &args));
+        assert_eq!(by_operator, format!("scope.{what}: unknown {what}"));
+        if !matches!(args.scope, Scope::Tenant(_)) {
+            assert_eq!(stage.why_not(&stage.admin("/freeze/set", &args)), by_operator);
+        }
+    };
+    unknown(&stage, Scope::Plugin("com.example.nope".parse().unwrap()), "plugin");
+    unknown(&stage, Scope::Installation(nobody), "installation");
+    unknown(&stage, Scope::Tenant(nobody), "tenant");
+    // What is in another tenant is unknown to this one, and known to the operator.
+    let (_, _, tenant) = others(&mut stage);
+    let args = args::Set { scope: Scope::Installation(stage.world.installation.did), reason: reason() };
+    let other = Person::named("other tenant");
+    let by_other = stage.world.invoke(&other, tenant, "/freeze/set", &args, Vec::new());
+    assert_eq!(stage.why_not(&by_other), "scope.installation: unknown installation");
+    assert!(stage.consider(&stage.operator("/freeze/set", &args)).is_ok());
+    // It has been removed, and its approved payouts are what may have to be stopped.
+    let removal = args::Remove { installation: stage.world.installation.did, reason: reason() };
+    stage.say(&stage.admin("/installation/remove", &removal));
+    assert!(stage.consider(&stage.operator("/freeze/set", &args)).is_ok());
+}
+
 #[test]
 fn other_scopes_stop_nothing() {
     let mut stage = Stage::ready();
     let id = stage.approved();
-    for scope in [Scope::Plugin("com.example.other".parse().unwrap()), Scope::Installation(Person::named("other").did)]
-    {
+    let (plugin, installation, tenant) = others(&mut stage);
+    for scope in [Scope::Plugin(plugin), Scope::Installation(installation)] {
         stage.say(&set(&stage, scope));
     }
-    let foreign = args::Set { scope: Scope::Tenant(Person::named("other").did), reason: reason() };
+    let foreign = args::Set { scope: Scope::Tenant(tenant), reason: reason() };
     stage.say(&stage.operator("/freeze/set", &foreign));
     let view = Freshness { checkpoint: stage.at, lease: 60 };
     assert!(stage.state.permit(&id, stage.at, view).is_ok());

@@ -5,6 +5,7 @@ use crate::{
     schema::faults,
 };
 use countersign_control_plane::{Access, ROUTES, Route, Verb};
+use countersign_tests::{Person, World};
 use messages::PROBLEM_JSON;
 use reqwest::{Method, header::HeaderMap};
 use serde_json::{Value, json};
@@ -180,7 +181,10 @@ async fn what_a_running_server_answers_is_what_the_document_says() {
         body
     };
     node.state(&world.set_quorum()).await;
-    let freeze = json!({"scope": {"installation": world.publisher.did}, "reason": "drill"});
+    let mut other = World::new(world.now);
+    (other.admin, other.installation) = (Person::named("another admin"), Person::named("another installation"));
+    assert_eq!(node.state(&other.grant(1_000, 10_000)).await.0, 201);
+    let freeze = json!({"scope": {"installation": other.installation.did}, "reason": "drill"});
     let (status, body) = node.state(&world.by(&world.admin, "/freeze/set", &freeze)).await;
     assert_eq!(status, 201, "{body}");
 
