@@ -263,3 +263,34 @@ fn explanation_names_what_fired_and_what_did_not() {
     assert_eq!(frozen, [false, true, false, false]);
     assert!(explanation.rules.len() >= 30);
 }
+
+/// Which definition made the effect, and what it compared the total with.
+#[test]
+fn explanation_names_what_made_the_effect() {
+    let allowed = probe::ordinary().unwrap();
+    let mut reviewed = allowed.clone();
+    reviewed.total = 1_000_000_001;
+    (reviewed.splits[0].amount, reviewed.splits[1].amount) = (950_000_001, 50_000_000);
+    reviewed.line_items[0].amount = 1_000_000_001;
+    let order = reviewed.order.as_mut().unwrap();
+    (order.amount, order.available) = (2_000_000_000, 2_000_000_000);
+    let mut denied = allowed.clone();
+    denied.tenant.frozen = true;
+    let source = include_str!("../rego/payout/payout.rego");
+    for (input, effect, approvals) in [(allowed, "allow", None), (reviewed, "review", Some(1)), (denied, "deny", None)]
+    {
+        let explanation = explain(&Bundle::default_payout(), &input).unwrap();
+        assert_eq!(explanation.decision.effect.to_string(), effect);
+        let definitions = explanation.definitions;
+        assert!(definitions.iter().all(|d| d.error.is_none()), "{definitions:#?}");
+        let given = |rule: &str| -> Vec<_> {
+            let held = definitions.iter().filter(|d| d.rule == rule && !d.default);
+            held.filter_map(|d| Some((d.line, d.value.clone()?))).collect()
+        };
+        let line = source.lines().position(|line| line.starts_with(&format!("effect := \"{effect}\"")));
+        let expected = line.map(|line| (u32::try_from(line).unwrap() + 1, effect.into()));
+        assert_eq!(given("effect"), Vec::from_iter(expected));
+        assert_eq!(given("approvals").first().map(|(_, value)| value.clone()), approvals.map(Into::into));
+        assert_eq!(given("_review_above")[0].1, 1_000_000_000);
+    }
+}

@@ -172,6 +172,17 @@ fn explained(explanation: &Explanation, out: Output) -> anyhow::Result<ExitCode>
             let _ = write!(text, "\n           {line}");
         }
     }
+    text.push_str("\ndefinitions:");
+    for definition in &explanation.definitions {
+        let (mark, value) = match (&definition.value, &definition.error) {
+            (_, Some(error)) => ("error", error.clone()),
+            (Some(value), None) if definition.default => ("default", value.to_string()),
+            (Some(value), None) => ("holds", value.to_string()),
+            (None, None) => ("-", String::new()),
+        };
+        let place = format!("{}:{}", definition.file, definition.line);
+        let _ = write!(text, "\n  {mark:<7} {:<23} {place:<24} {value}", definition.rule);
+    }
     out.show(explanation, &text)?;
     Ok(exit(decision.effect != Effect::Deny))
 }
