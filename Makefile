@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 CARGO_DENY_VERSION := 0.20.2
 TOOLS := $(CURDIR)/.tools
-BIN := $(CURDIR)/target/debug/countersign
+BIN := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/countersign
 
 .PHONY: help demo test bench lint build contracts-tools interop-tools fmt clean
 

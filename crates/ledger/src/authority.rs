@@ -66,10 +66,10 @@ impl Revocations {
 
     /// **Invariant:** whoever is none of `issuers`, those of the chain from its root down to `cid`, ends nothing in it, unless the
     /// realm itself speaks. What somebody writes into a chain of their own says nothing about another's.
-    fn delegation(&self, realms: [Did; 2], cid: &Cid, issuers: impl Iterator<Item = Did> + Clone) -> bool {
+    fn delegation(&self, realms: [Did; 2], cid: &Cid, issuers: &[Did]) -> bool {
         let ended = |realm: Did| {
             let by = |revoker: Did| self.delegations.contains(&(realm, *cid, revoker));
-            by(realm) || issuers.clone().any(by)
+            by(realm) || issuers.iter().copied().any(by)
         };
         !self.delegations.is_empty() && realms.into_iter().any(ended)
     }
@@ -78,13 +78,17 @@ impl Revocations {
         !self.keys.is_empty() && realms.iter().any(|r| self.keys.contains(&(*r, *did)))
     }
 
+    fn touches_delegation(&self, realms: [Did; 2], hops: &[Hop]) -> bool {
+        let issuers: Vec<Did> = hops.iter().map(|h| h.issuer).collect();
+        let above = |i: usize| issuers.get(..=i).unwrap_or_default();
+        hops.iter().enumerate().any(|(i, h)| self.delegation(realms, &h.cid, above(i)))
+    }
+
     /// Whether a delegation or key of a chain is revoked.
     pub fn touches(&self, realms: [Did; 2], authority: &Authority) -> bool {
         self.key(realms, &authority.issuer)
-            || authority.hops.iter().enumerate().any(|(i, h)| {
-                let issuers = authority.hops.iter().take(i.saturating_add(1)).map(|h| h.issuer);
-                self.delegation(realms, &h.cid, issuers) || self.key(realms, &h.issuer) || self.key(realms, &h.audience)
-            })
+            || authority.hops.iter().any(|h| self.key(realms, &h.issuer) || self.key(realms, &h.audience))
+            || (!self.delegations.is_empty() && self.touches_delegation(realms, &authority.hops))
     }
 }
 
@@ -110,7 +114,7 @@ impl State {
                 trusted: Trust::Only(&[subject]),
                 allow_powerline: false,
                 min_nonce: MIN_NONCE,
-                revoked_delegation: &|cid, issuers| self.revocations().delegation(realms, cid, issuers.iter().copied()),
+                revoked_delegation: &|cid, issuers| self.revocations().delegation(realms, cid, issuers),
                 revoked_key: &|did| self.revocations().key(realms, did),
             },
         )
@@ -136,7 +140,7 @@ impl State {
     /// Whether a delegation has been revoked in a tenant's realm, by the operator, or by one of `issuers`: those of its
     /// chain, from the root down to its own.
     pub fn is_delegation_revoked(&self, tenant: Did, cid: &Cid, issuers: &[Did]) -> bool {
-        self.revocations().delegation([self.operator(), tenant], cid, issuers.iter().copied())
+        self.revocations().delegation([self.operator(), tenant], cid, issuers)
     }
 
     /// Whether a key has been revoked in a tenant's realm, or by the operator.

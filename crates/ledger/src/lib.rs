@@ -32,7 +32,7 @@ pub use proposal::{Approval, Approvals, Attestation, Execution, Phase, Progress,
 pub use quorum::{GroupKeys, GroupPackages, Participant, Quorum};
 pub use simulation::Simulation;
 pub use state::{Limits, Origin, Plugin, PluginVersion, Publisher, State, Step};
-pub use statement::{Act, ParseError, Statement, field_of};
+pub use statement::{Act, ParseError, Statement, detail_of, field_of};
 pub use statements::log::MAX_CLOCK_TOLERANCE;
 pub use statements::proposal::review_digest;
 pub use tenant::{Asset, Installation, InstallationState, Order, Royalty, Tenant, TenantPolicy, Verification};

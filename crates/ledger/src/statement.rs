@@ -183,7 +183,40 @@ acts! {
 
 fn typed<T: DeserializeOwned>(args: &Ipld) -> Result<T, ParseError> {
     serde_path_to_error::deserialize(args.clone())
-        .map_err(|e| ParseError::Args { field: field_of(&e), detail: e.into_inner().to_string() })
+        .map_err(|e| ParseError::Args { field: field_of(&e), detail: detail_of(e.inner()) })
+}
+
+/// IPLD puts these words before those of a type's own deserializer.
+const SERDE: &str = "serde error: ";
+/// Longer than what any deserializer says that repeats nothing of its input.
+const MAX_DETAIL_CHARS: usize = 200;
+/// IPLD's kinds as people know them.
+const KINDS: [(&str, &str); 8] = [
+    ("Integer", "a whole number"),
+    ("String", "a text"),
+    ("Bytes", "bytes"),
+    ("List", "a list"),
+    ("Map", "an object"),
+    ("Bool", "true or false"),
+    ("Link", "a CID"),
+    ("Null", "null"),
+];
+
+/// What a deserializer says is wrong, in words of the API: nothing of the input but what is short, and no types of Rust.
+pub fn detail_of(error: &dyn fmt::Display) -> String {
+    let told = error.to_string();
+    let told = told.strip_prefix(SERDE).unwrap_or(&told);
+    if told.starts_with("`Ipld::Integer` value was") {
+        return "a whole number within the field's range is expected".to_owned();
+    }
+    if let Some(kind) = told.strip_prefix("Only `Ipld::").and_then(|rest| rest.split('`').next()) {
+        let expected = KINDS.iter().find_map(|(name, expected)| (*name == kind).then_some(*expected));
+        return format!("{} is expected", expected.unwrap_or("another type"));
+    }
+    match told.char_indices().nth(MAX_DETAIL_CHARS) {
+        Some((end, _)) => told.get(..end).unwrap_or_default().to_owned() + "…",
+        None => told.to_owned(),
+    }
 }
 
 /// Where in its input a deserializer found what it refuses, such as `splits[1].bps`; empty for the whole of it. A field
@@ -191,7 +224,7 @@ fn typed<T: DeserializeOwned>(args: &Ipld) -> Result<T, ParseError> {
 pub fn field_of<E: fmt::Display>(error: &serde_path_to_error::Error<E>) -> String {
     let (path, detail) = (error.path().to_string(), error.inner().to_string());
     // Derived deserializers know the name and tell it in nothing but these words; IPLD puts its own before them.
-    let told = detail.strip_prefix("serde error: ").unwrap_or(&detail);
+    let told = detail.strip_prefix(SERDE).unwrap_or(&detail);
     let named = ["missing field `", "duplicate field `"].iter().find_map(|words| told.strip_prefix(words));
     match (path.as_str(), named.and_then(|rest| rest.split('`').next())) {
         (".", name) => name.unwrap_or_default().to_owned(),

@@ -45,7 +45,12 @@ pub(crate) fn router(plane: &Arc<Plane>) -> Router {
             Endpoint::Propose | Endpoint::Simulate => plane.limits.proposal_bytes,
             _ => plane.limits.statement_bytes,
         };
-        router = router.route(route.path, route.endpoint.handler().layer(DefaultBodyLimit::max(limit)));
+        let mut handler = route.endpoint.handler().layer(DefaultBodyLimit::max(limit));
+        // What is public is asked by probes and caches, which may add to an address what they like.
+        if route.query.is_empty() && !matches!(route.access, Access::Public) {
+            handler = handler.layer(middleware::from_fn(without_query));
+        }
+        router = router.route(route.path, handler);
     }
     router
         .fallback(async || Failure::new(Type::NotFound, "no such endpoint; see /openapi.json"))
@@ -58,6 +63,21 @@ pub(crate) fn router(plane: &Arc<Plane>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(plane), watch))
         .with_state(Arc::clone(plane))
 }
+
+/// Refuses a parameter where none has a meaning: whoever sends one believes that it has.
+async fn without_query(request: Request, next: Next) -> Response {
+    let query = request.uri().query().filter(|query| !query.is_empty());
+    match query.and_then(|query| query.split(['=', '&']).next()) {
+        None => next.run(request).await,
+        Some(name) => {
+            let name: String = name.chars().take(LONGEST_NAME).collect();
+            Failure::new(Type::MalformedRequest, "this takes no parameters").field(name).into_response()
+        }
+    }
+}
+
+/// Characters of a parameter that are told: longer than any that there is.
+const LONGEST_NAME: usize = 64;
 
 /// Counts every request, and gives none more time than it may take. Streams are counted when they begin.
 async fn watch(State(plane): State<Arc<Plane>>, request: Request, next: Next) -> Response {

@@ -119,15 +119,18 @@ impl Opener {
         let tokens = container::decode(bytes, &limits).map_err(OpenError::Container)?;
         let mut delegations = Vec::with_capacity(tokens.len());
         let mut invocations = Vec::with_capacity(1);
-        let mut unreadable = None;
+        let mut statements = 0_usize;
+        let (mut unreadable, mut known) = (None, None);
         for bytes in tokens {
             let cid = Cid::of(&bytes);
-            if let Some(known) = self.cache.get(&cid) {
-                delegations.push(Given::Known(known));
+            if let Some(opened) = self.cache.get(&cid) {
+                delegations.push(Given::Known(opened));
                 continue;
             }
             if let Some(seq) = snapshot.and_then(|s| s.replica.state().seen(&cid)) {
-                return Err(OpenError::Known { cid, seq });
+                known = known.or(Some(OpenError::Known { cid, seq }));
+                statements = statements.saturating_add(1);
+                continue;
             }
             match ucan::parse(&bytes) {
                 Ok(Parsed::Delegation(delegation)) => delegations.push(Given::Claimed(delegation)),
@@ -140,9 +143,10 @@ impl Opener {
             let hop = invocations.first().and_then(|i| hop_of(i.claims(), &suspect, &|cid| claimed(&delegations, cid)));
             return Err(OpenError::Token { cid, hop, error });
         }
-        let count = invocations.len();
-        match (invocations.pop(), count) {
-            (Some(invocation), 1) => Ok(Unopened { invocation, delegations }),
+        let count = invocations.len().saturating_add(statements);
+        match (invocations.pop(), known, count) {
+            (Some(invocation), _, 1) => Ok(Unopened { invocation, delegations }),
+            (None, Some(known), 1) => Err(known),
             _ => Err(OpenError::Invocations(count)),
         }
     }

@@ -118,8 +118,8 @@ pub(crate) fn router(
         .with_state(observed)
 }
 
-async fn metrics(State(observed): State<Arc<Observability>>) -> Result<Vec<u8>, StatusCode> {
+async fn metrics(State(observed): State<Arc<Observability>>) -> Result<impl IntoResponse, StatusCode> {
     let mut text = Vec::new();
     TextEncoder::new().encode(&observed.registry.gather(), &mut text).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
-    Ok(text)
+    Ok(([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text))
 }

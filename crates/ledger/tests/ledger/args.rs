@@ -305,3 +305,33 @@ fn orders_and_revocations_are_bounded() {
     assert_eq!(field("/ucan/revoke", map(&revoke(vec![token.clone(), text("x")]))), "path[1]");
     assert_eq!(field("/ucan/revoke", map(&revoke(vec![token, Ipld::Bytes(vec![1])]))), "path[1]");
 }
+
+/// Nothing of the engine that reads them, and nothing long of what somebody sent.
+#[test]
+fn refusals_are_in_the_words_of_the_api() {
+    let long = "x".repeat(100_000);
+    for (path, value, expected) in [
+        ("total", Ipld::Integer(-1), "a whole number within the field's range is expected"),
+        ("total", Ipld::Integer(i128::MAX), "a whole number within the field's range is expected"),
+        ("total", Ipld::Float(1_000.0), "a whole number is expected"),
+        ("total", Ipld::List(vec![Ipld::Integer(1); 10_000]), "a whole number is expected"),
+        ("total", text(&long), "a whole number is expected"),
+        ("splits[0].bps", Ipld::Integer(70_000), "a whole number within the field's range is expected"),
+        ("splits", Ipld::Null, "a list is expected"),
+        ("order", Ipld::Bytes(vec![0; 5]), "a text is expected"),
+        ("line_items[0]", Ipld::Bool(true), "an object is expected"),
+    ] {
+        let mut args = payout();
+        set(&mut args, path, value);
+        match Act::parse("/proposal/payout", &Ipld::Map(args)) {
+            Err(ParseError::Args { field, detail }) => assert_eq!((field.as_str(), detail.as_str()), (path, expected)),
+            other => panic!("{path}: {other:?}"),
+        }
+    }
+    let mut args = payout();
+    args.insert(long, Ipld::Null);
+    match Act::parse("/proposal/payout", &Ipld::Map(args)) {
+        Err(ParseError::Args { detail, .. }) => assert!(detail.chars().count() <= 201, "{}", detail.len()),
+        other => panic!("{other:?}"),
+    }
+}

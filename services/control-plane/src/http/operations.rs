@@ -41,5 +41,5 @@ pub(crate) async fn ready(State(plane): State<Arc<Plane>>) -> Result<Json<Health
 
 pub(crate) async fn metrics(State(plane): State<Arc<Plane>>) -> Result<Response, Failure> {
     let text = plane.metrics.text().map_err(|e| Failure::new(Type::Internal, e.to_string()))?;
-    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
+    Ok(([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response())
 }

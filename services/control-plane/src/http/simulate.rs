@@ -9,7 +9,7 @@ use super::{
 use crate::{clock, outcome, plane::Plane};
 use axum::{Json, extract::State, http::HeaderMap};
 use domain::Did;
-use ledger::{Act, ParseError, Simulation, field_of};
+use ledger::{Act, ParseError, Simulation, detail_of, field_of};
 use messages::{ProblemType as Type, SimulationDraft, SimulationReply};
 use std::{fmt, sync::Arc};
 
@@ -94,7 +94,7 @@ async fn decide<T: Send + 'static>(
 
 fn read(body: &[u8]) -> Result<SimulationDraft, Failure> {
     let bad = |error: &dyn fmt::Display, field: &str| {
-        Failure::new(Type::MalformedRequest, format!("not a draft: {error}")).field(within("body", field))
+        Failure::new(Type::MalformedRequest, format!("not a draft: {}", detail_of(error))).field(within("body", field))
     };
     let mut json = serde_json::Deserializer::from_slice(body);
     let draft = serde_path_to_error::deserialize(&mut json).map_err(|e| bad(e.inner(), &field_of(&e)))?;

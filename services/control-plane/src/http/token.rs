@@ -9,7 +9,7 @@ use super::{
 use crate::{clock, plane::Plane};
 use axum::{Json, extract::State, http::StatusCode};
 use domain::{Did, Time};
-use ledger::{Installation, InstallationState, field_of};
+use ledger::{Installation, InstallationState, detail_of, field_of};
 use messages::{ProblemType as Type, TokenReply};
 use rand_core::{OsRng, RngCore};
 use serde::Deserialize;
@@ -55,7 +55,7 @@ pub(crate) async fn issue(
     let invocation = plane.opener.open(&unopened)?.invocation;
     auth::chain(&plane, &snapshot, &invocation, &[], Trust::Only(&[did]), now)?;
     let args: Args = serde_path_to_error::deserialize(invocation.args().clone())
-        .map_err(|e| Failure::new(Type::ArgsInvalid, e.inner().to_string()).field(within("args", &field_of(&e))))?;
+        .map_err(|e| Failure::new(Type::ArgsInvalid, detail_of(e.inner())).field(within("args", &field_of(&e))))?;
     let ttl = args.ttl.unwrap_or(MAX_TTL);
     if !(1..=MAX_TTL).contains(&ttl) {
         return Err(Failure::new(Type::ArgsInvalid, "1 to 900 seconds").field("args.ttl"));
@@ -69,6 +69,13 @@ pub(crate) async fn issue(
     check_active(granted, now)?;
     if state.is_key_revoked(args.tenant, &did) {
         return Err(Failure::new(Type::Revoked, "the installation's key is revoked").field("iss"));
+    }
+    let root = &tenant.delegation;
+    if state.is_delegation_revoked(args.tenant, &root.cid(), &[root.issuer()])
+        || state.is_key_revoked(args.tenant, &plane.issuer)
+    {
+        let detail = "what the tenant has delegated to this control plane is revoked: its tokens entitle to nothing";
+        return Err(Failure::new(Type::Revoked, detail).field("args.tenant"));
     }
     let expires_at = granted.expires_at.min(now.plus(ttl));
     let internal = |what: &str| Failure::new(Type::Internal, what.to_owned());

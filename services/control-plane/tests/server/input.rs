@@ -150,6 +150,13 @@ async fn containers_that_are_none() {
         let answer = node.post("/v1/proposals", body).await;
         assert_eq!(told(&answer), (expected, kind, Some(at), None), "{name}: {answer:?}");
     }
+    // One that the log has does not answer for another beside it.
+    let known = node.world.propose(500);
+    assert_eq!(node.propose(&known).await.0, 201);
+    let both = raw(&[known.tokens(), node.world.propose(3).tokens()].concat());
+    let answer = node.post("/v1/proposals", both).await;
+    assert_eq!(told(&answer), (400, "malformed-request", Some("container"), None), "{answer:?}");
+    let size = size + 1;
     let html = node.http.post(node.url("/v1/proposals")).header("content-type", "text/html").body(good);
     let answer = crate::fixture::json(html).await;
     assert_eq!(told(&answer), (415, "unsupported-media-type", Some("Content-Type"), None));

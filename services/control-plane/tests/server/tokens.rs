@@ -135,6 +135,24 @@ async fn an_installation_that_is_suspended_or_removed_gets_no_token() {
     node.stop().await;
 }
 
+/// A token that entitles to nothing is not given.
+#[tokio::test]
+async fn what_the_tenant_has_taken_back_is_not_passed_on() {
+    for revoke in [
+        |world: &World| args::Revocation::Delegation(world.tenant_to_issuer().cid()),
+        |world: &World| args::Revocation::Key(world.issuer.did),
+    ] {
+        let node = Node::ready(10_000).await;
+        let world = &node.world;
+        let args = args::Revoke { revoke: revoke(world), path: Vec::new(), reason: "test".parse().unwrap() };
+        assert_eq!(node.state(&world.by(&world.admin, "/ucan/revoke", &args)).await.0, 201);
+        let (status, body) = node.post(&path(&node), world.token_request().container()).await;
+        let told = (status, slug(&body), body["field"].as_str());
+        assert_eq!(told, (401, "revoked", Some("args.tenant")), "{body}");
+        node.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn an_installation_whose_grant_has_ended_gets_no_token() {
     let node = Node::ready(10_000).await;
