@@ -2,7 +2,7 @@ use crate::{Act, Refusal, State, Statement, statement::Realm};
 use domain::{Cid, Did, Time};
 use imbl::OrdSet;
 use serde::Serialize;
-use ucan::{Context, Trust};
+use ucan::{Chain, Context, Delegation, Trust, Verified};
 
 /// An invocation lives at most this long: it bounds how long a stolen one is useful and how long its CID is kept.
 pub(crate) const MAX_LIFETIME: u64 = 15 * 60;
@@ -21,6 +21,17 @@ pub struct Authority {
 }
 
 impl Authority {
+    /// What a verified chain comes to.
+    pub fn of(chain: &Chain) -> Self {
+        let hop = |d: &Verified<Delegation>| Hop {
+            cid: d.cid(),
+            issuer: d.issuer(),
+            audience: d.audience(),
+            expires_at: d.expiration(),
+        };
+        Self { issuer: chain.issuer(), principal: chain.principal(), hops: chain.hops().iter().map(hop).collect() }
+    }
+
     /// Whether a delegation of the chain has ended.
     pub(crate) fn has_expired(&self, now: Time) -> bool {
         self.hops.iter().any(|h| h.expires_at.is_some_and(|end| end <= now))
@@ -42,7 +53,7 @@ pub struct Hop {
 
 /// What has been revoked, by realm.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Revocations {
+pub struct Revocations {
     /// Realm, delegation, and who revoked it: the realm itself, or an issuer.
     delegations: OrdSet<(Did, Cid, Did)>,
     keys: OrdSet<(Did, Did)>,
@@ -119,12 +130,7 @@ impl State {
             },
         )
         .map_err(Refusal::Unauthorised)?;
-        let hops = chain
-            .hops()
-            .iter()
-            .map(|d| Hop { cid: d.cid(), issuer: d.issuer(), audience: d.audience(), expires_at: d.expiration() })
-            .collect();
-        Ok((subject, Authority { issuer: invocation.issuer(), principal: chain.principal(), hops }))
+        Ok((subject, Authority::of(&chain)))
     }
 
     /// Whether a delegation or key behind a statement in a tenant's realm has been revoked since.

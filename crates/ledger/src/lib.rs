@@ -23,7 +23,7 @@ mod statements;
 mod tenant;
 
 pub use administration::{Administration, AdministrationPermit, Administrations, CHAIN_LAG, Measure};
-pub use authority::{Authority, Hop};
+pub use authority::{Authority, Hop, Revocations};
 pub use budget::{Budget, Budgets, Reservation, Window};
 pub use freeze::{Freeze, Freezes, Scope};
 pub use outcome::{Change, Changes, Outcome, Refusal, Status};

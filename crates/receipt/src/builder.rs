@@ -5,11 +5,11 @@ use crate::{
     verify::{Cast, Group, Opened, authorisation, check, note_keys, outcome::Decided},
 };
 use counted::{Execution, approvals, execution};
-use domain::{Cid, Did, Digest};
-use ledger::{Act, Quorum, args};
+use domain::{Cid, Digest};
+use ledger::{Act, Authority, Quorum, args};
 use log::{Entry, Hash, Note};
 use std::collections::BTreeMap;
-use ucan::{Chain, Context, Trust};
+use ucan::{Context, Trust};
 
 /// Finds the entries of one receipt in a log, without I/O.
 ///
@@ -186,14 +186,14 @@ impl Builder {
     }
 }
 
-/// The root-delegated party of a statement in the log; its issuer, when the chain does not hold.
-fn principal(entry: &Opened) -> Did {
+/// By what authority a statement of the log was made.
+fn authority(entry: &Opened) -> Authority {
     let invocation = entry.statement.invocation();
-    let proofs = entry.statement.proofs();
+    let (issuer, proofs) = (invocation.issuer(), entry.statement.proofs());
     // The log has judged times already; here the chain is only followed to its root.
     let context = Context { clock_tolerance: u64::MAX, ..Context::new(entry.entry.at, Trust::Any) };
     ucan::authorise(invocation, &|cid| proofs.iter().find(|p| p.cid() == *cid).cloned(), &context)
-        .map_or_else(|_| invocation.issuer(), |chain: Chain| chain.principal())
+        .map_or_else(|_| Authority { issuer, principal: issuer, hops: Vec::new() }, |chain| Authority::of(&chain))
 }
 
 /// Whether the submission carries the signature of the quorum among these entries over the payout among them.

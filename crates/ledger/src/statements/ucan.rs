@@ -97,8 +97,8 @@ impl Revoke {
         if state.tenant(&realm).is_none() || !aligned || !one_subject {
             return Err(Refusal::conflict("path", "not a chain of delegations from a tenant's root"));
         }
-        if path.iter().any(|d| d.expiration().is_some_and(|end| end <= at)) {
-            return Err(Refusal::conflict("path", "a delegation of it has expired, so nothing is left to revoke"));
+        if last.expiration().is_some_and(|end| end <= at) {
+            return Err(Refusal::conflict("path", "the delegation has expired, so nothing is left to revoke"));
         }
         let issuers: Vec<Did> = path.iter().map(|d| d.issuer()).collect();
         let gone = |(i, d): (usize, &D)| {

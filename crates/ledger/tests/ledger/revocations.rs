@@ -249,7 +249,7 @@ fn who_is_revoked_revokes_nothing_and_what_has_ended_needs_no_revoking() {
 
     let mut line = self::line();
     line.stage.wait(600);
-    let ended = "path: a delegation of it has expired, so nothing is left to revoke";
+    let ended = "path: the delegation has expired, so nothing is left to revoke";
     assert_eq!(line.stage.why_not(&line.by_issuer(&line.people[1], 1)), ended);
 }
 

@@ -1,9 +1,9 @@
 //! Which approvals and attestations the ledger counted, from the entries that a receipt may need.
 
-use super::{BuildError, Kept, principal};
-use domain::{Cid, Did, Digest};
-use ledger::{Act, Quorum, Verdict, args};
-use std::collections::{BTreeMap, BTreeSet};
+use super::{BuildError, Kept, authority};
+use domain::{Did, Digest};
+use ledger::{Act, Quorum, Revocations, Verdict, args};
+use std::collections::BTreeMap;
 
 /// What made the payout final.
 pub(super) struct Execution<'a> {
@@ -16,39 +16,32 @@ pub(super) struct Execution<'a> {
 /// What has been revoked so far in the realms of the operator and of the tenant.
 struct Revoked {
     realms: [Did; 2],
-    keys: BTreeSet<Did>,
-    delegations: BTreeSet<Cid>,
+    revocations: Revocations,
 }
 
 impl Revoked {
-    const fn new(realms: [Did; 2]) -> Self {
-        Self { realms, keys: BTreeSet::new(), delegations: BTreeSet::new() }
+    fn new(realms: [Did; 2]) -> Self {
+        Self { realms, revocations: Revocations::default() }
     }
 
     fn add(&mut self, entry: &Kept, args: &args::Revoke) {
         let statement = &entry.opened.statement;
-        let by = statement.invocation().subject();
-        // An issuer's own holds in the realm at the root of its path.
-        let realm = statement.path().first().map_or(by, |root| root.issuer());
-        if self.realms.contains(&realm) {
-            match args.revoke {
-                args::Revocation::Key(did) => _ = self.keys.insert(did),
-                args::Revocation::Delegation(cid) => _ = self.delegations.insert(cid),
-                // It stops proposals; nobody approves or attests by it.
-                args::Revocation::Grant(_) => {}
+        let (by, revoker) = (statement.invocation().subject(), statement.invocation().issuer());
+        match (&args.revoke, statement.path().first()) {
+            (args::Revocation::Key(did), _) => _ = self.revocations.end_key(by, *did),
+            (args::Revocation::Delegation(cid), None) => _ = self.revocations.end(by, *cid),
+            // An issuer's own holds in the realm at the root of its path.
+            (args::Revocation::Delegation(cid), Some(root)) => {
+                self.revocations.end_below(root.issuer(), *cid, revoker);
             }
+            // It stops proposals; nobody approves or attests by it.
+            (args::Revocation::Grant(_), _) => {}
         }
     }
 
     /// Whether a key or delegation that a statement was made by is revoked.
     fn touches(&self, entry: &Kept) -> bool {
-        let statement = &entry.opened.statement;
-        let key = |did: Did| self.keys.contains(&did);
-        key(statement.invocation().issuer())
-            || statement
-                .proofs()
-                .iter()
-                .any(|d| self.delegations.contains(&d.cid()) || key(d.issuer()) || key(d.audience()))
+        self.revocations.touches(self.realms, &authority(&entry.opened))
     }
 }
 
@@ -61,9 +54,9 @@ pub(super) fn approvals(kept: &[Kept], realms: [Did; 2], needed: usize) -> Vec<&
             Act::Revoke(args) => revoked.add(entry, args),
             Act::ApprovalGive(_) => {
                 standing.retain(|_, earlier| !revoked.touches(earlier));
-                standing.insert(principal(&entry.opened), entry);
+                standing.insert(authority(&entry.opened).principal, entry);
             }
-            Act::ApprovalWithdraw(_) => _ = standing.remove(&principal(&entry.opened)),
+            Act::ApprovalWithdraw(_) => _ = standing.remove(&authority(&entry.opened).principal),
             _ => {}
         }
         if standing.len() >= needed {

@@ -118,6 +118,30 @@ fn revocation_by_an_issuer_counts_in_the_realm_of_its_path() {
     assert_eq!(receipt(&market, proposal).attesters, sorted([nodes[0].did, nodes[1].did]));
 }
 
+/// A path that somebody else's hands were put into ends nothing that was said by another.
+#[test]
+fn revocation_by_who_has_no_part_in_a_word_does_not_touch_it() {
+    let (mut market, proposal) = submitted();
+    let nodes = market.signers.nodes.clone();
+    let w = &market.world;
+    let root = w.delegate(&w.tenant, w.admin.did, w.tenant.did, "/execution");
+    let last = w.delegate(&w.admin, nodes[0].did, w.tenant.did, "/execution");
+    let args = market.attest_with(&nodes[0], proposal, |_| {}).invocation.args().clone();
+    let said = w.invoke(&nodes[0], w.tenant.did, "/execution/attest", &args, vec![root, last.clone()]);
+    let to_relayer = w.delegate(&w.tenant, w.relayer.did, w.tenant.did, "/execution");
+    let to_admin = w.delegate(&w.relayer, w.admin.did, w.tenant.did, "/execution");
+    let path = [&to_relayer, &to_admin, &last].map(|d| Ipld::Bytes(d.bytes().to_vec())).to_vec();
+    let reason = "mine".parse().unwrap();
+    let args = args::Revoke { revoke: args::Revocation::Delegation(last.cid()), path, reason };
+    let revoke = w.invoke(&w.relayer, w.relayer.did, "/ucan/revoke", &args, Vec::new());
+    let second = market.attest_with(&nodes[1], proposal, |_| {});
+    for said in [said, revoke, second] {
+        assert!(market.replica.state().proposal(&proposal).is_some());
+        market.admit(&said);
+    }
+    assert_eq!(receipt(&market, proposal).attesters, sorted([nodes[0].did, nodes[1].did]));
+}
+
 #[test]
 fn word_of_who_left_the_quorum_does_not_make_it_final() {
     let (mut market, proposal) = submitted();
