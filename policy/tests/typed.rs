@@ -203,7 +203,7 @@ fn well_typed_use_is_accepted() {
         "data.config.name == \"y\"",
         "data.config.on; input.order.id in data.config.list",
         "_total > 5; data.payout._total > 5",
-        "count(ids - {\"x\"}) > 5",
+        "count({\"x\"} - ids) > 5",
         "{\"amount\": a, \"bps\": 5, \"recipient\": r} := input.splits[_]; a > 5; r == \"x\"",
         "count(input.order.id) > 5; max([s.amount | some s in input.splits]) > 5; min(ids) == \"x\"",
         "sum([s.bps | some s in input.splits]) > sum([])",

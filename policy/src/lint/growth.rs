@@ -12,15 +12,16 @@
 //! bundle may have to rename one, but nothing hides.
 
 mod piece;
+mod report;
 
 use super::{
-    MAX_FINDINGS, MAX_STEPS, PACKAGE, Work, cycle,
-    module::{Node, Parsed, Part, links, path, root, rule_name, start, walk},
-    rule, too_many_steps, too_much_work,
+    MAX_STEPS, Work, cycle,
+    module::{Node, Parsed, Part, links, path, root, rule_name, walk},
+    too_many_steps, too_much_work,
 };
 use crate::Finding;
 use piece::{Pieces, Sizes};
-use regorus::unstable::{ArithOp, AssignOp, BoolOp, Expr, Ref, Rule, RuleHead};
+use regorus::unstable::{ArithOp, AssignOp, Expr, Ref, Rule, RuleHead};
 use serde_json::Value;
 use std::{collections::BTreeMap, ops::BitOr};
 
@@ -49,11 +50,6 @@ struct Grown {
     /// How large it is as a piece of the input, the data or constants, then its items, and what is in them.
     sizes: Sizes,
 }
-
-/// What is held many times may have so many values: an object of a list, such as a split.
-const MAX_HELD: u32 = 16;
-/// What is held once in a collection that is written out.
-const MAX_WRITTEN: u32 = 64;
 
 impl Grown {
     /// What an item of it may be.
@@ -320,95 +316,6 @@ impl<'a> Growth<'a> {
         let above = full.match_indices('.').filter_map(|(at, _)| full.get(..at));
         above.map(|name| value(name).item()).fold(whole, Grown::bitor)
     }
-
-    fn report(&self, findings: &mut Vec<Finding>) {
-        for (scope, _, rule) in &self.rules {
-            let scope = *scope;
-            let told = scope.module.package == PACKAGE && rule_name(rule) == "violation" && rule::head(rule).is_some();
-            if partial(rule) && !told {
-                for value in results(rule) {
-                    self.held(scope, value, MAX_HELD, findings);
-                }
-            }
-            walk(rule, &mut |node| {
-                if let Node::Expr(expr) = node {
-                    self.expression(scope, expr, findings);
-                }
-            });
-        }
-    }
-
-    fn expression(&self, scope: Scope<'_>, expr: &Expr, findings: &mut Vec<Finding>) {
-        match expr {
-            _ if findings.len() >= MAX_FINDINGS => {}
-            Expr::Array { items, .. } | Expr::Set { items, .. } => {
-                for item in items {
-                    self.held(scope, item, MAX_WRITTEN, findings);
-                }
-            }
-            Expr::Object { fields, .. } => {
-                for (_, key, value) in fields {
-                    self.held(scope, key, MAX_WRITTEN, findings);
-                    self.held(scope, value, MAX_WRITTEN, findings);
-                }
-            }
-            Expr::ArrayCompr { term, .. } | Expr::SetCompr { term, .. } => self.held(scope, term, MAX_HELD, findings),
-            Expr::ObjectCompr { key, value, .. } => {
-                self.held(scope, key, MAX_HELD, findings);
-                self.held(scope, value, MAX_HELD, findings);
-            }
-            Expr::ArithExpr { op: ArithOp::Mul, span, lhs, rhs, .. }
-                if !small(lhs) && !small(rhs) && (self.grown(scope, lhs) | self.grown(scope, rhs)).product =>
-            {
-                let reason = format!("a product is multiplied again: only a constant up to {MAX_FACTOR} may");
-                findings.push(scope.module.finding(span, reason));
-            }
-            Expr::ArithExpr { op: ArithOp::Mul, span, .. } | Expr::Call { span, .. }
-                if self.grown(scope, expr).factors > MAX_FACTORS =>
-            {
-                let reason = format!("more than {MAX_FACTORS} constant factors go into this");
-                findings.push(scope.module.finding(span, reason));
-            }
-            // When the kinds differ the engine prints both sides before it goes on.
-            Expr::BoolExpr { op: BoolOp::Lt | BoolOp::Le | BoolOp::Gt | BoolOp::Ge, lhs, rhs, .. } => {
-                for side in [lhs, rhs] {
-                    let [size, ..] = self.piece(scope, side).sizes;
-                    if self.grown(scope, side).collection || size > MAX_HELD {
-                        let reason = "a collection is not ordered: compare what is in it, or its count";
-                        findings.push(scope.module.finding(start(side), reason));
-                    }
-                }
-            }
-            // A package as a value holds the values of all its rules, which may be collections themselves.
-            Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. } => {
-                let Some(full) = cycle::full_name(scope.module, expr) else { return };
-                if self
-                    .names
-                    .range(format!("{full}.")..)
-                    .next()
-                    .is_some_and(|(rule, _)| rule.starts_with(&format!("{full}.")))
-                {
-                    let reason = format!("{full} is a package: name the rule");
-                    findings.push(scope.module.finding(start(expr), reason));
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Reports an item of a collection that is itself one that the policy builds, or larger than this.
-    fn held(&self, scope: Scope<'_>, item: &Expr, most: u32, findings: &mut Vec<Finding>) {
-        let grown = self.grown(scope, item);
-        let [size, ..] = grown.sizes;
-        if grown.collection {
-            let reason = "a collection that the policy builds may not hold another one that it builds";
-            findings.push(scope.module.finding(start(item), reason));
-        } else if size > most && !(most == MAX_WRITTEN && constant(item)) {
-            let reason =
-                format!("what a collection that the policy builds holds may have {most} values; this has {size}");
-            findings.push(scope.module.finding(start(item), reason));
-        }
-    }
 }
 
 fn join<K: Ord>(known: &mut BTreeMap<K, Grown>, key: K, more: Grown) -> bool {
@@ -472,6 +379,10 @@ fn partial(rule: &Rule) -> bool {
         Rule::Spec { head: RuleHead::Compr { refr, .. } | RuleHead::Func { refr, .. }, .. }
         | Rule::Default { refr, .. } => !matches!(refr.as_ref(), Expr::Var { .. }),
     }
+}
+
+const fn is_pattern(expr: &Expr) -> bool {
+    matches!(expr, Expr::Array { .. } | Expr::Object { .. })
 }
 
 const fn is_list(expr: &Expr) -> bool {

@@ -111,8 +111,9 @@ fn measure(work: &Work, value: &Value, depth: usize, sizes: &mut Sizes) -> u32 {
         }
         Value::Object(fields) => {
             for (name, value) in fields {
-                largest(sizes, below, long(name).saturating_add(1));
-                size = size.saturating_add(long(name)).saturating_add(measure(work, value, below, sizes));
+                let name = long(name).saturating_add(1);
+                largest(sizes, below, name);
+                size = size.saturating_add(name).saturating_add(measure(work, value, below, sizes));
             }
         }
         _ => {}
