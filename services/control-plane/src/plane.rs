@@ -1,6 +1,16 @@
 use crate::{
-    checkpoint::Latest, config::Limits, feed::Feed, gate::Gate, health::Health, metrics::Metrics, opener::Opener,
-    register::Register, sequencer::Queue, snapshot::Snapshot,
+    checkpoint::Latest,
+    clock,
+    config::Limits,
+    debt::{Account, Debts},
+    feed::Feed,
+    gate::Gate,
+    health::Health,
+    metrics::Metrics,
+    opener::Opener,
+    register::Register,
+    sequencer::Queue,
+    snapshot::Snapshot,
 };
 use arc_swap::ArcSwap;
 use domain::Did;
@@ -10,6 +20,7 @@ use std::{
     collections::HashMap,
     num::NonZero,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 use tokio::{
     sync::{AcquireError, OwnedSemaphorePermit, Semaphore, watch},
@@ -34,7 +45,7 @@ pub(crate) struct Plane {
     pub metrics: Metrics,
     pub in_flight: Arc<Semaphore>,
     pub followers: Arc<Semaphore>,
-    pub simulations: Work,
+    pub simulations: Simulations,
     /// Policies are loaded one by one, so that no core is missing elsewhere, and one of each tenant.
     pub loading: Work,
     pub activating: Issuers,
@@ -57,12 +68,6 @@ impl Work {
         Self(Arc::new(Semaphore::new(count)))
     }
 
-    /// As many at once as may be simulations.
-    pub fn simulations() -> Self {
-        let cores = std::thread::available_parallelism().map_or(FEWEST_SIMULATIONS, NonZero::get);
-        Self::at_once(cores.max(FEWEST_SIMULATIONS))
-    }
-
     /// Runs `work` on a thread that may take its time; `None` when too many do so already. Who gives up on the answer
     /// does not make room for another: the turn ends with the work.
     pub async fn run<T: Send + 'static>(
@@ -81,6 +86,50 @@ impl Work {
         let turn = Arc::clone(&self.0).acquire_owned().await?;
         Ok(working(turn, work).await?)
     }
+}
+
+/// Decides what is not proposed. What it computes has accounts of its own: who may only ask holds up no proposal.
+#[derive(Debug)]
+pub(crate) struct Simulations {
+    work: Work,
+    debts: Arc<Debts>,
+}
+
+impl Simulations {
+    pub fn new() -> Self {
+        let cores = std::thread::available_parallelism().map_or(FEWEST_SIMULATIONS, NonZero::get);
+        Self { work: Work::at_once(cores.max(FEWEST_SIMULATIONS)), debts: Arc::default() }
+    }
+
+    /// Runs `decide` on the account of `tenant`.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        tenant: Did,
+        decide: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, SimulationError> {
+        let (debts, account) = (Arc::clone(&self.debts), [Account::Tenant(tenant)]);
+        if let Some(wait) = debts.wait(&account, clock::instant()) {
+            return Err(SimulationError::InDebt(wait));
+        }
+        let timed = move || {
+            let begun = clock::computed();
+            let decided = decide();
+            debts.charge(&account, clock::computed().saturating_sub(begun), clock::instant());
+            decided
+        };
+        Ok(self.work.run(timed).await.ok_or(SimulationError::Busy)??)
+    }
+}
+
+/// Nothing was decided.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SimulationError {
+    #[error("too many simulations are in work")]
+    Busy,
+    #[error("the tenant's policy takes long, and is asked again when this has passed")]
+    InDebt(Duration),
+    #[error("the simulation failed")]
+    Failed(#[from] JoinError),
 }
 
 /// Work was begun and not finished.

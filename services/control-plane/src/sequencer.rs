@@ -71,8 +71,6 @@ pub(crate) enum Rejected {
 #[derive(Clone)]
 pub(crate) struct Queue {
     jobs: Arc<ArcSwapOption<SyncSender<Job>>>,
-    /// What tenants owe for what their policies compute, here and in simulations.
-    pub debts: Arc<Debts>,
     metrics: Metrics,
 }
 
@@ -126,11 +124,7 @@ pub(crate) struct Parts {
 pub(crate) fn start(parts: Parts) -> std::io::Result<(Queue, JoinHandle<Lease>)> {
     let (sender, jobs) = sync_channel(parts.queue);
     let debts = Arc::new(Debts::default());
-    let queue = Queue {
-        jobs: Arc::new(ArcSwapOption::from_pointee(sender)),
-        debts: Arc::clone(&debts),
-        metrics: parts.metrics.clone(),
-    };
+    let queue = Queue { jobs: Arc::new(ArcSwapOption::from_pointee(sender)), metrics: parts.metrics.clone() };
     // Without room in between: while one batch is committed one is decided, and all else waits where batches grow.
     let (drafts, work) = sync_channel(0);
     let decider = Decider {
@@ -186,14 +180,18 @@ impl Decider {
             let more = self.jobs.try_iter().take(self.batch.saturating_sub(1));
             let jobs: Vec<Job> = std::iter::once(first).chain(more).collect();
             self.metrics.queue.sub(i64::try_from(jobs.len()).unwrap_or(i64::MAX));
-            self.place(jobs);
+            let mut left = self.place(jobs);
+            while !left.is_empty() {
+                left = self.place(left);
+            }
         }
     }
 
-    /// Decides `jobs` and hands them on to be committed.
-    fn place(&mut self, jobs: Vec<Job>) {
+    /// Decides `jobs` and hands them on to be committed; gives back those that there was no time for.
+    fn place(&mut self, jobs: Vec<Job>) -> Vec<Job> {
         if self.health.standing() == Standing::Stopped || !self.find_ground() {
-            return answer_all(jobs, &Rejected::Stopped(self.health.why()));
+            answer_all(jobs, &Rejected::Stopped(self.health.why()));
+            return Vec::new();
         }
         // Whoever has gone away before the statement was looked at has not submitted it.
         let jobs: Vec<Job> = jobs.into_iter().filter(|j| !j.reply.is_closed()).collect();
@@ -202,15 +200,17 @@ impl Decider {
         let prepared = Draft::prepare(&self.tip, &mut self.held, tools, self.epoch, jobs, clock::now());
         timer.observe_duration();
         match prepared {
-            Ok(draft) => {
+            Ok((draft, left)) => {
                 self.tip = draft.snapshot().clone();
                 // Without a committer the answers are dropped, which says that nothing is known of the statements.
                 let _ = self.drafts.send(Work::Commit(Box::new(draft)));
+                left
             }
             Err(PrepareError { jobs, error }) => {
                 tracing::warn!(%error, "the database does not answer");
                 self.health.set(Standing::Degraded);
                 answer_all(jobs, &Rejected::Unavailable);
+                Vec::new()
             }
         }
     }

@@ -6,7 +6,10 @@ use super::{
     raw::ContainerOrJson,
     submit::refuse_claims,
 };
-use crate::{clock, outcome, plane::Plane};
+use crate::{
+    clock, outcome,
+    plane::{Plane, SimulationError},
+};
 use axum::{Json, extract::State, http::HeaderMap};
 use domain::Did;
 use ledger::{Act, ParseError, Simulation, detail_of, field_of};
@@ -70,26 +73,17 @@ async fn draft(plane: &Arc<Plane>, headers: &HeaderMap, body: &[u8]) -> Reply {
     Ok(Json(SimulationReply { decision: outcome::decision(&decided.ok_or_else(unknown)?), seq }))
 }
 
-/// A decision may take milliseconds under a wide policy, which the threads that answer requests do not have. Its time is
-/// on the tenant's account as a proposal's is.
+/// A decision may take milliseconds under a wide policy, which the threads that answer requests do not have.
 async fn decide<T: Send + 'static>(
     plane: &Plane,
     tenant: Did,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Failure> {
-    let debts = Arc::clone(&plane.queue.debts);
-    if let Some(wait) = debts.wait(&tenant, clock::instant()) {
-        return Err(Failure::in_debt(wait));
-    }
-    let timed = move || {
-        let begun = clock::computed();
-        let decided = work();
-        debts.charge(tenant, clock::computed().saturating_sub(begun), clock::instant());
-        decided
-    };
-    let decided = plane.simulations.run(timed).await;
-    let busy = || Failure::new(Type::Overloaded, "too many simulations are in work; try again");
-    decided.ok_or_else(busy)?.map_err(|e| Failure::new(Type::Internal, e.to_string()))
+    plane.simulations.run(tenant, work).await.map_err(|error| match error {
+        SimulationError::Busy => Failure::new(Type::Overloaded, format!("{error}; try again")),
+        SimulationError::InDebt(wait) => Failure::in_debt(wait),
+        SimulationError::Failed(_) => Failure::new(Type::Internal, error.to_string()),
+    })
 }
 
 fn read(body: &[u8]) -> Result<SimulationDraft, Failure> {

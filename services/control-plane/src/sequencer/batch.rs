@@ -1,12 +1,12 @@
 use super::{Job, Placed, Rejected, Verdict};
 use crate::{
     clock,
-    debt::Debts,
+    debt::{Account, Debts},
     feed::Committed,
     read_model::{self, Rows},
     snapshot::Snapshot,
 };
-use domain::{Cid, Digest, Time};
+use domain::{Cid, Did, Digest, Time};
 use ledger::{Act, Refusal};
 use log::Head;
 use quick_cache::unsync::Cache;
@@ -15,11 +15,15 @@ use std::{
     collections::HashSet,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    time::Duration,
 };
 use storage::{Batch, Error, NewEntry, NewTile, NewToken, Storage};
 
 /// How many delegations are remembered as being in the log; for others the database is asked.
 const REMEMBERED: usize = 131_072;
+
+/// A batch is decided for so long at most: what waits for it is not to be old before it is committed.
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// Delegations that the log is known to hold.
 pub(super) struct Held(Cache<Cid, ()>);
@@ -65,7 +69,8 @@ pub(super) struct PrepareError {
 }
 
 impl Draft {
-    /// Decides `jobs` one after the other on top of `base`. What they bring into the log is held from then on.
+    /// Decides `jobs` one after the other on top of `base`, and gives back those that it has no time for: at least one is
+    /// decided. What they bring into the log is held from then on.
     pub fn prepare(
         base: &Snapshot,
         held: &mut Held,
@@ -73,7 +78,7 @@ impl Draft {
         epoch: u64,
         jobs: Vec<Job>,
         at: Time,
-    ) -> Result<Self, PrepareError> {
+    ) -> Result<(Self, Vec<Job>), PrepareError> {
         if let Err(error) = held.look_up(&jobs, storage) {
             return Err(PrepareError { jobs, error });
         }
@@ -85,26 +90,42 @@ impl Draft {
             base: base.replica.head().copied(),
             at,
         };
-        for job in jobs {
+        let begun = clock::instant();
+        let mut jobs = jobs.into_iter();
+        for job in jobs.by_ref() {
             draft.decide_in_time(job, held, debts, at);
+            if begun.elapsed() > LONGEST {
+                break;
+            }
         }
-        Ok(draft)
+        Ok((draft, jobs.collect()))
     }
 
-    /// Asks a tenant's policy unless the tenant owes too much of everybody's time.
+    /// Asks a tenant's policy unless too much of everybody's time is owed for it.
     fn decide_in_time(&mut self, job: Job, held: &mut Held, debts: &Debts, at: Time) {
-        if !matches!(job.statement.act(), Act::ProposalPayout(_)) {
+        let state = self.snapshot.replica.state();
+        // What has its place gets the same answer, whatever is owed since.
+        if !matches!(job.statement.act(), Act::ProposalPayout(_)) || state.seen(&job.statement.cid()).is_some() {
             return self.decide(job, held, at);
         }
         let tenant = job.statement.invocation().subject();
-        if let Some(wait) = debts.wait(&tenant, clock::instant()) {
+        let mut accounts = vec![Account::Tenant(tenant)];
+        let is_installed = |did: &Did| state.tenant(&tenant).is_some_and(|t| t.installations.contains_key(did));
+        if let Some(installation) = job.statement.proofs().iter().map(|p| p.audience()).find(is_installed) {
+            accounts.push(Account::Installation { tenant, installation });
+        }
+        if let Some(wait) = debts.wait(&accounts, clock::instant()) {
             return self.pending.push(Pending { job, verdict: Err(Rejected::InDebt(wait)) });
         }
-        let begun = clock::computed();
+        let (begun, placed) = (clock::computed(), self.len());
         self.decide(job, held, at);
+        // What is refused was not asked of the policy.
+        if self.len() == placed {
+            return;
+        }
         let taken = clock::computed().saturating_sub(begun);
-        if debts.charge(tenant, taken, clock::instant()) {
-            tracing::warn!(%tenant, ?taken, "a policy takes long to decide; its tenant waits");
+        if debts.charge(&accounts, taken, clock::instant()) {
+            tracing::warn!(%tenant, ?taken, "decisions take long; who asks for them waits");
         }
     }
 

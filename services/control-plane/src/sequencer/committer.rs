@@ -167,6 +167,10 @@ impl Committer {
         if !draft.continues(&self.committed) || clock::now().since(draft.at()) > STALE {
             return self.decide_again(draft.into_jobs());
         }
+        self.write(draft);
+    }
+
+    fn write(&mut self, draft: Draft) {
         if draft.is_empty() {
             self.recover();
             return draft.answer();
@@ -243,20 +247,27 @@ impl Committer {
         }
     }
 
-    /// Decides `jobs` on top of what is committed, and commits them.
-    fn decide_again(&mut self, jobs: Vec<Job>) {
-        if self.is_stopped() {
-            return answer_all(jobs, &self.stopped());
-        }
+    /// Decides `jobs` on top of what is committed, and commits them at once, whatever time it took.
+    fn decide_again(&mut self, mut jobs: Vec<Job>) {
         self.lost.store(true, Ordering::Release);
-        let epoch = self.parts.lease.epoch;
-        let tools = (self.parts.storage.as_ref(), self.debts.as_ref());
-        match Draft::prepare(&self.committed, &mut Held::new(), tools, epoch, jobs, clock::now()) {
-            Ok(draft) => self.commit(draft),
-            Err(PrepareError { jobs, error }) => {
-                tracing::warn!(%error, "the database does not answer");
-                self.parts.health.set(Standing::Degraded);
-                answer_all(jobs, &Rejected::Unavailable);
+        while !jobs.is_empty() {
+            self.keep_lease();
+            if self.is_stopped() {
+                return answer_all(jobs, &self.stopped());
+            }
+            // Whoever has gone away before the statement was placed finds out by sending it again.
+            jobs.retain(|job| !job.reply.is_closed());
+            let (epoch, tools) = (self.parts.lease.epoch, (self.parts.storage.as_ref(), self.debts.as_ref()));
+            match Draft::prepare(&self.committed, &mut Held::new(), tools, epoch, jobs, clock::now()) {
+                Ok((draft, left)) => {
+                    jobs = left;
+                    self.write(draft);
+                }
+                Err(PrepareError { jobs, error }) => {
+                    tracing::warn!(%error, "the database does not answer");
+                    self.parts.health.set(Standing::Degraded);
+                    return answer_all(jobs, &Rejected::Unavailable);
+                }
             }
         }
     }
