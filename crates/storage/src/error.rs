@@ -133,8 +133,11 @@ pub enum OpenError {
         fault: TriggerFault,
     },
     /// The database needs a migration, and another process leads its log and may not know the new schema.
-    #[error("the database needs a migration and another process leads its log: end that first")]
-    Led,
+    #[error("the database needs a migration and another process leads its log, {holder:?}: end that first")]
+    Led {
+        /// The other process, as the lease names it.
+        holder: String,
+    },
     /// The database could not be reached, read or migrated.
     #[error("the database could not be opened")]
     Database(#[from] Error),

@@ -1,6 +1,6 @@
 //! The embedded migrations, and which of them a database still needs.
 
-use crate::{Engine, Lease, OpenError, value::is_led_by_another};
+use crate::{Engine, Error, Lease, OpenError, value::is_led_by_another};
 use domain::{Digest, Time};
 
 /// One step of the schema.
@@ -28,17 +28,39 @@ pub(crate) struct Applied {
     pub checksum: String,
 }
 
-/// Who opens a database in order to lead: it must not change the schema under a leader of an older release.
-#[derive(Clone, Copy, Debug)]
+/// Who opens a database in order to lead: it must not change the schema under a leader of an older release, and nobody of
+/// an older release may begin to lead once it has. So whoever migrates takes the lease in the same transaction.
+#[derive(Clone, Copy)]
 pub(crate) struct Candidate<'a> {
     pub holder: &'a str,
-    pub now: Time,
+    /// Seconds.
+    pub ttl: u64,
+    /// A migration may take longer than a lease.
+    pub clock: &'a dyn Fn() -> Time,
 }
 
 impl Candidate<'_> {
     /// Whether it may migrate, given the newest lease.
-    pub fn check(&self, lease: Option<&Lease>) -> Result<(), OpenError> {
-        if is_led_by_another(lease, self.holder, self.now) { Err(OpenError::Led) } else { Ok(()) }
+    pub fn check(&self, lease: Option<Lease>) -> Result<(), OpenError> {
+        match lease {
+            Some(lease) if is_led_by_another(Some(&lease), self.holder, (self.clock)()) => {
+                Err(OpenError::Led { holder: lease.holder })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the lease by `acquire`, which is given the holder, the time and the lease's end.
+    pub fn lead<E: From<Error>>(
+        &self,
+        acquire: impl FnOnce(&str, Time, Time) -> Result<Option<Lease>, E>,
+    ) -> Result<(), E> {
+        let now = (self.clock)();
+        match acquire(self.holder, now, now.plus(self.ttl))? {
+            Some(_) => Ok(()),
+            // It was free when the migration began, and nobody can have taken it since.
+            None => Err(Error::Unavailable("the clock has gone back to where another process leads".into()).into()),
+        }
     }
 }
 

@@ -60,9 +60,11 @@ impl Storage {
     }
 
     /// As [`Storage::open`], for a process that is to lead the log as `holder`: while another holds the lease the schema
-    /// is left as that one knows it, and [`OpenError::Led`] says so when it would have to change.
-    pub fn open_to_lead(url: &str, holder: &str, now: Time) -> Result<Self, OpenError> {
-        Self::open_with(url, Some(Candidate { holder, now }))
+    /// is left as that one knows it, and [`OpenError::Led`] says so when it would have to change. Whoever changes it has
+    /// the lease from then on, for `ttl` seconds by `clock`, so that only who knows the new schema begins to lead; when it
+    /// is as it should be, the lease is left to [`Storage::acquire`].
+    pub fn open_to_lead(url: &str, holder: &str, ttl: u64, clock: &dyn Fn() -> Time) -> Result<Self, OpenError> {
+        Self::open_with(url, Some(Candidate { holder, ttl, clock }))
     }
 
     fn open_with(url: &str, candidate: Option<Candidate<'_>>) -> Result<Self, OpenError> {

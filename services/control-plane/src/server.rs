@@ -46,8 +46,11 @@ pub enum Error {
     #[error("the lease could not be taken")]
     Lease(#[source] storage::Error),
     /// Another process leads the log.
-    #[error("another process leads this log")]
-    Led,
+    #[error("another process leads this log: {holder:?}")]
+    Led {
+        /// As its lease names it.
+        holder: String,
+    },
     /// Another process of this machine runs with this anchor, or has been told to stop and has not ended yet.
     #[error("another process runs with the anchor {}", .0.display())]
     AnchorInUse(PathBuf),
@@ -102,19 +105,20 @@ struct Ground {
 
 /// Opens the database, takes the lease and verifies everything. Blocks.
 fn prepare(config: &Config) -> Result<Ground, Error> {
-    let now = clock::now();
-    let storage = match Storage::open_to_lead(&config.database, &config.holder, now) {
-        Err(OpenError::Led) => return Err(Error::Led),
+    let seconds = config.limits.lease;
+    let storage = match Storage::open_to_lead(&config.database, &config.holder, seconds, &clock::now) {
+        Err(OpenError::Led { holder }) => return Err(Error::Led { holder }),
         opened => Arc::new(opened?),
     };
-    let lease = match storage.acquire(&config.holder, now, config.limits.lease) {
+    let led = || start::leader(&storage, clock::now()).map_or_else(Error::Verify, |holder| Error::Led { holder });
+    let lease = match storage.acquire(&config.holder, clock::now(), seconds) {
         Ok(Some(lease)) => lease,
-        Ok(None) => return Err(start::lease_of_another(&storage, now).map_or(Error::Led, Error::Verify)),
+        Ok(None) => return Err(led()),
         Err(error) => return Err(start::bad_head(&storage, &error).map_or(Error::Lease(error), Error::Verify)),
     };
     let verified = start::verify(&storage, config, lease.epoch)?;
     // The replay may have outlasted the lease. If somebody else has taken it, this process must not begin.
-    let lease = storage.renew(&lease, clock::now(), config.limits.lease).map_err(Error::Lease)?.ok_or(Error::Led)?;
+    let lease = storage.renew(&lease, clock::now(), seconds).map_err(Error::Lease)?.ok_or_else(led)?;
     Ok(Ground { storage, lease, verified })
 }
 

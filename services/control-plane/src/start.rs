@@ -93,13 +93,15 @@ pub(crate) struct Verified {
 /// Seconds by which the clocks of two leaders may differ.
 const CLOCKS: u64 = 600;
 
-/// Says that a lease is false when no process can have taken it.
-pub(crate) fn lease_of_another(storage: &Storage, now: Time) -> Option<VerifyError> {
-    let lease = storage.lease().ok()??;
-    let latest = now.plus(MAX_LEASE).plus(CLOCKS);
-    let what =
-        || format!("held until {}, and nobody holds it for more than {MAX_LEASE} seconds", lease.expires_at.unix());
-    (lease.expires_at > latest).then(|| VerifyError::row("leases", last_entry(storage), what()))
+/// Who leads instead of this process, as the lease names it; an error when no process can have taken that lease.
+pub(crate) fn leader(storage: &Storage, now: Time) -> Result<String, VerifyError> {
+    let bad = |what: String| Err(VerifyError::row("leases", last_entry(storage), what));
+    let Some(lease) = storage.lease()? else { return bad("the row of the lease is gone".to_owned()) };
+    if lease.expires_at > now.plus(MAX_LEASE).plus(CLOCKS) {
+        let until = lease.expires_at.unix();
+        return bad(format!("held until {until}, and nobody holds it for more than {MAX_LEASE} seconds"));
+    }
+    Ok(lease.holder)
 }
 
 /// Says where the log ends when what says so cannot be read.

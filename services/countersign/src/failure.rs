@@ -47,7 +47,7 @@ fn lacks_delegation(cause: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 fn is_led_by_another(cause: &(dyn std::error::Error + 'static)) -> bool {
-    matches!(cause.downcast_ref(), Some(Error::Led | Error::AnchorInUse(_)))
+    matches!(cause.downcast_ref(), Some(Error::Led { .. } | Error::AnchorInUse(_)))
 }
 
 /// The exit code of a command that failed so.

@@ -16,18 +16,32 @@ pub(super) fn newest(run: &mut impl Run) -> Result<Option<Lease>, Error> {
     Ok(Some(Lease { holder: column(T, row, 0)?, epoch, expires_at: Time::from_unix(expires_at) }))
 }
 
+/// As [`newest`]; nobody takes, renews or gives back a lease, or appends, until the transaction ends.
+pub(super) fn locked(work: &mut Work<'_>) -> Result<Option<Lease>, Failure> {
+    lock_head(work)?;
+    // Whoever renews takes this row alone.
+    let sql = "-- lock_lease
+        select epoch from leases where name = $1 for update";
+    work.rows(T, sql, &[&SEQUENCER])?;
+    Ok(newest(work)?)
+}
+
+/// The epoch of the head, whose row exists from the start: locking it first serialises those who acquire.
+fn lock_head(work: &mut Work<'_>) -> Result<u64, Failure> {
+    let sql = "-- head_epoch
+        select epoch from head where id = 1 for update";
+    let rows = work.rows("head", sql, &[])?;
+    let row = rows.first().ok_or_else(|| corrupt("head", "the row is missing"))?;
+    Ok(unsigned("head", column("head", row, 0)?)?)
+}
+
 pub(super) fn acquire(
     work: &mut Work<'_>,
     holder: &str,
     now: Time,
     expires_at: Time,
 ) -> Result<Option<Lease>, Failure> {
-    // The head's row exists from the start, so locking it first serialises those who acquire.
-    let sql = "-- head_epoch
-        select epoch from head where id = 1 for update";
-    let rows = work.rows("head", sql, &[])?;
-    let row = rows.first().ok_or_else(|| corrupt("head", "the row is missing"))?;
-    let head_epoch = unsigned("head", column("head", row, 0)?)?;
+    let head_epoch = lock_head(work)?;
     let Some(epoch) = next_epoch(newest(work)?.as_ref(), head_epoch, holder, now)? else { return Ok(None) };
     let sql = "-- acquire_lease
         insert into leases (name, holder, epoch, expires_at) values ($1, $2, $3, $4)

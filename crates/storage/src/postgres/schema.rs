@@ -1,6 +1,6 @@
 use super::{
     lease,
-    session::{Run, Session, Work, column, error, is_conflict},
+    session::{Failure, Run, Session, Work, column, error, is_conflict},
 };
 use crate::{
     Counts, Engine, Error, OpenError,
@@ -13,7 +13,8 @@ use postgres::error::SqlState;
 const ATTEMPTS: usize = 10;
 
 /// Applies what is missing, each migration in a transaction of its own. Its row in `migrations` goes first: a second
-/// process that does the same waits at the primary key until the first has committed, and then looks again.
+/// process that does the same waits at the primary key until the first has committed, and then looks again. Whoever is to
+/// lead does so from the first of them on.
 pub(super) fn migrate(session: &mut Session, candidate: Option<Candidate<'_>>) -> Result<(), OpenError> {
     let known = migration::all(Engine::Postgres);
     let mut there = None;
@@ -24,19 +25,15 @@ pub(super) fn migrate(session: &mut Session, candidate: Option<Candidate<'_>>) -
         }
         let applied = applied(session)?;
         let Some(next) = migration::pending(known, &applied)?.first() else { return Ok(()) };
-        // The first migration makes the table of leases.
-        if let Some(candidate) = candidate.filter(|_| !applied.is_empty()) {
-            candidate.check(lease::newest(session)?.as_ref())?;
-        }
-        match apply(session, next) {
+        match session.transact(|work| apply(work, next, candidate, applied.is_empty())) {
             // Whoever applies a migration records it first, so the second look at what another process has made finds
             // the record.
-            Err(e) if is_there(&e) && there == Some(next.version) => {
+            Err(Failure::Engine(_, e)) if is_there(&e) && there == Some(next.version) => {
                 return Err(OpenError::Unrecorded { version: next.version.to_owned() });
             }
-            Err(e) if is_there(&e) => there = Some(next.version),
-            Err(e) if is_race(&e) => {}
-            result => result.map_err(|e| error("schema", e))?,
+            Err(Failure::Engine(_, e)) if is_there(&e) => there = Some(next.version),
+            Err(Failure::Engine(_, e)) if is_race(&e) => {}
+            result => result.map_err(Error::from)??,
         }
     }
     match migration::pending(known, &applied(session)?)? {
@@ -69,17 +66,30 @@ fn applied(session: &mut Session) -> Result<Vec<Applied>, Error> {
     rows.iter().map(parse).collect()
 }
 
-fn apply(session: &mut Session, next: &Migration) -> Result<(), postgres::Error> {
-    let mut transaction = session.client().transaction()?;
+/// Applies one migration, or says why it must not be.
+fn apply(
+    work: &mut Work<'_>,
+    next: &Migration,
+    candidate: Option<Candidate<'_>>,
+    is_first: bool,
+) -> Result<Result<(), OpenError>, Failure> {
     // Building an index over a grown table takes longer than any request may.
-    transaction.batch_execute("set local statement_timeout = 0; set local lock_timeout = 0")?;
-    transaction.execute(
-        "-- record_migration
-         insert into migrations (version, name, checksum) values ($1, $2, $3)",
-        &[&next.version, &next.name, &next.checksum()],
-    )?;
-    transaction.batch_execute(next.sql)?;
-    transaction.commit()
+    work.batch("schema", "set local statement_timeout = 0; set local lock_timeout = 0")?;
+    // The first migration makes the tables of the head and of leases. All others may have to wait for tables that somebody
+    // reads, and meanwhile nobody begins to lead.
+    if let Some(candidate) = candidate.filter(|_| !is_first)
+        && let Err(led) = candidate.check(lease::locked(work)?)
+    {
+        return Ok(Err(led));
+    }
+    let sql = "-- record_migration
+        insert into migrations (version, name, checksum) values ($1, $2, $3)";
+    work.rows("schema", sql, &[&next.version, &next.name, &next.checksum()])?;
+    work.batch("schema", next.sql)?;
+    if let Some(candidate) = candidate {
+        candidate.lead(|holder, now, expires_at| lease::acquire(work, holder, now, expires_at))?;
+    }
+    Ok(Ok(()))
 }
 
 /// Whether something that a migration makes is there already, or what it takes away is not.

@@ -132,6 +132,13 @@ pub(super) struct Work<'a> {
     statements: &'a mut Statements,
 }
 
+impl Work<'_> {
+    /// Runs statements that are run once and return nothing. Errors are about `table`.
+    pub fn batch(&mut self, table: &'static str, sql: &str) -> Result<(), Failure> {
+        self.transaction.batch_execute(sql).map_err(|e| Failure::Engine(table, e))
+    }
+}
+
 impl Run for Work<'_> {
     fn rows(&mut self, table: &'static str, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Failure> {
         let Self { transaction, statements } = self;

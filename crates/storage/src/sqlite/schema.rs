@@ -7,7 +7,8 @@ use crate::{
 };
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-/// Applies what is missing, each migration in a transaction of its own, which also serialises processes.
+/// Applies what is missing, each migration in a transaction of its own, which also serialises processes. Whoever is to
+/// lead does so from the first of them on.
 pub(super) fn migrate(connection: &mut Connection, candidate: Option<Candidate<'_>>) -> Result<(), OpenError> {
     connection
         .execute_batch(
@@ -29,7 +30,7 @@ pub(super) fn migrate(connection: &mut Connection, candidate: Option<Candidate<'
         };
         // The first migration makes the table of leases.
         if let Some(candidate) = candidate.filter(|_| !applied.is_empty()) {
-            candidate.check(lease::newest(&transaction)?.as_ref())?;
+            candidate.check(lease::newest(&transaction)?)?;
         }
         transaction.execute_batch(next.sql).map_err(|e| failed(next, e))?;
         transaction
@@ -39,6 +40,9 @@ pub(super) fn migrate(connection: &mut Connection, candidate: Option<Candidate<'
                 (next.version, next.name, next.checksum()),
             )
             .map_err(|e| error("migrations", e))?;
+        if let Some(candidate) = candidate {
+            candidate.lead(|holder, now, expires_at| lease::acquire(&transaction, holder, now, expires_at))?;
+        }
         transaction.commit().map_err(commit_error)?;
     }
 }

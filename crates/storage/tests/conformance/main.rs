@@ -87,6 +87,8 @@ on_both_engines! {
         a_changed_migration_is_refused,
         a_newer_schema_is_refused,
         a_schema_is_not_changed_under_another_leader,
+        whoever_migrates_leads_from_then_on,
+        one_of_many_makes_a_new_database_and_leads,
         a_migration_without_its_record_is_refused,
         a_trigger_that_is_not_as_it_was_made_is_refused,
         an_insert_that_something_swallows_is_noticed,

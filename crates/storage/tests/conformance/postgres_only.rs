@@ -2,8 +2,9 @@
 
 use crate::{
     database::Database,
-    samples::{batch, entry, lead},
+    samples::{batch, entry, lead, take_back_the_last_migration},
 };
+use domain::Time;
 use storage::{AppendError, Error, OpenError, Storage};
 
 /// Ends the connections of a case and says how many there were.
@@ -54,6 +55,39 @@ fn a_backend_killed_in_the_middle_of_an_append_leaves_nothing() {
     assert_eq!(s.counts().unwrap().entries, 0);
     s.append(&batch(epoch, None, 3)).unwrap();
     assert_eq!(s.head().unwrap().unwrap().leaf, entry(2).leaf);
+}
+
+#[test]
+fn nobody_leads_while_a_migration_waits() {
+    let Some(db) = Database::postgres() else { return };
+    let (at, later) = (Time::from_unix(1_000), Time::from_unix(1_010));
+    let (older, another) = (db.storage(), db.another());
+    let lease = older.acquire("older", at, 10).unwrap().unwrap();
+    take_back_the_last_migration(&db);
+    // Somebody reads what the migration changes, as a dump does.
+    let (mut client, mut observer) = (db.client(), db.client());
+    let mut reading = client.transaction().unwrap();
+    reading.batch_execute("lock table proposals in access share mode").unwrap();
+    let mut waiting = || -> i64 {
+        let sql = "select count(*) from pg_stat_activity
+            where application_name = $1 and cardinality(pg_blocking_pids(pid)) > 0";
+        observer.query_one(sql, &[&db.name()]).unwrap().get(0)
+    };
+    std::thread::scope(|scope| {
+        let opening = scope.spawn(|| Storage::open_to_lead(&db.url, "newer", 10, &|| later));
+        while !opening.is_finished() && waiting() < 1 {}
+        assert!(!opening.is_finished(), "the migration never waited");
+        let renewing = scope.spawn(|| older.renew(&lease, later, 10));
+        let acquiring = scope.spawn(|| another.acquire("other", later, 10));
+        // Each gives up after a while, as when the database is away.
+        while !renewing.is_finished() && !acquiring.is_finished() && waiting() < 3 {}
+        reading.rollback().unwrap();
+        opening.join().unwrap().unwrap();
+        for led in [renewing.join().unwrap(), acquiring.join().unwrap()] {
+            assert!(matches!(led, Ok(None) | Err(Error::Unavailable(_))), "{led:?}");
+        }
+    });
+    assert_eq!(older.lease().unwrap().unwrap().holder, "newer");
 }
 
 #[test]

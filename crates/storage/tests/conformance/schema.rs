@@ -3,6 +3,7 @@ use crate::{
     samples::{batch, cid, digest, lead, proposal, take_back_the_last_migration, tile},
 };
 use domain::{Digest, Time};
+use std::cell::Cell;
 use storage::{
     AppendError, Batch, Error, Evidence, Lock, Mention, NonceLock, OpenError, Storage, StoredCheckpoint, TriggerFault,
 };
@@ -78,13 +79,17 @@ pub fn opening_again_changes_nothing(db: &Database) {
     }
 }
 
+/// The URL of a database without a schema; with PostgreSQL this case's own, emptied.
+fn fresh(db: &Database) -> String {
+    if db.is_sqlite() {
+        return db.url.replace("test.db", "fresh.db");
+    }
+    db.raw(&format!("drop schema {0} cascade; create schema {0}", db.name())).unwrap();
+    db.url.clone()
+}
+
 pub fn many_processes_may_open_a_new_database_at_once(db: &Database) {
-    let fresh = if db.is_sqlite() {
-        db.url.replace("test.db", "fresh.db")
-    } else {
-        db.raw(&format!("drop schema {0} cascade; create schema {0}", db.name())).unwrap();
-        db.url.clone()
-    };
+    let fresh = fresh(db);
     std::thread::scope(|scope| {
         let open = || Storage::open(&fresh).map(|s| s.counts().unwrap()).unwrap();
         let threads: Vec<_> = (0..5).map(|_| scope.spawn(open)).collect();
@@ -118,20 +123,56 @@ pub fn a_schema_is_not_changed_under_another_leader(db: &Database) {
     // What an older release upserts by.
     let upsert = "insert into proposals select * from proposals where true on conflict (id) do update set updated = excluded.updated";
     db.raw(upsert).unwrap();
-    let opened = Storage::open_to_lead(&db.url, "newer", at.plus(9));
-    assert!(matches!(opened, Err(OpenError::Led)), "{opened:?}");
+    let opened = Storage::open_to_lead(&db.url, "newer", 10, &|| at.plus(9));
+    assert!(matches!(&opened, Err(OpenError::Led { holder }) if holder == "older"), "{opened:?}");
     db.raw(upsert).unwrap();
     // The leader itself may, after a restart, and anybody when it has gone.
-    for (holder, now) in [("older", at.plus(9)), ("newer", at.plus(10))] {
-        let opened = Storage::open_to_lead(&db.url, holder, now).unwrap();
+    for (holder, now) in [("older", at.plus(9)), ("newer", at.plus(19))] {
+        let opened = Storage::open_to_lead(&db.url, holder, 10, &|| now).unwrap();
         assert_eq!(opened.proposal(&proposal(0).id).unwrap(), Some(proposal(0)));
         assert!(db.raw(upsert).is_err(), "{holder}: the index is gone");
         take_back_the_last_migration(db);
     }
     drop(Storage::open(&db.url).unwrap());
     // A schema that is as it should be changes for nobody.
-    s.renew(&lease, at.plus(9), 10).unwrap().unwrap();
-    drop(Storage::open_to_lead(&db.url, "newer", at.plus(10)).unwrap());
+    drop(Storage::open_to_lead(&db.url, "third", 10, &|| at.plus(20)).unwrap());
+}
+
+pub fn whoever_migrates_leads_from_then_on(db: &Database) {
+    let (s, at) = (db.storage(), Time::from_unix(1_000));
+    let before = s.acquire("older", at, 10).unwrap().unwrap();
+    take_back_the_last_migration(db);
+    // The lease has ended without its holder having noticed, and the migration takes longer than a lease.
+    let clock = Cell::new(at.plus(10));
+    let slow = || clock.replace(clock.get().plus(100));
+    drop(Storage::open_to_lead(&db.url, "newer", 10, &slow).unwrap());
+    let (lease, migrated) = (s.lease().unwrap().unwrap(), clock.get().minus(100));
+    assert!(migrated > at.plus(10), "it was looked at the clock after the migration");
+    assert_eq!((lease.holder.as_str(), lease.expires_at), ("newer", migrated.plus(10)));
+    assert_eq!(s.renew(&before, migrated, 10).unwrap(), None);
+    assert_eq!(s.acquire("older", migrated.plus(9), 10).unwrap(), None);
+    assert!(matches!(s.append(&batch(before.epoch, None, 1)), Err(AppendError::Fenced)));
+    // Nothing is left to migrate, so nothing is taken.
+    drop(Storage::open_to_lead(&db.url, "third", 10, &|| migrated.plus(20)).unwrap());
+    assert_eq!(s.lease().unwrap().unwrap(), lease);
+    assert!(s.acquire("newer", migrated.plus(9), 10).unwrap().unwrap().epoch > lease.epoch);
+}
+
+pub fn one_of_many_makes_a_new_database_and_leads(db: &Database) {
+    let (fresh, at) = (fresh(db), Time::from_unix(1_000));
+    let leads = |n: usize| {
+        let holder = format!("node-{n}");
+        match Storage::open_to_lead(&fresh, &holder, 10, &|| at) {
+            Ok(s) => s.acquire(&holder, at, 10).unwrap().is_some(),
+            Err(OpenError::Led { .. }) => false,
+            Err(error) => panic!("{error:?}"),
+        }
+    };
+    let leaders = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..5).map(|n| scope.spawn(move || leads(n))).collect();
+        threads.into_iter().filter_map(|t| t.join().unwrap().then_some(())).count()
+    });
+    assert_eq!(leaders, 1);
 }
 
 pub fn a_migration_without_its_record_is_refused(db: &Database) {
