@@ -3,14 +3,17 @@ use log::Note;
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Write},
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 /// The last line of the file begins so; no line of a note does.
 const RECORD: &str = "stored ";
 /// More than a record can have.
 const MAX_RECORD_BYTES: usize = 256;
+/// Whoever can open the lock's file, even for reading, can hold its lock and keep this process from starting.
+const PRIVATE: u32 = 0o600;
 
 /// A file outside the database with the newest checkpoint and what the database was last known to hold besides entries.
 /// Whoever can change the database alone cannot make the log forget its tail, or its checkpoints, unseen.
@@ -18,6 +21,8 @@ const MAX_RECORD_BYTES: usize = 256;
 pub(crate) struct Anchor {
     path: PathBuf,
     kept: Mutex<Kept>,
+    /// Nobody else gets it while somebody may still write.
+    _lock: Arc<AnchorLock>,
 }
 
 #[derive(Debug)]
@@ -75,14 +80,21 @@ pub(crate) struct AnchorLock {
 }
 
 impl AnchorLock {
-    /// Locks the file beside the anchor that has its name and `.lock`; `None` while another process does.
+    /// Locks the file beside the anchor that has its name and `.lock`; `None` while another process does. By another name,
+    /// the same anchor has another lock.
     pub fn take(anchor: &Path) -> Result<Option<Self>, AnchorError> {
         let mut path = anchor.as_os_str().to_owned();
         path.push(".lock");
         let path = PathBuf::from(path);
         let failed = |source| AnchorError::Lock { path: path.clone(), source };
         // Never removed: whoever locks a file that is gone keeps nobody away.
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path).map_err(failed)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(PRIVATE);
+        let file = options.open(&path).map_err(failed)?;
+        // One that was there may be open to more; only its owner can change that.
+        if let Err(error) = file.set_permissions(fs::Permissions::from_mode(PRIVATE)) {
+            tracing::warn!(%error, path = %path.display(), "whoever can open the lock's file can keep this process out");
+        }
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -126,8 +138,8 @@ impl Record {
 
 impl Anchor {
     /// An anchor that says `record` with the first note that is written.
-    pub const fn new(path: PathBuf, record: Record) -> Self {
-        Self { path, kept: Mutex::new(Kept { note: None, record, is_behind: false }) }
+    pub const fn new(path: PathBuf, record: Record, lock: Arc<AnchorLock>) -> Self {
+        Self { path, kept: Mutex::new(Kept { note: None, record, is_behind: false }), _lock: lock }
     }
 
     /// Writes a newer checkpoint.

@@ -170,14 +170,15 @@ impl Parts<'_> {
     }
 }
 
-/// Whether two paths lead to one file. Of one that is not there yet, the folder is.
+/// The one path of a file, by whatever links it is named. Of one that is not there yet, the folder is.
+pub(crate) fn real_path(path: &Path) -> io::Result<PathBuf> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    path.canonicalize().or_else(|_| Ok(folder.canonicalize()?.join(path.file_name().unwrap_or_default())))
+}
+
+/// Whether two paths lead to one file.
 fn is_same_file(one: &Path, other: &Path) -> bool {
-    let real = |path: &Path| {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        path.canonicalize().or_else(|_| Ok(folder.canonicalize()?.join(path.file_name().unwrap_or_default())))
-    };
-    let files: [io::Result<PathBuf>; 2] = [real(one), real(other)];
-    matches!(files, [Ok(one), Ok(other)] if one == other)
+    matches!([real_path(one), real_path(other)], [Ok(one), Ok(other)] if one == other)
 }
 
 impl Config {

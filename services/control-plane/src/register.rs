@@ -188,7 +188,7 @@ fn others_keep_storing() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::anchor::{self, Record};
+    use crate::anchor::{self, AnchorLock, Record};
     use domain::Time;
     use ed25519_dalek::{Signer as _, SigningKey};
     use log::{Checkpoint, Tree, leaf_hash};
@@ -198,18 +198,20 @@ mod tests {
         folder: TempDir,
         storage: Arc<Storage>,
         key: SigningKey,
+        lock: Arc<AnchorLock>,
     }
 
     impl Scene {
         fn new() -> Self {
             let folder = TempDir::new().unwrap();
             let storage = Storage::open(&format!("sqlite:{}", folder.path().join("log.db").display())).unwrap();
-            Self { folder, storage: Arc::new(storage), key: SigningKey::from_bytes(&[7; 32]) }
+            let lock = Arc::new(AnchorLock::take(&folder.path().join("anchor")).unwrap().unwrap());
+            Self { folder, storage: Arc::new(storage), key: SigningKey::from_bytes(&[7; 32]), lock }
         }
 
         fn register(&self) -> Register {
             let record = Record { chain: Chain::EMPTY, epoch: 1 };
-            let anchor = Arc::new(Anchor::new(self.folder.path().join("anchor"), record));
+            let anchor = Arc::new(Anchor::new(self.folder.path().join("anchor"), record, Arc::clone(&self.lock)));
             anchor.put_note(&Self::note(1, &self.key)).unwrap();
             let sequencer = Did::from_key(self.key.verifying_key().to_bytes());
             Register::new(Arc::clone(&self.storage), anchor, sequencer, vec![Self::quorum(9)], Chain::EMPTY)

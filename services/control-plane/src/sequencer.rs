@@ -9,6 +9,7 @@ mod batch;
 mod committer;
 
 use crate::{
+    anchor::AnchorLock,
     clock,
     debt::Debts,
     feed::Feed,
@@ -120,8 +121,8 @@ pub(crate) struct Parts {
 }
 
 /// Starts the threads. They end when every [`Queue`] is gone and what waited is committed, and give the lease back to
-/// the caller.
-pub(crate) fn start(parts: Parts) -> std::io::Result<(Queue, JoinHandle<Lease>)> {
+/// the caller. Nobody else gets `lock` before the last batch is committed.
+pub(crate) fn start(parts: Parts, lock: Arc<AnchorLock>) -> std::io::Result<(Queue, JoinHandle<Lease>)> {
     let (sender, jobs) = sync_channel(parts.queue);
     let debts = Arc::new(Debts::default());
     let queue = Queue { jobs: Arc::new(ArcSwapOption::from_pointee(sender)), metrics: parts.metrics.clone() };
@@ -142,7 +143,11 @@ pub(crate) fn start(parts: Parts) -> std::io::Result<(Queue, JoinHandle<Lease>)>
     };
     let committer = Committer::new(parts, debts, work, Arc::clone(&decider.lost));
     let deciding = thread::Builder::new().name("decider".to_owned()).spawn(move || decider.run())?;
-    let thread = thread::Builder::new().name("committer".to_owned()).spawn(move || committer.run(deciding))?;
+    let commit = move || {
+        let _lock = lock;
+        committer.run(deciding)
+    };
+    let thread = thread::Builder::new().name("committer".to_owned()).spawn(commit)?;
     Ok((queue, thread))
 }
 

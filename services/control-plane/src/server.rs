@@ -1,8 +1,8 @@
 use crate::{
-    anchor::{Anchor, AnchorLock, Record},
+    anchor::{Anchor, AnchorError, AnchorLock, Record},
     checkpoint::{self, Checkpointer, Latest},
     clock,
-    config::Config,
+    config::{self, Config},
     feed::Feed,
     gate::Gate,
     health::Health,
@@ -15,6 +15,7 @@ use crate::{
     start::{self, VerifyError},
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
+use axum::Router;
 use serving::ConfigErrors;
 use std::{
     net::SocketAddr,
@@ -68,7 +69,8 @@ pub enum Error {
     Part(&'static str),
 }
 
-/// A running control plane. Dropping it ends it without waiting; [`Server::stop`] waits for what is in work.
+/// A running control plane. Dropping it ends it without waiting: what is in work goes on until it has ended, and until then
+/// no other gets the anchor. [`Server::stop`] waits for it.
 pub struct Server {
     address: SocketAddr,
     close: watch::Sender<bool>,
@@ -79,8 +81,8 @@ pub struct Server {
     storage: Arc<Storage>,
     health: Arc<Health>,
     patience: std::time::Duration,
-    /// Held for as long as anything of this process may write the anchor, or the log.
-    anchor_lock: AnchorLock,
+    /// Whatever of this process may write the anchor, or the log, holds it too.
+    anchor_lock: Arc<AnchorLock>,
 }
 
 impl std::fmt::Debug for Server {
@@ -103,6 +105,15 @@ struct Ground {
     verified: start::Verified,
 }
 
+/// The port, on which everybody is told to come back until the API is set.
+struct Open {
+    address: SocketAddr,
+    close: watch::Sender<bool>,
+    closing: watch::Receiver<bool>,
+    api: Arc<OnceLock<Router>>,
+    serving: Task<()>,
+}
+
 /// Opens the database, takes the lease and verifies everything. Blocks.
 fn prepare(config: &Config) -> Result<Ground, Error> {
     let seconds = config.limits.lease;
@@ -116,21 +127,35 @@ fn prepare(config: &Config) -> Result<Ground, Error> {
         Ok(None) => return Err(led()),
         Err(error) => return Err(start::bad_head(&storage, &error).map_or(Error::Lease(error), Error::Verify)),
     };
-    let verified = start::verify(&storage, config, lease.epoch)?;
-    // The replay may have outlasted the lease. If somebody else has taken it, this process must not begin.
-    let lease = storage.renew(&lease, clock::now(), seconds).map_err(Error::Lease)?.ok_or_else(led)?;
-    Ok(Ground { storage, lease, verified })
+    let verified =
+        start::keeping(&storage, &lease, seconds, |lost| start::verify(&storage, config, lease.epoch, lost))?;
+    // Whoever lost the lease must not begin, and what was found while somebody else wrote means nothing.
+    match (storage.renew(&lease, clock::now(), seconds), verified) {
+        (Ok(None), _) => Err(led()),
+        (Ok(Some(lease)), Ok(verified)) => Ok(Ground { storage, lease, verified }),
+        (Ok(Some(lease)), Err(error)) => {
+            // Tried again and again, a start that fails would keep away whoever can lead.
+            if let Err(error) = storage.release(&lease) {
+                tracing::warn!(%error, "the lease could not be given back; it will expire");
+            }
+            Err(error.into())
+        }
+        (Err(_), Err(error)) => Err(error.into()),
+        (Err(error), Ok(_)) => Err(Error::Lease(error)),
+    }
 }
 
 impl Server {
-    /// Verifies the database, takes the lease, and serves; whoever asks meanwhile is told that it starts. Port 0 takes any
+    /// Takes the lease, verifies the database, and serves; whoever asks meanwhile is told that it starts. Port 0 takes any
     /// free port; see [`Server::address`].
-    pub async fn start(config: Config) -> Result<Self, Error> {
+    pub async fn start(mut config: Config) -> Result<Self, Error> {
         ConfigErrors::refuse(config.check())?;
+        // Written by its own name: replacing a link would leave the file that it leads to behind.
+        config.anchor = config::real_path(&config.anchor).map_err(|e| VerifyError::from(AnchorError::from(e)))?;
         let config = Arc::new(config);
         // Before the lease is asked for: one under the same name would be taken from whoever leads.
         let locked = AnchorLock::take(&config.anchor).map_err(VerifyError::from)?;
-        let anchor_lock = locked.ok_or_else(|| Error::AnchorInUse(config.anchor.clone()))?;
+        let anchor_lock = Arc::new(locked.ok_or_else(|| Error::AnchorInUse(config.anchor.clone()))?);
         let listener = TcpListener::bind(config.listen).await?;
         let address = listener.local_addr()?;
         serving::warn_of_strangers(address);
@@ -143,16 +168,28 @@ impl Server {
         let closed = closed(closing.clone());
         let serving =
             tokio::spawn(async move { serving::serve(listener, app, http::OPERATIONS, connections, closed).await });
-        let own = Arc::clone(&config);
-        let ground = spawn_blocking(move || prepare(&own)).await.map_err(|_| Error::Part("verification"))??;
+        let (own, lock) = (Arc::clone(&config), Arc::clone(&anchor_lock));
+        let prepared = spawn_blocking(move || {
+            // Whoever stops waiting for it does not end it.
+            let _lock = lock;
+            prepare(&own)
+        });
+        let ground = prepared.await.map_err(|_| Error::Part("verification"))??;
+        let open = Open { address, close, closing, api, serving };
+        Self::on(ground, &config, anchor_lock, open)
+    }
+
+    /// Starts every part on what start-up has found.
+    fn on(ground: Ground, config: &Config, anchor_lock: Arc<AnchorLock>, open: Open) -> Result<Self, Error> {
         let Ground { storage, lease, verified } = ground;
-        let epoch = lease.epoch;
+        let Open { address, close, closing, api, serving } = open;
+        let (limits, epoch) = (config.limits, lease.epoch);
         let metrics = Metrics::new()?;
         metrics.head.set(verified.snapshot.replica.head().map_or(-1, |h| i64::try_from(h.seq).unwrap_or(i64::MAX)));
         let snapshot = Arc::new(ArcSwap::from_pointee(verified.snapshot));
         let (feed, latest, health) =
             (Feed::new(), Latest::new(ArcSwapOption::empty()), Arc::new(Health::new(lease.expires_at)));
-        let (queue, sequencing) = sequencer::start(sequencer::Parts {
+        let parts = sequencer::Parts {
             storage: Arc::clone(&storage),
             snapshot: Arc::clone(&snapshot),
             feed: feed.clone(),
@@ -162,8 +199,10 @@ impl Server {
             lease_seconds: limits.lease,
             queue: limits.queue,
             batch: limits.batch,
-        })?;
-        let anchor = Arc::new(Anchor::new(config.anchor.clone(), Record { chain: verified.chain, epoch }));
+        };
+        let (queue, sequencing) = sequencer::start(parts, Arc::clone(&anchor_lock))?;
+        let record = Record { chain: verified.chain, epoch };
+        let anchor = Arc::new(Anchor::new(config.anchor.clone(), record, Arc::clone(&anchor_lock)));
         let (own, kept) = (config.sequencer_did(), Arc::clone(&anchor));
         let register = Arc::new(Register::new(Arc::clone(&storage), kept, own, verified.quorums, verified.chain));
         let checkpointing = checkpoint::start(checkpoint::Parts {

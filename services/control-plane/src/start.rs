@@ -1,9 +1,12 @@
 //! Before anything is served, everything that the database says is derived again from the entries and compared.
 //! A difference is reported with its table and its first bad place, and never repaired.
 
+mod keeper;
 mod notes;
 mod replay;
 mod rows;
+
+pub(crate) use keeper::keeping;
 
 use crate::{
     anchor::{self, AnchorError},
@@ -14,6 +17,7 @@ use crate::{
 use domain::{Digest, Time};
 use log::NoteKey;
 use replica::Divergence;
+use std::sync::atomic::AtomicBool;
 use storage::{Error, Storage};
 
 /// The database is not what its entries say, or cannot be read.
@@ -62,6 +66,9 @@ pub enum VerifyError {
     /// The log names other keys than the configuration.
     #[error("the log's {0} is not the configured one")]
     Key(&'static str),
+    /// Another process has taken the lease, and may be writing.
+    #[error("another process has taken the lease while the log was verified")]
+    LeaseLost,
 }
 
 impl VerifyError {
@@ -126,8 +133,14 @@ fn unreadable(error: Error, seq: u64) -> VerifyError {
     }
 }
 
-/// Verifies the whole database against its entries, and both against the anchor file. Blocks for as long as that takes.
-pub(crate) fn verify(storage: &Storage, config: &Config, epoch: u64) -> Result<Verified, VerifyError> {
+/// Verifies the whole database against its entries, and both against the anchor file. Blocks for as long as that takes, or
+/// until the lease is `lost`.
+pub(crate) fn verify(
+    storage: &Storage,
+    config: &Config,
+    epoch: u64,
+    lost: &AtomicBool,
+) -> Result<Verified, VerifyError> {
     let anchor = anchor::read(&config.anchor)?;
     // Left on, the setting would let whoever removes the anchor file cut the log unseen.
     if anchor.is_some() && config.accept_missing_anchor {
@@ -135,7 +148,7 @@ pub(crate) fn verify(storage: &Storage, config: &Config, epoch: u64) -> Result<V
     }
     let led = anchor.as_ref().and_then(|a| a.record).map(|r| r.epoch);
     let mut notes = notes::Notes::new(storage, config.sequencer_did(), anchor);
-    let (snapshot, tally) = replay::replay(storage, config.operator, &mut notes)?;
+    let (snapshot, tally) = replay::replay(storage, config.operator, &mut notes, lost)?;
     let replica = &snapshot.replica;
 
     let size = replica.next_seq();

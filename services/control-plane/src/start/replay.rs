@@ -5,7 +5,10 @@ use replica::{Divergence, Milestones, Replica, Tokens};
 use std::{
     collections::HashMap,
     num::NonZero,
-    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
     thread,
 };
 use storage::{ScannedEntry, Storage, readable};
@@ -29,12 +32,13 @@ pub(super) fn replay(
     storage: &Storage,
     operator: Did,
     notes: &mut Notes<'_>,
+    lost: &AtomicBool,
 ) -> Result<(Snapshot, Tally), VerifyError> {
     let (pages, inbox) = sync_channel(AHEAD);
     thread::scope(|scope| {
         scope.spawn(move || read_ahead(storage, &pages));
         // The inbox goes with the fold: when that ends early, the reader finds nobody to send to and ends, too.
-        Fold::new(storage, operator).run(inbox, notes)
+        Fold::new(storage, operator).run(inbox, notes, lost)
     })
 }
 
@@ -109,11 +113,19 @@ impl<'a> Fold<'a> {
         }
     }
 
-    fn run(mut self, pages: Receiver<Page>, notes: &mut Notes<'_>) -> Result<(Snapshot, Tally), VerifyError> {
+    fn run(
+        mut self,
+        pages: Receiver<Page>,
+        notes: &mut Notes<'_>,
+        lost: &AtomicBool,
+    ) -> Result<(Snapshot, Tally), VerifyError> {
         // Only for whoever reads along: that the head cannot be read is found by the comparison after the fold.
         let total = self.storage.head().ok().flatten().map(|h| h.seq.saturating_add(1));
         let mut milestones = Milestones::every(Milestones::ENTRIES);
         for page in pages {
+            if lost.load(Ordering::Acquire) {
+                return Err(VerifyError::LeaseLost);
+            }
             for opened in page? {
                 self.entry(opened)?;
                 notes.check(&self.snapshot)?;
@@ -169,5 +181,32 @@ impl<'a> Fold<'a> {
             self.introduced.insert(delegation.cid(), delegation.clone());
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::{Digest, Time};
+    use storage::{Batch, NewEntry, NewToken};
+    use tempfile::TempDir;
+
+    #[test]
+    fn nothing_more_is_looked_at_once_the_lease_is_lost() {
+        let folder = TempDir::new().unwrap();
+        let storage = Storage::open(&format!("sqlite:{}", folder.path().join("log.db").display())).unwrap();
+        let epoch = storage.acquire("own", Time::from_unix(9), 9).unwrap().unwrap().epoch;
+        let statement = Cid::of(b"no statement");
+        let token = NewToken { cid: statement, bytes: b"no statement".to_vec() };
+        let leaf = Digest::from_bytes([0; 32]);
+        let entry = NewEntry { seq: 0, bytes: b"no entry".to_vec(), leaf, statement, tokens: vec![token] };
+        storage.append(&Batch { epoch, entries: vec![entry], ..Batch::default() }).unwrap();
+        let operator = Did::from_key([7; 32]);
+        let found = |is_lost| {
+            let mut notes = Notes::new(&storage, operator, None);
+            replay(&storage, operator, &mut notes, &AtomicBool::new(is_lost)).unwrap_err()
+        };
+        assert!(matches!(found(true), VerifyError::LeaseLost));
+        assert!(matches!(found(false), VerifyError::Row { table: "entries", seq: 0, .. }));
     }
 }

@@ -21,6 +21,7 @@ mod fixture;
 mod follow;
 mod happy;
 mod input;
+mod leading;
 mod limits;
 mod naming;
 mod openapi;
