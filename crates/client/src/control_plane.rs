@@ -278,7 +278,7 @@ impl ControlPlane {
     async fn post<T: DeserializeOwned>(&self, path: &str, body: &[u8], media: &str) -> Result<T, ClientError> {
         let url = self.url(path);
         let request = self.http.post(&url).header("content-type", media).body(body.to_vec());
-        let request = self.authorised(request.timeout(http::REQUEST_TIMEOUT))?;
+        let request = self.authorised(request.timeout(http::SUBMIT_TIMEOUT))?;
         http::json(&url, self.sent(&url, request).await?).await
     }
 

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 /// Answers come from the same data centre or the next; a service that needs longer is down.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longer than the control plane lets a statement wait for its place, so that what it says of a slow one arrives: that it
+/// is not known yet.
+pub const SUBMIT_TIMEOUT: Duration = Duration::from_secs(20);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Half of the time after which a service closes a connection on which nothing happens, so that no request meets that.
 const IDLE: Duration = Duration::from_secs(15);

@@ -20,5 +20,6 @@ pub use control_plane::{ControlPlane, ProposalQuery, QuorumKeys, QuorumMember, Q
 pub use delegations::{Delegations, DelegationsError};
 pub use error::ClientError;
 pub use follow::{FollowEvent, FollowStream};
+pub use http::SUBMIT_TIMEOUT;
 pub use signer::{Exchange, SignerClient, freeze};
 pub use speaker::{NoDelegation, SpeakError, Speaker, Statement};

@@ -70,6 +70,8 @@ commands! {
     Refuse(commands::refuse::Command) => refuse,
     /// Withdraw a proposal
     Cancel(commands::cancel::Command) => cancel,
+    /// Send a signed statement from a file once more: the same bytes, the same answer
+    Resend(commands::resend::Command) => resend,
     /// Show where a proposal stands
     Status(commands::status::Command) => status,
     /// Install a plugin: what it may do, and how much

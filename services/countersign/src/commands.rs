@@ -21,6 +21,7 @@ pub mod quorum;
 pub mod receipt;
 pub mod refuse;
 pub mod relayer;
+pub mod resend;
 pub mod revoke;
 pub mod show;
 pub mod signer;

@@ -7,13 +7,18 @@ use domain::{Did, NodeUrl};
 use keyfile::{Identity, Passphrase};
 use messages::SubmitReply;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// Where `dev` leaves the client's settings; used when nothing else is said and the file is there.
 const DEV_SETTINGS: &str = ".countersign/dev/client.toml";
+/// Longer than a control plane takes to start again, or another one to take over; much shorter than a statement is valid.
+const PATIENCE: u64 = 60;
 
 /// Whom to speak as and to. What is not given comes from the client settings.
-#[derive(Clone, Debug, Default, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Connection")]
 pub struct ConnectionArgs {
     /// Client settings (TOML) [default: .countersign/dev/client.toml, when it is there]
@@ -43,6 +48,9 @@ pub struct ConnectionArgs {
     /// File with the key file's passphrase, when COUNTERSIGN_PASSPHRASE is not set
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
+    /// For how long a statement is sent again that gets no answer; 0 sends it once
+    #[arg(long, value_name = "SECONDS", default_value_t = PATIENCE)]
+    pub wait: u64,
 }
 
 /// A connection that has not opened a key yet.
@@ -50,6 +58,7 @@ pub struct ConnectionArgs {
 pub struct Connection {
     settings: ClientSettings,
     ambient: Ambient,
+    patience: Duration,
 }
 
 impl ConnectionArgs {
@@ -68,7 +77,7 @@ impl ConnectionArgs {
             settings.key = Some(keys.join(format!("{name}.key")));
         }
         settings.key = self.key.or(settings.key);
-        Ok(Connection::new(settings))
+        Ok(Connection { patience: Duration::from_secs(self.wait), ..Connection::new(settings) })
     }
 }
 
@@ -79,12 +88,17 @@ fn needs(field: &str, flag: &str) -> Usage {
 impl Connection {
     /// A connection by settings alone.
     pub fn new(settings: ClientSettings) -> Self {
-        Self { settings, ambient: Ambient::system() }
+        Self { settings, ambient: Ambient::system(), patience: Duration::from_secs(PATIENCE) }
     }
 
     /// Where time and randomness come from.
     pub const fn ambient(&self) -> &Ambient {
         &self.ambient
+    }
+
+    /// For how long a statement is sent again that gets no answer.
+    pub const fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// The settings in force.
@@ -156,7 +170,7 @@ impl Connection {
         Ok(ControlPlane::new(self.url()?, Some(ReadAccess::new(speaker, subject, command)))?)
     }
 
-    /// Says something in a realm and submits it.
+    /// Says something in a realm and submits it, once.
     pub async fn submit<A: Serialize + Sync>(
         &self,
         command: &str,
@@ -167,7 +181,7 @@ impl Connection {
         self.send(command, &said).await
     }
 
-    /// Submits what was said.
+    /// Submits what was said, once.
     pub async fn send(&self, command: &str, said: &Statement) -> anyhow::Result<SubmitReply> {
         let plane = self.public()?;
         let reply = if command.starts_with("/proposal/") {

@@ -1,6 +1,6 @@
 //! What a command's exit code says: 0 done, 1 refused, denied or invalid, 2 used wrongly, 3 not available now.
 
-use crate::{output::Output, settings::Mistakes};
+use crate::{output::Output, sending::Unknown, settings::Mistakes};
 use clap::error::ErrorKind;
 use client::{ClientError, DelegationsError, SpeakError};
 use control_plane::Error;
@@ -31,6 +31,8 @@ struct Report<'a> {
     causes: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<&'a messages::Problem>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unknown: Option<&'a Unknown>,
 }
 
 fn is_database_away(cause: &(dyn std::error::Error + 'static)) -> bool {
@@ -62,7 +64,7 @@ pub fn code(error: &anyhow::Error) -> u8 {
         {
             return USAGE;
         }
-        if cause.is::<Unavailable>() || is_database_away(cause) || is_led_by_another(cause) {
+        if cause.is::<Unavailable>() || cause.is::<Unknown>() || is_database_away(cause) || is_led_by_another(cause) {
             return UNAVAILABLE;
         }
         if lacks_delegation(cause) {
@@ -89,7 +91,7 @@ pub fn misused(out: Output, error: &clap::Error) -> ExitCode {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a command is missing; --help shows all of them",
         _ => what.strip_prefix("error: ").unwrap_or(what).trim(),
     };
-    out.error(&Report { error: what.to_owned(), causes: Vec::new(), problem: None }, &text);
+    out.aside(&Report { error: what.to_owned(), causes: Vec::new(), problem: None, unknown: None }, &text);
     ExitCode::from(USAGE)
 }
 
@@ -110,6 +112,7 @@ pub fn report(out: Output, error: &anyhow::Error) -> ExitCode {
         }
     }
     let causes = error.chain().skip(1).map(ToString::to_string).collect();
-    out.error(&Report { error: error.to_string(), causes, problem }, &text);
+    let unknown = error.chain().find_map(|cause| cause.downcast_ref());
+    out.aside(&Report { error: error.to_string(), causes, problem, unknown }, &text);
     ExitCode::from(code(error))
 }

@@ -13,6 +13,7 @@ mod lines;
 mod output;
 mod process;
 mod progress;
+mod sending;
 mod settings;
 mod utc;
 

@@ -101,8 +101,8 @@ impl Output {
         let _ = writeln!(std::io::stderr().lock(), "{}", legible(text));
     }
 
-    /// Writes an error to standard error.
-    pub fn error<T: Serialize>(self, value: &T, text: &str) {
+    /// Writes to standard error what is no result.
+    pub fn aside<T: Serialize>(self, value: &T, text: &str) {
         let line = if self.json { serde_json::to_string(value).unwrap_or_default() } else { text.to_owned() };
         let _ = writeln!(std::io::stderr().lock(), "{}", legible(&line));
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::{fs, os::unix::fs::PermissionsExt};
 use support::{countersign, json, run};
 
-const COMMANDS: [&str; 26] = [
+const COMMANDS: [&str; 27] = [
     "dev",
     "demo",
     "control-plane",
@@ -22,6 +22,7 @@ const COMMANDS: [&str; 26] = [
     "approve",
     "refuse",
     "cancel",
+    "resend",
     "status",
     "grant",
     "verify-recipient",

@@ -1,7 +1,7 @@
 pub mod review;
 
 use super::show;
-use crate::{confirm::ConfirmArgs, connection::ConnectionArgs, output::Output};
+use crate::{confirm::ConfirmArgs, connection::ConnectionArgs, output::Output, sending};
 use domain::Cid;
 use ledger::args::Give;
 use review::Review;
@@ -29,7 +29,7 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
     let review = Review::of(command.proposal, view)?;
     command.confirm.confirm(&review.lines(connection.ambient().now())?)?;
     let args = Give { proposal: command.proposal, review: review.digest() };
-    let reply = connection.submit("/approval/give", connection.tenant()?, &args).await?;
+    let reply = sending::submit(&connection, *out, "/approval/give", connection.tenant()?, &args).await?;
     out.show(&reply, &show::reply("approved", &reply))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,8 @@
 use super::{about::About, propose, show};
-use crate::output::Output;
+use crate::{
+    output::Output,
+    sending::{self, Kept},
+};
 use ledger::args::Cancel;
 use std::process::ExitCode;
 
@@ -21,7 +24,7 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
     let tenant = connection.tenant()?;
     let speaker = propose::speaker(&connection, CANCEL, tenant).await?;
     let said = speaker.say(CANCEL, tenant, &Cancel { proposal, reason })?;
-    let reply = connection.send(CANCEL, &said).await?;
+    let reply = sending::send(&connection, *out, CANCEL, &said, Kept::nowhere(said.id)).await?;
     out.show(&reply, &show::reply("cancelled", &reply))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -7,7 +7,7 @@ use crate::{
     contract::{self, Contract},
     failure::Usage,
     output::{Output, one_line},
-    utc,
+    sending, utc,
 };
 use anyhow::Context as _;
 use change::Change;
@@ -258,7 +258,7 @@ async fn submit(
     let change = Change { said, tenant, contract, now: connection.ambient().now() };
     change.check()?;
     confirm.confirm(&change.lines()?)?;
-    let reply = connection.submit("/escrow/administer", connection.operator()?, said).await?;
+    let reply = sending::submit(connection, *out, "/escrow/administer", connection.operator()?, said).await?;
     let asked = Asked { administration: said.id(), nonce: said.nonce, valid_until: said.valid_until, reply };
     let text = format!("{}\nadministration: {}", show::reply("asked for", &asked.reply), asked.administration);
     out.show(&asked, &text)?;

@@ -3,17 +3,21 @@ use crate::{
     connection::{Connection, ConnectionArgs},
     failure::{self, UNAVAILABLE},
     output::{Output, one_line},
+    sending::{self, Kept},
 };
 use client::Statement;
 use domain::{Cid, Did, NodeUrl, PluginId, Reason};
-use futures_util::future::join_all;
+use futures_util::future::{Either, join_all, select};
 use ledger::{Scope, args::Set};
 use messages::SubmitReply;
 use serde::{Serialize, Serializer};
-use std::{fmt::Write as _, process::ExitCode, time::Duration};
+use std::{pin::pin, process::ExitCode, time::Duration};
 
 /// A signer that is busy takes freezes in turn; nobody waits for it but this command.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// A log that answers is not much later than the signers.
+const SOON: Duration = Duration::from_secs(2);
+const SET: &str = "/freeze/set";
 
 /// What a freeze covers; everything in the realm when nothing is named.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -85,6 +89,12 @@ pub struct Frozen {
     pub signers: Vec<Told>,
 }
 
+/// What the signers said before the log did.
+#[derive(Serialize)]
+struct Reached<'a> {
+    signers: &'a [Told],
+}
+
 /// What one signer said.
 #[derive(Serialize)]
 pub struct Told {
@@ -102,21 +112,25 @@ fn answer<S: Serializer>(log: &anyhow::Result<SubmitReply>, serializer: S) -> Re
     }
 }
 
+fn text(signers: &[Told]) -> String {
+    let line = |told: &Told| match &told.error {
+        None => format!("{}: frozen", told.url),
+        Some(error) => format!("{}: NOT confirmed: {}", told.url, one_line(error)),
+    };
+    if signers.is_empty() {
+        return "no signer is named, so it holds when a signer reads it in the log".to_owned();
+    }
+    signers.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
 impl Frozen {
     fn text(&self) -> String {
         let mut text = match &self.log {
             Ok(reply) => show::reply("frozen", reply),
             Err(error) => format!("statement {} is NOT confirmed by the log: {error:#}", self.id),
         };
-        for Told { url, error } in &self.signers {
-            let _ = match error {
-                None => write!(text, "\n{url}: frozen"),
-                Some(error) => write!(text, "\n{url}: NOT confirmed: {}", one_line(error)),
-            };
-        }
-        if self.signers.is_empty() {
-            text.push_str("\nno signer is named, so it holds when a signer reads it in the log");
-        }
+        text.push('\n');
+        text.push_str(&self::text(&self.signers));
         text
     }
 
@@ -135,23 +149,42 @@ impl Frozen {
 pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
     let connection = command.connection.open()?;
     let realm = command.scope.realm(command.everywhere, &connection)?;
-    let said = connection.speaker()?.say(
-        "/freeze/set",
-        realm,
-        &Set { scope: command.scope.into(), reason: command.reason },
-    )?;
+    let set = Set { scope: command.scope.into(), reason: command.reason };
+    let said = connection.speaker()?.say(SET, realm, &set)?;
     let signers = if command.signers.is_empty() { connection.settings().signers.clone() } else { command.signers };
-    let frozen = send(&connection, &said, &signers).await;
+    let log = sending::send(&connection, *out, SET, &said, Kept::nowhere(said.id));
+    let frozen = tell(log, &said, &signers, |told| out.aside(&Reached { signers: told }, &text(told))).await;
     out.show(&frozen, &frozen.text())?;
     Ok(frozen.exit())
 }
 
 /// Sends a `/freeze/set` statement to the log and to every signer, without waiting for one before the other.
 pub async fn send(connection: &Connection, said: &Statement, signers: &[NodeUrl]) -> Frozen {
+    tell(connection.send(SET, said), said, signers, |_| ()).await
+}
+
+/// Sends to every signer while `log` sends to the log. Calls `early` with what the signers said when the log takes much
+/// longer than they do.
+async fn tell(
+    log: impl Future<Output = anyhow::Result<SubmitReply>>,
+    said: &Statement,
+    signers: &[NodeUrl],
+    early: impl FnOnce(&[Told]),
+) -> Frozen {
     let direct = join_all(signers.iter().map(|url| async {
         let told = client::freeze(url, said, PATIENCE).await;
         Told { url: url.clone(), error: told.err().map(|e| format!("{:#}", anyhow::Error::from(e))) }
     }));
-    let (log, signers) = tokio::join!(connection.send("/freeze/set", said), direct);
+    let (log, signers) = match select(pin!(log), pin!(direct)).await {
+        Either::Left((log, direct)) => (log, direct.await),
+        Either::Right((told, mut log)) => {
+            if let Ok(log) = tokio::time::timeout(SOON, log.as_mut()).await {
+                (log, told)
+            } else {
+                early(&told);
+                (log.await, told)
+            }
+        }
+    };
     Frozen { id: said.id, log, signers }
 }

@@ -1,5 +1,5 @@
 use super::{delegate::YEAR, show};
-use crate::{connection::ConnectionArgs, output::Output};
+use crate::{connection::ConnectionArgs, output::Output, sending};
 use anyhow::Context as _;
 use domain::{AssetId, Did, PluginId, Version};
 use ledger::args::{Grant, GrantLimit};
@@ -58,7 +58,7 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
         limits: command.limits.into_iter().map(|l| l.0).collect(),
         expires_at: connection.ambient().now().plus(command.days.saturating_mul(86_400)),
     };
-    let reply = connection.submit("/installation/grant", connection.tenant()?, &args).await?;
+    let reply = sending::submit(&connection, *out, "/installation/grant", connection.tenant()?, &args).await?;
     out.show(&reply, &show::reply("granted", &reply))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,5 @@
 use super::{propose::share, show};
-use crate::{connection::ConnectionArgs, output::Output};
+use crate::{connection::ConnectionArgs, output::Output, sending};
 use domain::{AccountId, Amount, AssetId, OrderId};
 use ledger::{Royalty, args::Open};
 use std::process::ExitCode;
@@ -39,7 +39,7 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
     let royalties = command.royalties.into_iter().map(|(recipient, bps)| Royalty { recipient, bps }).collect();
     let args =
         Open { order: command.order, buyer: command.buyer, asset: command.asset, amount: command.amount, royalties };
-    let reply = connection.submit("/order/open", connection.tenant()?, &args).await?;
+    let reply = sending::submit(&connection, *out, "/order/open", connection.tenant()?, &args).await?;
     out.show(&reply, &show::reply("opened", &reply))?;
     Ok(ExitCode::SUCCESS)
 }

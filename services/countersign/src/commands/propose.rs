@@ -3,10 +3,11 @@ use crate::{
     connection::{Connection, ConnectionArgs},
     failure::Usage,
     output::Output,
+    sending::{self, Kept},
 };
 use anyhow::Context as _;
 use client::{ClientError, Speaker, Statement};
-use domain::{AccountId, Amount, AssetId, Bps, Did, LineItem, NodeUrl, OrderId, Payout, Split, Time};
+use domain::{AccountId, Amount, AssetId, Bps, Cid, Did, LineItem, NodeUrl, OrderId, Payout, Split, Time};
 use messages::ProblemType;
 use serde::Serialize;
 use std::{
@@ -17,6 +18,9 @@ use std::{
 
 /// The command that carries a payout.
 pub const PAYOUT: &str = "/proposal/payout";
+
+/// How the commands of proposals begin.
+const PROPOSALS: &str = "/proposal/";
 
 /// What says what a payout is; what was signed says it already.
 pub const OTHERS: [&str; 7] = ["file", "order", "asset", "total", "splits", "items", "valid_for"];
@@ -59,7 +63,7 @@ pub struct Command {
     /// Send this signed proposal instead of making one
     #[arg(long, value_name = "FILE", conflicts_with_all = OTHERS)]
     container: Option<PathBuf>,
-    /// Keep the signed proposal in a file
+    /// Keep the signed proposal in a file. Without it, one is kept only while it is not known whether the log has taken it
     #[arg(long, value_name = "FILE", conflicts_with = "container")]
     save: Option<PathBuf>,
     #[command(flatten)]
@@ -108,16 +112,26 @@ impl PayoutArgs {
 /// Proposes, and shows what policy decided.
 pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
     let connection = command.connection.open()?;
-    let reply = if let Some(file) = command.container {
-        connection.public()?.submit_proposal(&saved(&file)?).await?
+    let (what, said, kept) = if let Some(file) = command.container {
+        let (what, said) = sending::read(&file)?;
+        if !what.starts_with(PROPOSALS) {
+            let file = file.display();
+            return Err(Usage(format!("{file}: this is {what}, and no proposal; `countersign resend` sends it")).into());
+        }
+        let kept = Kept::found(said.id, &file);
+        (what, said, kept)
     } else {
         let payout = command.payout.payout(connection.ambient().now())?;
         let said = prepare(&connection, &payout).await?;
-        if let Some(file) = &command.save {
-            fs::write(file, &said.container).with_context(|| format!("cannot write {}", file.display()))?;
-        }
-        connection.send(PAYOUT, &said).await?
+        let kept = match &command.save {
+            Some(file) => Kept::save(&said, file)?,
+            None => Kept::nowhere(said.id),
+        };
+        // Whatever becomes of the answer, it can be asked for by this.
+        out.aside(&Signed { signed: said.id }, &format!("signed proposal {}", said.id));
+        (PAYOUT.to_owned(), said, kept)
     };
+    let reply = sending::send(&connection, *out, &what, &said, kept).await?;
     out.show(&reply, &show::reply("proposed", &reply))?;
     Ok(show::exit(reply.status))
 }
@@ -137,6 +151,11 @@ pub async fn prepare(connection: &Connection, payout: &Payout) -> anyhow::Result
 pub async fn say(connection: &Connection, command: &str, payout: &Payout) -> anyhow::Result<Statement> {
     let tenant = connection.tenant()?;
     Ok(speaker(connection, command, tenant).await?.say(command, tenant, payout)?)
+}
+
+#[derive(Serialize)]
+struct Signed {
+    signed: Cid,
 }
 
 #[derive(Serialize)]

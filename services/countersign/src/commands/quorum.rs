@@ -6,6 +6,7 @@ use crate::{
     failure::{UNAVAILABLE, Usage},
     lines::Lines,
     output::{Output, one_line},
+    sending,
 };
 use anyhow::Context as _;
 use client::{QuorumKeys, SignerClient};
@@ -162,7 +163,10 @@ async fn dkg(command: Dkg, out: &Output) -> anyhow::Result<ExitCode> {
         std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
     }
     let statement = if command.submit {
-        Some(connection.submit("/quorum/set", connection.operator()?, &SetQuorum(quorum.clone())).await?)
+        Some(
+            sending::submit(&connection, *out, "/quorum/set", connection.operator()?, &SetQuorum(quorum.clone()))
+                .await?,
+        )
     } else {
         None
     };

@@ -1,5 +1,5 @@
 use super::{about::About, show};
-use crate::output::Output;
+use crate::{output::Output, sending};
 use ledger::args::Refuse;
 use std::process::ExitCode;
 
@@ -14,7 +14,9 @@ pub struct Command {
 pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
     let About { proposal, reason, connection } = command.about;
     let connection = connection.open()?;
-    let reply = connection.submit("/approval/refuse", connection.tenant()?, &Refuse { proposal, reason }).await?;
+    let reply =
+        sending::submit(&connection, *out, "/approval/refuse", connection.tenant()?, &Refuse { proposal, reason })
+            .await?;
     out.show(&reply, &show::reply("refused", &reply))?;
     Ok(ExitCode::SUCCESS)
 }

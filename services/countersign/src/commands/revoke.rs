@@ -4,6 +4,7 @@ use crate::{
     failure::Usage,
     output::Output,
     progress::Progress,
+    sending,
 };
 use anyhow::ensure;
 use client::ControlPlane;
@@ -62,7 +63,7 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
         check(&connection, cid, realm, *out).await?;
     }
     let args = Revoke { revoke, path: Vec::new(), reason: command.reason };
-    let reply = connection.submit("/ucan/revoke", realm, &args).await?;
+    let reply = sending::submit(&connection, *out, "/ucan/revoke", realm, &args).await?;
     let what = if command.unknown { "revoked, if there is such a delegation" } else { "revoked" };
     out.show(&reply, &show::reply(what, &reply))?;
     Ok(ExitCode::SUCCESS)

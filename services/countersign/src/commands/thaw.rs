@@ -3,7 +3,7 @@ use crate::{
     connection::{Connection, ConnectionArgs},
     lines::{Lines, quoted},
     output::Output,
-    utc,
+    sending, utc,
 };
 use anyhow::Context as _;
 use domain::{Cid, Did};
@@ -35,7 +35,7 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
         Some(freeze) => freeze,
         None => in_force(&connection, realm, &scope).await?,
     };
-    let reply = connection.submit("/freeze/lift", realm, &Lift { scope, freeze }).await?;
+    let reply = sending::submit(&connection, *out, "/freeze/lift", realm, &Lift { scope, freeze }).await?;
     out.show(&reply, &show::reply("asked to lift", &reply))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,5 @@
 use super::show;
-use crate::{connection::ConnectionArgs, output::Output};
+use crate::{connection::ConnectionArgs, output::Output, sending};
 use domain::AccountId;
 use ledger::args::Verify;
 use std::process::ExitCode;
@@ -31,7 +31,7 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
         sanctioned: command.sanctioned,
         valid_until: connection.ambient().now().plus(command.days.saturating_mul(86_400)),
     };
-    let reply = connection.submit("/recipient/verify", connection.tenant()?, &args).await?;
+    let reply = sending::submit(&connection, *out, "/recipient/verify", connection.tenant()?, &args).await?;
     out.show(&reply, &show::reply("recorded", &reply))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -44,6 +44,11 @@ impl Answer {
         Self::json(&serde_json::json!({"id": asked.statement().cid(), "seq": 8}))
     }
 
+    /// Whatever is said, and then the end.
+    pub fn cut(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     /// 200 with JSON.
     pub fn json(body: &serde_json::Value) -> Self {
         Self::new("200 OK", "content-type: application/json\r\n", &body.to_string())
