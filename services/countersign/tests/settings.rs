@@ -387,7 +387,8 @@ fn a_log_that_another_process_leads_is_exit_code_3() {
     let mut leader = command.spawn().unwrap();
     let mut log = BufReader::new(leader.stderr.take().unwrap()).lines();
     assert!(log.any(|line| line.unwrap().contains("the control plane listens")));
-    let (holder, anchor) = (("COUNTERSIGN_HOLDER", "another"), ("COUNTERSIGN_ANCHOR", "another-anchor"));
+    let another = folder.path().join("another-anchor");
+    let (holder, anchor) = (("COUNTERSIGN_HOLDER", "another"), ("COUNTERSIGN_ANCHOR", another.to_str().unwrap()));
     let url = format!("sqlite:{}", folder.path().join("log.db").display());
     for (variables, why) in [
         (&[holder, anchor, ("COUNTERSIGN_DATABASE", &url)][..], "another process leads"),
