@@ -1,5 +1,11 @@
 //! A lost answer does not become a second statement: the same bytes are sent until there is an answer, and kept otherwise.
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 
 #[path = "support/fake.rs"]
 mod fake;
@@ -269,4 +275,27 @@ fn an_interrupted_wait_keeps_the_bytes() {
     let told = told(&output);
     let file = told.last().unwrap()["unknown"]["file"].as_str().unwrap().to_owned();
     assert_eq!((output.status.code(), tenant.kept()), (Some(3), vec![file]));
+}
+
+#[test]
+fn a_grant_ends_by_hours() {
+    let tenant = Tenant::new();
+    let plane = Fake::start(taken);
+    let grant = ["grant", &tenant.did, "--plugin", "com.example.a", "--version", "1.0.0"];
+    let limit = ["--limit", "eip155:31337/slip44:60=5,6"];
+    for (time, seconds) in [(&["--hours", "12"][..], 43_200), (&["--days", "2"], 172_800), (&[], 31_536_000)] {
+        let output = tenant.say(&plane.url, &[&grant, &limit[..], time].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let asked = plane.asked("POST").pop().unwrap();
+        let tokens = container::decode(&asked.body, &Limits::default()).unwrap();
+        let Token::Invocation(said) = ucan::open(&tokens[0]).unwrap() else { panic!("not an invocation") };
+        let Ok(ledger::Act::InstallationGrant(args)) = ledger::Act::parse(said.command().as_str(), said.args()) else {
+            panic!("not a grant")
+        };
+        // A second may have passed between the two moments.
+        let lasts = args.expires_at.since(said.issued_at().unwrap());
+        assert!((seconds - 5..=seconds).contains(&lasts), "{time:?}: {lasts}");
+    }
+    let none = tenant.say(&plane.url, &[&grant, &limit[..], &["--hours", "0"]].concat());
+    assert_eq!(none.status.code(), Some(2));
 }

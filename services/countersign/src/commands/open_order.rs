@@ -1,8 +1,11 @@
 use super::{propose::share, show};
 use crate::{connection::ConnectionArgs, output::Output, sending};
-use domain::{AccountId, Amount, AssetId, OrderId};
+use domain::{AccountId, Amount, AssetId, OrderId, ParseAmountError};
 use ledger::{Royalty, args::Open};
-use std::process::ExitCode;
+use std::{
+    num::{IntErrorKind, ParseIntError},
+    process::ExitCode,
+};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "The funds have to be deposited in the escrow contract under the same order id.\n\n\
@@ -18,7 +21,7 @@ pub struct Command {
     #[arg(long)]
     asset: AssetId,
     /// How much, in minor units
-    #[arg(long, value_parser = amount)]
+    #[arg(long, value_parser = amount, allow_negative_numbers = true)]
     amount: Amount,
     /// Who must get at least which share of every payout; repeat for more
     #[arg(long = "royalty", value_name = "ACCOUNT=BPS", value_parser = share)]
@@ -29,8 +32,14 @@ pub struct Command {
 
 /// An amount in minor units.
 pub fn amount(text: &str) -> Result<Amount, String> {
-    let units: u64 = text.parse().map_err(|_| "an amount is a number of minor units, without point".to_owned())?;
-    Amount::new(units).map_err(|e| e.to_string())
+    let units: u64 = text.parse().map_err(|error: ParseIntError| match error.kind() {
+        IntErrorKind::PosOverflow => ParseAmountError::TooLarge.to_string(),
+        _ if text.strip_prefix('-').is_some_and(|rest| rest.parse::<u64>().is_ok()) => {
+            ParseAmountError::Zero.to_string()
+        }
+        _ => "an amount is a whole number of minor units, without point".to_owned(),
+    })?;
+    Amount::new(units).map_err(|error| error.to_string())
 }
 
 /// Opens an order.
