@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use client::{ClientError, Speaker, Statement};
 use domain::{AccountId, Amount, AssetId, Bps, Cid, Did, LineItem, NodeUrl, OrderId, Payout, Split, Time};
 use messages::ProblemType;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -38,7 +38,7 @@ pub struct PayoutArgs {
     #[arg(long, required_unless_present_any = ["file", "container"])]
     asset: Option<AssetId>,
     /// The whole, in minor units
-    #[arg(long, value_parser = amount, required_unless_present_any = ["file", "container"])]
+    #[arg(long, value_parser = amount, allow_negative_numbers = true, required_unless_present_any = ["file", "container"])]
     total: Option<Amount>,
     /// Who gets which share in basis points; shares sum to 10000
     #[arg(long = "split", value_name = "ACCOUNT=BPS", value_parser = share, required_unless_present_any = ["file", "container"])]
@@ -84,18 +84,42 @@ fn item(text: &str) -> Result<LineItem, String> {
     Ok(LineItem { description, amount: amount(units)? })
 }
 
+/// A payout as a file has it: [`Payout`], which need not say until when it is valid.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Draft {
+    order: OrderId,
+    asset: AssetId,
+    total: Amount,
+    splits: Vec<Split>,
+    #[serde(default)]
+    line_items: Vec<LineItem>,
+    valid_until: Option<Time>,
+}
+
+/// Reads a draft; an error says which field is wrong, and where. No name may stand there twice: another reader of the same
+/// file could take the other value.
+fn draft(text: &[u8]) -> Result<Draft, String> {
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let read = serde_path_to_error::deserialize(&mut json);
+    let draft = read.map_err(|error| match ledger::field_of(&error) {
+        field if field.is_empty() => error.inner().to_string(),
+        field => format!("{field}: {}", error.inner()),
+    })?;
+    json.end().map_err(|error| error.to_string())?;
+    Ok(draft)
+}
+
 impl PayoutArgs {
     /// The payout that is meant.
     pub fn payout(self, now: Time) -> anyhow::Result<Payout> {
         let valid_until = now.plus(self.valid_for);
         if let Some(file) = self.file {
             let text = fs::read(&file).map_err(|e| Usage(format!("cannot read {}: {e}", file.display())))?;
-            let mut value: serde_json::Value =
-                serde_json::from_slice(&text).map_err(|e| Usage(format!("{}: {e}", file.display())))?;
-            if let Some(fields) = value.as_object_mut() {
-                fields.entry("valid_until").or_insert_with(|| valid_until.unix().into());
-            }
-            return Ok(serde_json::from_value(value).map_err(|e| Usage(format!("{}: {e}", file.display())))?);
+            let Draft { order, asset, total, splits, line_items, valid_until: told } =
+                draft(&text).map_err(|e| Usage(format!("{}: {e}", file.display())))?;
+            let valid_until = told.unwrap_or(valid_until);
+            return Ok(Payout { order, asset, total, splits, line_items, valid_until });
         }
         let missing = || Usage("give --file, or --order, --asset, --total and --split".to_owned());
         Ok(Payout {
@@ -192,4 +216,50 @@ fn refused(error: ClientError, key: Did, tenant: Did, at: &NodeUrl) -> anyhow::E
         _ => return error.into(),
     };
     anyhow::Error::from(error).context(missing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ACCOUNT: &str = "eip155:31337:0x0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a";
+
+    fn text(total: &str, splits: &str, more: &str) -> String {
+        format!(
+            r#"{{"order": "order-1", "asset": "eip155:31337/slip44:60", "total": {total}, "splits": [{splits}]{more}}}"#
+        )
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_draft_is_told_by_field_and_place() {
+        let split = format!(r#"{{"recipient": "{ACCOUNT}", "bps": 10000}}"#);
+        let sound = |total: &str| text(total, &split, "");
+        assert!(draft(sound("120").as_bytes()).is_ok_and(|d| d.total.get() == 120 && d.valid_until.is_none()));
+        let ends = text("120", &split, r#", "valid_until": 5"#);
+        assert!(draft(ends.as_bytes()).is_ok_and(|d| d.valid_until == Some(Time::from_unix(5))));
+        let twice = format!(r#"{{"recipient": "{ACCOUNT}", "bps": 10000, "bps": 1}}"#);
+        for (text, field, why) in [
+            (sound("100.5"), "total: ", "100.5"),
+            (sound("-5"), "total: ", "-5"),
+            (sound("1e2"), "total: ", "100.0"),
+            (sound("\"120\""), "total: ", "\"120\""),
+            (sound("0"), "total: ", "at least 1"),
+            (sound("9007199254740992"), "total: ", "at most 2^53-1"),
+            (sound("18446744073709551616"), "total: ", "expected u64"),
+            (text("100", &split, r#", "total": 200"#), "total: ", "duplicate field"),
+            (text("100", &twice, ""), "splits[0].bps: ", "duplicate field"),
+            (text("100", &split, r#", "memo": "x""#), "memo: ", "unknown field"),
+            (text("100", r#"{"recipient": "x", "bps": 1}"#, ""), "splits[0].recipient: ", ""),
+            (r#"{"order": "order-1"}"#.to_owned(), "asset: ", "missing field"),
+            (sound("120") + "{}", "", "trailing characters"),
+            ("[]".to_owned(), "", ""),
+            (String::new(), "", "EOF"),
+        ] {
+            let error = draft(text.as_bytes()).err().unwrap_or_else(|| format!("taken: {text}"));
+            assert!(
+                error.starts_with(field) && error.contains(why) && error.contains("line 1 column "),
+                "{text}: {error}"
+            );
+        }
+    }
 }
