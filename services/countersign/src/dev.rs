@@ -26,6 +26,8 @@ use client::Ambient;
 use ports::Ports;
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
+/// More processes than one machine runs well.
+const MAX_SIGNERS: u16 = 32;
 /// A process that is not up by then will not come up by itself.
 const START: Duration = Duration::from_mins(2);
 /// A chain that runs already answers by then.
@@ -52,6 +54,27 @@ pub struct Options {
     pub anvil: Option<PathBuf>,
 }
 
+impl Options {
+    /// Refuses what no system can be made of, before anything is made.
+    fn check(&self) -> Result<(), Usage> {
+        let Self { signers, threshold, port, .. } = self;
+        let wrong = if *signers > MAX_SIGNERS {
+            format!("--signers {signers}: {MAX_SIGNERS} at most")
+        } else if *threshold < 2 {
+            format!("--threshold {threshold}: at least 2 signers sign together, so that none does alone")
+        } else if threshold > signers {
+            format!("--threshold {threshold}: there are only {signers} signers; --signers makes it more")
+        } else if let Some(first) = port
+            && let Err(error) = ports::from(*first, people::ports(*signers))
+        {
+            format!("--port {first}: {error}")
+        } else {
+            return Ok(());
+        };
+        Err(Usage(wrong))
+    }
+}
+
 /// A running system.
 pub struct Dev {
     record: Record,
@@ -65,9 +88,8 @@ pub type Progress<'a> = &'a mut (dyn FnMut(&str) + Send);
 impl Dev {
     /// Starts everything, and on the first start makes everything. Returns when the whole system is ready.
     pub async fn start(options: &Options, progress: Progress<'_>) -> anyhow::Result<Self> {
-        if options.threshold < 2 || options.threshold > options.signers || options.signers > 32 {
-            return Err(Usage("at least 2 signers sign together, of at most 32".to_owned()).into());
-        }
+        options.check()?;
+        let anvil = if options.rpc.is_none() { Some(chain::find(options.anvil.as_deref())?) } else { None };
         let chain = match &options.rpc {
             Some(rpc) => chain::local_id(rpc, THERE).await?,
             None => chain::LOCAL,
@@ -91,20 +113,26 @@ impl Dev {
         configs::write(&folder, &record, options)?;
         record.write(&folder)?;
         let mut dev = Self { children: Children::new(folder.pids()), record, folder };
-        dev.run(options, &ambient, ports, progress).await?;
+        dev.run(options, anvil, &ambient, ports, progress).await?;
         Ok(dev)
     }
 
     async fn run(
         &mut self,
         options: &Options,
+        anvil: Option<Vec<OsString>>,
         ambient: &Ambient,
         mut ports: Ports,
         progress: Progress<'_>,
     ) -> anyhow::Result<()> {
-        if options.rpc.is_none() {
-            ports.release(&self.record.chain.rpc);
-            self.children.start(chain::anvil(&self.folder, &self.record, options.anvil.as_deref())?)?;
+        if let Some(anvil) = anvil {
+            let rpc = &self.record.chain.rpc;
+            ports.release(rpc);
+            // Another chain there would be taken for this one.
+            let free = until(THERE, async || Ok(ports::is_free(rpc).then_some(()))).await;
+            let taken = format!("the chain cannot start: another process listens at {rpc}; end it, then start again");
+            free.map_err(|_| Unavailable(taken))?;
+            self.children.start(chain::anvil(&self.folder, &self.record, anvil)?)?;
         }
         ports.release(&self.record.control_plane.url);
         self.role("control-plane", "control-plane")?;

@@ -1,11 +1,23 @@
 //! The command line by itself: help, exit codes, key files, measurements.
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 
 #[path = "support/system.rs"]
 mod support;
 
 use serde_json::Value;
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    net::TcpListener,
+    os::unix::fs::PermissionsExt,
+    process::Stdio,
+};
 use support::{countersign, json, run};
 
 const COMMANDS: [&str; 27] = [
@@ -227,9 +239,16 @@ fn flags_that_contradict_each_other_are_told() {
     let did = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp";
     let account = format!("eip155:31337:0x{}=10000", "0a".repeat(20));
     let everywhere = ["--everywhere", "--only-tenant", did];
+    let limit = ["--limit", "eip155:31337/slip44:60=5,6"];
     let mut calls = vec![
         [&["freeze", "--reason", "a test"][..], &everywhere].concat(),
         [&["thaw"][..], &everywhere].concat(),
+        [
+            &["grant", did, "--plugin", "com.example.a", "--version", "1.0.0"][..],
+            &limit,
+            &["--days", "1", "--hours", "1"],
+        ]
+        .concat(),
         vec!["propose", "--container", "x.ucan", "--save", "y.ucan"],
         vec!["simulate", "--container", "x.ucan", "--installation", did],
     ];
@@ -286,4 +305,109 @@ fn who_does_not_answer_is_exit_code_3() {
         "http://127.0.0.1:1",
     ];
     assert_eq!(with(&thaw).status.code(), Some(3));
+}
+
+#[test]
+fn what_no_system_can_be_made_of_is_told_before_anything_is_made() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("dev");
+    let path = folder.to_str().unwrap();
+    let file = parent.path().join("no-program");
+    fs::write(&file, "").unwrap();
+    let file = file.to_str().unwrap();
+    for (arguments, why) in [
+        (&["--port", "65531"][..], "--port 65531: this system has 6 ports, so the first is 65530 at most"),
+        (&["--port", "65530", "--signers", "4"], "65529 at most"),
+        (&["--port", "0"], "--port 0: ports begin at 1"),
+        (&["--threshold", "4"], "--threshold 4: there are only 3 signers"),
+        (&["--threshold", "1"], "--threshold 1: at least 2"),
+        (&["--signers", "33"], "--signers 33: 32 at most"),
+        (&["--anvil", "/nonexistent"], "--anvil /nonexistent: there is no such program"),
+        (&["--anvil", "nonexistent-anvil"], "--anvil nonexistent-anvil: there is no such program"),
+        (&["--anvil", file], "there is no such program"),
+    ] {
+        let output = run(&[&["dev", "--folder", path], arguments].concat());
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && error.contains(why), "{arguments:?}: {error}");
+        assert!(!folder.exists(), "{arguments:?}");
+    }
+    let told = run(&["demo", "--folder", path, "--anvil", "/nonexistent"]);
+    assert!(told.status.code() == Some(2) && !folder.exists());
+}
+
+#[test]
+fn amounts_are_told_what_is_wrong_with_them() {
+    let account = format!("eip155:31337:0x{}", "0a".repeat(20));
+    let (asset, split) = ("eip155:31337/slip44:60", format!("{account}=10000"));
+    for (amount, why) in [
+        ("-1", "at least 1 minor unit"),
+        ("0", "at least 1 minor unit"),
+        ("abc", "a whole number of minor units"),
+        ("1.5", "a whole number of minor units"),
+        ("1e2", "a whole number of minor units"),
+        ("9007199254740992", "at most 2^53-1 minor units"),
+        ("18446744073709551616", "at most 2^53-1 minor units"),
+    ] {
+        let limit = format!("{asset}={amount},5");
+        let order = ["open-order", "order-1", "--buyer", &account, "--asset", asset, "--amount", amount];
+        let did = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp";
+        for call in [
+            &["propose", "--order", "order-1", "--asset", asset, "--total", amount, "--split", &split][..],
+            &["simulate", "--order", "order-1", "--asset", asset, "--total", amount, "--split", &split],
+            &order,
+            &["grant", did, "--plugin", "com.example.a", "--version", "1.0.0", "--limit", &limit],
+        ] {
+            let output = run(call);
+            let error = String::from_utf8(output.stderr).unwrap();
+            assert!(output.status.code() == Some(2) && error.contains(why), "{call:?}: {error}");
+        }
+    }
+}
+
+/// What a leash holds does not outlive it: its next start would find the port taken, and another chain there.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_leash_holds_ends_with_a_leash_that_is_killed() {
+    let mut command = countersign(&["leash", "--", "sh", "-c", "echo $$; exec sleep 1000"]);
+    let mut leash = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut pid = String::new();
+    BufReader::new(leash.stdout.take().unwrap()).read_line(&mut pid).unwrap();
+    let stat = format!("/proc/{}/stat", pid.trim());
+    // Nobody may be there to hear of its end, so that its entry stays.
+    let is_running = || fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "));
+    assert!(is_running());
+    leash.kill().unwrap();
+    leash.wait().unwrap();
+    support::until("the end of what the leash held", || !is_running());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_leash_holds_is_interrupted_when_its_input_ends() {
+    let mut command = countersign(&[
+        "leash",
+        "--",
+        "sh",
+        "-c",
+        "trap 'echo interrupted; exit 7' INT; echo up; while :; do sleep 0.1; done",
+    ]);
+    let mut leash = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(leash.stdout.take().unwrap()).lines();
+    assert_eq!(said.next().unwrap().unwrap(), "up");
+    drop(leash.stdin.take());
+    assert_eq!(said.next().unwrap().unwrap(), "interrupted");
+    assert_eq!(leash.wait().unwrap().code(), Some(7));
+}
+
+#[test]
+fn another_process_at_the_chains_port_is_not_taken_for_the_chain() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    // The control plane and the relayer come first.
+    let first = (port - 2).to_string();
+    let output = run(&["dev", "--folder", folder.path().to_str().unwrap(), "--port", &first, "--anvil", "true"]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{error}");
+    assert!(error.contains(&format!("another process listens at http://127.0.0.1:{port}")), "{error}");
 }

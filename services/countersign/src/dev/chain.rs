@@ -12,6 +12,8 @@ use alloy::{
 use anyhow::{Context as _, ensure};
 use domain::{Address, ChainAmount, ChainId, Digest, NodeUrl};
 use std::{
+    ffi::{OsStr, OsString},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -20,6 +22,8 @@ use std::{
 pub const LOCAL: ChainId = ChainId(31_337);
 /// Chain ids of local chains: of anvil and Hardhat, and of Ganache and geth's developer mode.
 const LOCAL_CHAINS: [ChainId; 2] = [LOCAL, ChainId(1_337)];
+/// Permission bits of whoever may run a file.
+const ANYBODY_RUNS: u32 = 0o111;
 /// The first account of anvil's public mnemonic "test test … junk": everybody knows it, so it never holds anything.
 const FUNDER: Digest = Digest::from_bytes([
     0xac, 0x09, 0x74, 0xbe, 0xc3, 0x9a, 0x17, 0xe3, 0x6b, 0xa4, 0xa6, 0xb4, 0xd2, 0x38, 0xff, 0x94, 0x4b, 0xac, 0xb4,
@@ -31,10 +35,9 @@ const POLL: Duration = Duration::from_millis(25);
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How the local chain is run: transactions are mined at once, and blocks keep coming, so that finality is reached.
-pub fn anvil(folder: &Folder, record: &Record, program: Option<&Path>) -> anyhow::Result<Spec> {
-    let tool = find(program)?;
+pub fn anvil(folder: &Folder, record: &Record, tool: Vec<OsString>) -> anyhow::Result<Spec> {
     let port = record.chain.rpc.as_str().rsplit(':').next().unwrap_or_default().to_owned();
-    let mut arguments: Vec<std::ffi::OsString> = vec!["leash".into(), "--".into()];
+    let mut arguments: Vec<OsString> = vec!["leash".into(), "--".into()];
     arguments.extend(tool);
     let id = record.chain.id.0.to_string();
     for argument in ["--host", "127.0.0.1", "--port", &port, "--chain-id", &id, "--block-time", "1", "--mixed-mining"] {
@@ -47,10 +50,26 @@ pub fn anvil(folder: &Folder, record: &Record, program: Option<&Path>) -> anyhow
     Ok(Spec { name: "chain".to_owned(), program, arguments, log: folder.log("chain") })
 }
 
-/// The command line that runs anvil.
-fn find(program: Option<&Path>) -> anyhow::Result<Vec<std::ffi::OsString>> {
+/// Whether a file can be run.
+fn is_program(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|m| m.is_file() && m.permissions().mode() & ANYBODY_RUNS != 0)
+}
+
+/// A program of that name in the folders of PATH.
+fn in_path(name: &OsStr) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| is_program(file))
+}
+
+/// The command line that runs anvil. What is named has to be there: its process would be tried for minutes.
+pub fn find(program: Option<&Path>) -> anyhow::Result<Vec<OsString>> {
     if let Some(program) = program {
-        return Ok(vec![program.into()]);
+        let name = program.as_os_str();
+        let is_bare = program.file_name() == Some(name);
+        if (is_bare && in_path(name).is_some()) || (!is_bare && is_program(program)) {
+            return Ok(vec![program.into()]);
+        }
+        return Err(Usage(format!("--anvil {}: there is no such program", program.display())).into());
     }
     let scripts =
         [PathBuf::from("contracts/tool.sh"), Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contracts/tool.sh")];
@@ -59,8 +78,7 @@ fn find(program: Option<&Path>) -> anyhow::Result<Vec<std::ffi::OsString>> {
     if let Some(script) = scripts.into_iter().find(installed) {
         return Ok(vec!["sh".into(), script.into(), "anvil".into()]);
     }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|p| p.join("anvil")).find(|p| p.is_file());
+    let found = in_path(OsStr::new("anvil"));
     let advice = "no anvil: run `npm ci` in contracts/, install Foundry, or name a running chain with --rpc";
     Ok(vec![found.ok_or_else(|| Unavailable(advice.to_owned()))?.into()])
 }

@@ -89,7 +89,8 @@ impl Children {
     /// Starts a process and keeps it running.
     pub fn start(&mut self, spec: Spec) -> anyhow::Result<()> {
         let name = spec.name.clone();
-        // The first start is done here, so that a program that is not there is an error at once.
+        // The first start is done here, so that a program that is not there is an error at once. One that a leash runs
+        // is the leash's to start, and looked for before.
         let first = spawn(&spec)?;
         let (wish, wished) = watch::channel(Wish::Run);
         let (up, state) = watch::channel(true);

@@ -62,7 +62,7 @@ pub fn make(
     progress(&format!("made {} keys, encrypted", people.len().saturating_add(1)));
 
     let did = |name: &str| people.get(name).map(|p| p.did).context("everyone has a key");
-    let urls = urls(options, names.len().saturating_add(3), ports)?;
+    let urls = urls(options, self::ports(options.signers), ports)?;
     let mut urls = urls.into_iter();
     let mut url = || urls.next().context("every process has a port");
     let own_file = || format!("sqlite:{}", folder.path().join("control-plane/log.db").display());
@@ -123,7 +123,12 @@ pub fn identity(key: &Path, passphrase: &Passphrase) -> anyhow::Result<Did> {
     Ok(Identity::open(key, passphrase)?.did())
 }
 
+/// How many ports a system has: of its signers, the control plane, the relayer and the chain.
+pub fn ports(signers: u16) -> usize {
+    usize::from(signers).saturating_add(3)
+}
+
 /// `count` URLs on loopback: from the first port that was asked for, else with free ports, which are held.
 fn urls(options: &Options, count: usize, ports: &mut Ports) -> anyhow::Result<Vec<NodeUrl>> {
-    options.port.map_or_else(|| ports.hold(count), |first| (first..).take(count).map(ports::at).collect())
+    options.port.map_or_else(|| ports.hold(count), |first| Ok(ports::from(first, count)?))
 }

@@ -1,5 +1,6 @@
 //! Ports that are kept free for processes that start later.
 
+use crate::failure::Usage;
 use anyhow::Context as _;
 use domain::NodeUrl;
 use std::{collections::BTreeMap, net::TcpListener};
@@ -30,8 +31,26 @@ impl Ports {
 }
 
 /// The URL of a port on loopback.
-pub fn at(port: u16) -> anyhow::Result<NodeUrl> {
+fn at(port: u16) -> anyhow::Result<NodeUrl> {
     Ok(format!("http://127.0.0.1:{port}").parse()?)
+}
+
+/// URLs with `count` ports from the first one on.
+pub fn from(first: u16, count: usize) -> Result<Vec<NodeUrl>, Usage> {
+    let ports: Vec<u16> = (first..=u16::MAX).take(count).collect();
+    if first == 0 {
+        return Err(Usage("ports begin at 1; without --port, free ones are taken".to_owned()));
+    }
+    if ports.len() < count {
+        let last = usize::from(u16::MAX).saturating_add(1).saturating_sub(count);
+        return Err(Usage(format!("this system has {count} ports, so the first is {last} at most")));
+    }
+    ports.into_iter().map(|port| at(port).map_err(|error| Usage(error.to_string()))).collect()
+}
+
+/// Whether nobody listens at a URL of this machine.
+pub fn is_free(url: &NodeUrl) -> bool {
+    TcpListener::bind(url.as_str().trim_end_matches('/').trim_start_matches("http://")).is_ok()
 }
 
 #[cfg(test)]
@@ -43,10 +62,20 @@ mod tests {
     }
 
     #[test]
+    fn ports_end_where_numbers_do() {
+        let urls = from(65_530, 6).unwrap();
+        assert_eq!((urls.len(), urls[5].as_str().trim_end_matches('/')), (6, "http://127.0.0.1:65535"));
+        for (first, count, why) in [(65_531, 6, "65530 at most"), (65_535, 2, "65534 at most"), (0, 6, "begin at 1")] {
+            let error = from(first, count).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
     fn a_port_is_nobody_elses_until_it_is_released() {
         let mut ports = Ports::default();
         let urls = ports.hold(3).unwrap();
-        assert!(urls.iter().all(|url| bind(url).is_err()));
+        assert!(urls.iter().all(|url| bind(url).is_err() && !is_free(url)));
         ports.release(&urls[1]);
         assert!(bind(&urls[0]).is_err() && bind(&urls[2]).is_err());
         // Whoever was given it meanwhile is not this test's concern.
