@@ -7,11 +7,7 @@ use std::process::ExitCode;
 #[command(
     name = "countersign",
     version,
-    after_help = "Exit codes: 0 done, 1 refused, denied or invalid, 2 used wrongly, 3 not available now.\n\n\
-                  Examples:\n  \
-                  countersign demo                          the whole story on this machine, checked step by step\n  \
-                  countersign dev                           the whole system on loopback, in .countersign/dev\n  \
-                  countersign --json status --as operator CID"
+    after_help = help()
 )]
 pub struct Cli {
     /// Write results as JSON, one object per line
@@ -19,6 +15,17 @@ pub struct Cli {
     pub json: bool,
     #[command(subcommand)]
     pub command: Command,
+}
+
+fn help() -> String {
+    format!(
+        "Exit codes: 0 done, 1 refused, denied or invalid, 2 used wrongly, 3 not available now.\n\n{}\n\
+         Examples:\n  \
+         countersign demo                          the whole story on this machine, checked step by step\n  \
+         countersign dev                           the whole system on loopback, in .countersign/dev\n  \
+         countersign --json status --as operator CID",
+        settings::client_help()
+    )
 }
 
 macro_rules! commands {
@@ -93,7 +100,7 @@ commands! {
     Log(commands::log::Command) => log,
     /// Fetch and verify receipts of payouts
     Receipt(commands::receipt::Command) => receipt,
-    /// Inspect UCAN tokens
+    /// Inspect and verify UCAN tokens
     Ucan(commands::ucan::Command) => ucan,
     /// Test and check policy bundles, and explain a decision
     Policy(commands::policy::Command) => policy,

@@ -21,7 +21,8 @@ const PATIENCE: u64 = 60;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Connection")]
 pub struct ConnectionArgs {
-    /// Client settings (TOML) [default: .countersign/dev/client.toml, when it is there]
+    /// Client settings (TOML), whose fields `countersign --help` lists [default: .countersign/dev/client.toml, when it is
+    /// there]
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CLIENT")]
     pub client: Option<PathBuf>,
     /// Base URL of the control plane
@@ -82,7 +83,10 @@ impl ConnectionArgs {
 }
 
 fn needs(field: &str, flag: &str) -> Usage {
-    Usage(format!("no {field}: give {flag}, set COUNTERSIGN_{}, or name a client settings file", field.to_uppercase()))
+    Usage(format!(
+        "no {field}: give {flag}, set COUNTERSIGN_{}, or name client settings by --client",
+        field.to_uppercase()
+    ))
 }
 
 impl Connection {

@@ -11,7 +11,7 @@ mod service_links;
 mod signer;
 
 pub use self::{
-    client::ClientSettings,
+    client::{ClientSettings, client_help},
     control_plane::{control_plane, control_plane_help},
     relayer::{relayer, relayer_help},
     signer::{signer, signer_help},

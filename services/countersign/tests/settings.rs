@@ -431,6 +431,28 @@ fn the_help_of_a_role_lists_every_field() {
 }
 
 #[test]
+fn the_help_lists_every_field_of_the_clients_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("client.toml");
+    fs::write(&file, "unheard_of = 1\n").unwrap();
+    let told = run(&[
+        "status",
+        "bafyreigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi",
+        "--client",
+        file.to_str().unwrap(),
+    ]);
+    assert_eq!(told.status.code(), Some(2));
+    let told = String::from_utf8(told.stderr).unwrap();
+    let told: Vec<String> = told.lines().filter_map(|line| line.strip_prefix("  - ")).map(str::to_owned).collect();
+    let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
+    let (_, fields) = help.split_once("Client settings, the file of --client").unwrap();
+    let rows = fields.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.strip_prefix("  "));
+    let shown: BTreeSet<String> = rows.map(|row| row.split(' ').next().unwrap().to_owned()).collect();
+    assert_eq!(shown, known(&told, ""), "{help}");
+    assert!(help.contains("COUNTERSIGN_KEYS") && help.contains("COUNTERSIGN_CLIENT"));
+}
+
+#[test]
 fn a_line_that_is_not_toml_is_not_repeated() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("plane.toml");

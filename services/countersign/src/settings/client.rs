@@ -1,6 +1,33 @@
-use super::{Fields, Mistakes};
+use super::{
+    Fields, Mistakes,
+    help::{self, Field},
+};
 use domain::{Did, NodeUrl};
 use std::path::{Path, PathBuf};
+
+/// What a client's settings may hold, for the help.
+const FIELDS: [Field; 10] = [
+    ("control_plane", "", "base URL of the control plane"),
+    ("sequencer", "", "DID of the control plane, to which statements are addressed"),
+    ("operator", "", "DID of the operator"),
+    ("tenant", "", "DID of the tenant that commands are about"),
+    ("delegations", "", "folder of *.ucan files"),
+    ("keys", "", "folder of key files, for --as NAME"),
+    ("key", "", "one key file"),
+    ("passphrase_file", "", "opens the key files; a passphrase in COUNTERSIGN_PASSPHRASE goes before it"),
+    ("rpc", "", "base URL of an RPC endpoint of the escrow contract's chain"),
+    ("signers", "", "list of base URLs of signers, for freezes that do not wait for the log"),
+];
+
+/// The fields of the client's settings, for the help.
+pub fn client_help() -> String {
+    let rows = help::rows(&FIELDS);
+    format!(
+        "Client settings, the file of --client or COUNTERSIGN_CLIENT (TOML), say what flags do not. Each field is a variable,\n\
+         too: `keys` is COUNTERSIGN_KEYS, which goes before the file, and flags before both. Lists are separated by commas\n\
+         there.\n{rows}"
+    )
+}
 
 /// Where a client's commands go and whom they speak for. Everything can also be said by flags.
 #[derive(Clone, Debug, Default)]

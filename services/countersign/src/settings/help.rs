@@ -9,6 +9,17 @@ pub const PASSPHRASE: Field =
 /// A field for the help of its role: its name, its default (empty where it may be missing) and its meaning.
 pub type Field<'a> = (&'a str, &'a str, &'a str);
 
+/// A line for each field.
+pub fn rows(fields: &[Field]) -> String {
+    let mut text = String::new();
+    let width = fields.iter().map(|(name, ..)| name.len()).max().unwrap_or_default();
+    for (name, default, meaning) in fields {
+        let default = if default.is_empty() { String::new() } else { format!(" [{default}]") };
+        let _ = writeln!(text, "  {name:width$}  {meaning}{default}");
+    }
+    text
+}
+
 /// The fields as the help of a role shows them, between what it does and its examples.
 pub fn text(what: &str, fields: &[Field], examples: &str) -> String {
     let mut text = format!(
@@ -17,11 +28,7 @@ pub fn text(what: &str, fields: &[Field], examples: &str) -> String {
          those of variables where the command runs. Other variables that begin with COUNTERSIGN_ are refused, but for\n\
          those that Kubernetes sets for its services.\n"
     );
-    let width = fields.iter().map(|(name, ..)| name.len()).max().unwrap_or_default();
-    for (name, default, meaning) in fields {
-        let default = if default.is_empty() { String::new() } else { format!(" [{default}]") };
-        let _ = writeln!(text, "  {name:width$}  {meaning}{default}");
-    }
+    text.push_str(&rows(fields));
     let _ = write!(text, "\n{examples}");
     text
 }
