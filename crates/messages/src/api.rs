@@ -205,6 +205,18 @@ pub enum Stage {
     Void,
 }
 
+impl Stage {
+    /// The stable text, as in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Submitted => "submitted",
+            Self::Included => "included",
+            Self::Final => "final",
+            Self::Void => "void",
+        }
+    }
+}
+
 /// What is known of an execution on chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -8,6 +8,7 @@ use counted::{Execution, approvals, execution};
 use domain::{Cid, Digest};
 use ledger::{Act, Authority, Quorum, args};
 use log::{Entry, Hash, Note};
+use messages::Effect;
 use std::collections::BTreeMap;
 use ucan::{Context, Trust};
 
@@ -52,6 +53,9 @@ pub enum BuildError {
     /// The log has no such entry.
     #[error("the log has no {0}")]
     Missing(&'static str),
+    /// Policy denied the proposal, so it is never executed.
+    #[error("policy denied the proposal: it has no execution, and so no receipt")]
+    Denied,
     /// The signers have not attested the execution yet.
     #[error("{attested} signers attest the execution so far, {threshold} must")]
     NotFinal {
@@ -139,7 +143,11 @@ impl Builder {
         let subject = proposal.opened.statement.invocation().subject();
         let tenant =
             self.only("entry of its tenant", |act| matches!(act, Act::TenantCreate(c) if c.tenant == subject))?;
-        let needed = Decided::read(&proposal.opened).map_err(BuildError::Damaged)?.decision.approvals;
+        let decision = Decided::read(&proposal.opened).map_err(BuildError::Damaged)?.decision;
+        if decision.effect == Effect::Deny {
+            return Err(BuildError::Denied);
+        }
+        let needed = decision.approvals;
         let realms = [genesis.opened.statement.invocation().subject(), subject];
         let approvals = approvals(&self.kept, realms, usize::from(needed));
         let Execution { transaction, attestations } = execution(&self.kept, realms)?;

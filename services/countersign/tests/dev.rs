@@ -117,6 +117,15 @@ fn people_decide_what_is_in_review(system: &System, asset: &str, [first, second]
     let draft = ["simulate", "--as", "operator", "--installation", installation];
     let over = system.run(&[&draft, &payout("2100000000")[..]].concat());
     assert_eq!((over.status.code(), &json(&over)["decision"]["effect"]), (Some(1), &Value::from("deny")));
+    let denied = system.run(&[&["propose", "--as", "plugin"], &payout("2100000000")[..]].concat());
+    assert_eq!((denied.status.code(), &json(&denied)["status"]), (Some(1), &Value::from("denied")));
+    let denied = json(&denied)["id"].as_str().unwrap().to_owned();
+    // A checkpoint has to cover it first.
+    until("that a denied proposal has no receipt", || {
+        let receipt = system.run(&["receipt", "get", &denied, "--as", "operator", "--out", "/nowhere/at/all"]);
+        let error = String::from_utf8(receipt.stderr).unwrap();
+        receipt.status.code() == Some(1) && error.contains("no execution, and so no receipt")
+    });
 
     let proposed = [1, 2].map(|_| {
         let proposed = answer(system, &[&["propose", "--as", "plugin"], &payout("1100000000")[..]].concat());
@@ -195,6 +204,28 @@ fn an_exported_log_is_verified_by_its_operator_alone(system: &System, folder: &P
     assert_eq!(verified["origin"], system.record["control_plane"]["origin"]);
     let other = system.run(&["log", "verify", file, "--operator", system.record["tenant"].as_str().unwrap()]);
     assert_eq!((other.status.code(), &json(&other)["ok"]), (Some(1), &Value::Bool(false)));
+    assert_eq!(verified["signed"], true);
+    let no_log = system.run(&["log", "verify", folder.to_str().unwrap(), "--operator", operator]);
+    assert_eq!(no_log.status.code(), Some(2), "{}", String::from_utf8_lossy(&no_log.stderr));
+    what_nobody_has_signed_is_said_to_be_unsigned(system, folder, file, operator);
+}
+
+fn what_nobody_has_signed_is_said_to_be_unsigned(system: &System, folder: &Path, file: &str, operator: &str) {
+    let whole = std::fs::read_to_string(file).unwrap();
+    let is_entry = |line: &&str| serde_json::from_str::<Value>(line).unwrap().get("checkpoint").is_none();
+    let entries: Vec<&str> = whole.lines().filter(is_entry).collect();
+    assert!(entries.len() < whole.lines().count(), "there was a checkpoint");
+    let file = folder.join("unsigned.jsonl");
+    std::fs::write(&file, entries.join("\n") + "\n").unwrap();
+    let verify = ["log", "verify", file.to_str().unwrap(), "--operator", operator];
+    let unsigned = system.run(&verify);
+    let told = json(&unsigned);
+    assert!(unsigned.status.code() == Some(1) && told["ok"] == false && told["signed"] == false, "{told}");
+    assert!(told["error"].as_str().unwrap().contains("holds no checkpoint") && told["entries"].is_u64(), "{told}");
+    let accepted = answer(system, &[&verify[..], &["--unsigned"]].concat());
+    assert!(accepted["ok"] == true && accepted["signed"] == false, "{accepted}");
+    let text = String::from_utf8(support::run(&[&verify[..], &["--unsigned"]].concat()).stdout).unwrap();
+    assert!(text.starts_with("nothing here is signed"), "{text}");
 }
 
 fn new_keys_are_made_and_become_the_quorums(system: &System, folder: &Path) {
@@ -245,15 +276,18 @@ fn a_freeze_is_lifted_by_two_admins_who_name_it(system: &System, proposal: &str)
     assert_eq!(frozen["log"]["taken"]["id"], id);
     let thaw = |more: &[&str]| {
         let thawed = system.run(&[&["thaw"], more].concat());
-        (thawed.status.code(), String::from_utf8_lossy(&thawed.stderr).into_owned())
+        (thawed.status.code(), String::from_utf8_lossy(&thawed.stderr).into_owned(), thawed)
     };
     // What is lifted is shown before it is signed, also where a program reads the answer.
-    let (code, shown) = thaw(&["--as", "admin-1"]);
+    let (code, shown, first) = thaw(&["--as", "admin-1"]);
     assert!(code == Some(0) && shown.contains(id) && shown.contains("suspicious payouts"), "{shown}");
-    let (code, error) = thaw(&["--as", "admin-2", "--freeze", proposal]);
+    let (first, admin) = (json(&first), &system.record["people"]["admin-1"]["did"]);
+    assert!(first["lifted"] == false && first["missing"] == 1 && &first["lifts"][0] == admin, "{first}");
+    let (code, error, _) = thaw(&["--as", "admin-2", "--freeze", proposal]);
     assert!(code == Some(1) && error.contains("\"field\":\"args.freeze\"") && error.contains(id), "{error}");
-    assert_eq!(thaw(&["--as", "admin-2", "--freeze", id]), (Some(0), String::new()));
-    let (code, error) = thaw(&["--as", "admin-2"]);
+    let (code, error, second) = thaw(&["--as", "admin-2", "--freeze", id]);
+    assert!(code == Some(0) && error.is_empty() && json(&second)["lifted"] == true, "{error}");
+    let (code, error, _) = thaw(&["--as", "admin-2"]);
     assert!(code == Some(1) && error.contains("not frozen"), "{error}");
 }
 

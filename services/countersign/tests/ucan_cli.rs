@@ -127,6 +127,24 @@ fn failures_name_their_class_and_hop() {
 }
 
 #[test]
+fn proofs_that_are_wrong_are_told_by_their_file() {
+    let f = Fixture::new();
+    let (invocation, at) = (f.invocation(), NOW.to_string());
+    let mut forged = f.delegation.bytes().to_vec();
+    forged[10] ^= 1;
+    let (good, noise, forged) = (f.delegation(), f.file("noise", b"no token at all!"), f.file("forged", &forged));
+    for bad in [&noise, &forged] {
+        let (code, answer) = verify(&invocation, &["--at", &at, "--proof", text(&good), "--proof", text(bad)]);
+        assert_eq!((code, answer["file"].as_str()), (1, Some(text(bad))), "{answer}");
+    }
+    // What is wrong with the invocation is in no file of proofs.
+    let (code, answer) = verify(&noise, &["--at", &at, "--proof", text(&good)]);
+    assert_eq!((code, answer.get("file")), (1, None), "{answer}");
+    let (_, answer) = verify(&invocation, &["--at", &at, "--proof", text(&good)]);
+    assert_eq!(answer.get("file"), None, "{answer}");
+}
+
+#[test]
 fn wrong_use_is_told_apart_from_wrong_tokens() {
     let f = Fixture::new();
     let file = f.invocation();

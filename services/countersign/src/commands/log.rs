@@ -22,6 +22,9 @@ use std::{
     process::ExitCode,
 };
 
+/// What is said of an export without a checkpoint.
+const UNSIGNED: &str = "nothing here is signed by the log: the file holds no checkpoint, so entries at its end may be missing, \
+                        and other logs may be shown to others";
 /// Entries per request, the most that the control plane gives.
 const PAGE: u32 = 1_000;
 /// A quorum that has not cosigned for this many checkpoints is down; its last signature is not looked for any longer.
@@ -51,7 +54,8 @@ enum Action {
     },
     /// Verify an exported log entry by entry, offline, trusting the operator's DID alone
     #[command(after_help = "Every signature, chain of delegations, policy decision and outcome is derived again.\n\
-                            Exit codes: 0 the log is sound, 1 it is not (with the first bad entry), 2 used wrongly.\n\n\
+                            Exit codes: 0 the log is sound, 1 it is not (with the first bad entry) or nobody has signed it, 2 used\n\
+                            wrongly.\n\n\
                             Example:\n  countersign log verify log.jsonl --operator did:key:z6Mk… --checkpoint yesterday.note")]
     Verify {
         /// The exported log
@@ -62,6 +66,9 @@ enum Action {
         /// A checkpoint held from before, which this log must continue; may be repeated
         #[arg(long = "checkpoint", value_name = "FILE")]
         held: Vec<PathBuf>,
+        /// Be content with a log that holds no checkpoint, and so nobody's signature over how long it is and in which order
+        #[arg(long)]
+        unsigned: bool,
     },
 }
 
@@ -76,6 +83,9 @@ struct Exported {
 #[derive(Serialize)]
 struct Verified {
     ok: bool,
+    /// Whether the file holds a checkpoint, which the log's key has signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed: Option<bool>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     report: Option<Report>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -100,7 +110,7 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
             out.show(&exported, &text)?;
             Ok(ExitCode::SUCCESS)
         }
-        Action::Verify { file, operator, held } => verify(&file, operator, &held, *out),
+        Action::Verify { file, operator, held, unsigned } => verify(&file, operator, &held, unsigned, *out),
     }
 }
 
@@ -185,9 +195,12 @@ async fn export(plane: &ControlPlane, file: &Path, out: Output) -> anyhow::Resul
     Ok(Exported { origin: origin.to_string(), entries: size, cosigned_size, file: file.to_owned() })
 }
 
-fn verify(file: &Path, operator: Did, held: &[PathBuf], out: Output) -> anyhow::Result<ExitCode> {
+fn verify(file: &Path, operator: Did, held: &[PathBuf], unsigned: bool, out: Output) -> anyhow::Result<ExitCode> {
     let held = held.iter().map(|path| held_checkpoint(path)).collect::<Result<Vec<_>, _>>()?;
     let input = File::open(file).map_err(|e| Usage(format!("{}: {e}", file.display())))?;
+    if input.metadata().is_ok_and(|m| m.is_dir()) {
+        return Err(Usage(format!("{}: is a folder, and no exported log", file.display())).into());
+    }
     // A pipe has no length that is known.
     let length = input.metadata().ok().filter(std::fs::Metadata::is_file).map(|m| m.len());
     let input = Watched::new(input, Progress::bytes(length, |line| out.note(line)));
@@ -200,8 +213,15 @@ fn verify(file: &Path, operator: Did, held: &[PathBuf], out: Output) -> anyhow::
         return Err(Usage(format!("the log is {}, a checkpoint held is of {other}", report.origin)).into());
     }
     let size = |size: Option<u64>| size.map_or("none".to_owned(), |size| size.to_string());
+    let signed = report.signed_size.is_some();
+    let ok = signed || unsigned;
+    let caveat = match (signed, unsigned) {
+        (true, _) => String::new(),
+        (false, true) => format!("{UNSIGNED}\n"),
+        (false, false) => format!("{UNSIGNED}; --unsigned is content with that\n"),
+    };
     let text = format!(
-        "the log follows from {operator}\norigin: {}\nentries: {}\nroot: {}\nstate: {}\ncheckpoints verified: {}\n\
+        "{caveat}the log follows from {operator}\norigin: {}\nentries: {}\nroot: {}\nstate: {}\ncheckpoints verified: {}\n\
          newest signed size: {}\nnewest cosigned size: {}\ntime of the last entry: {}",
         report.origin,
         report.entries,
@@ -212,8 +232,9 @@ fn verify(file: &Path, operator: Did, held: &[PathBuf], out: Output) -> anyhow::
         size(report.cosigned_size),
         report.at
     );
-    out.show(&Verified { ok: true, report: Some(report), seq: None, error: None }, &text)?;
-    Ok(ExitCode::SUCCESS)
+    let error = (!ok).then(|| UNSIGNED.to_owned());
+    out.show(&Verified { ok, signed: Some(signed), report: Some(report), seq: None, error }, &text)?;
+    Ok(if ok { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) })
 }
 
 fn held_checkpoint(path: &Path) -> Result<Checkpoint, Usage> {
@@ -236,7 +257,7 @@ fn unsound(error: &VerifyError, out: Output) -> anyhow::Result<ExitCode> {
         Some(seq) => format!("the log is not sound; first bad entry: {seq}\n{detail}"),
         None => format!("the log is not sound\n{detail}"),
     };
-    out.show(&Verified { ok: false, report: None, seq: error.seq(), error: Some(detail) }, &text)?;
+    out.show(&Verified { ok: false, signed: None, report: None, seq: error.seq(), error: Some(detail) }, &text)?;
     Ok(ExitCode::from(REFUSED))
 }
 

@@ -37,7 +37,7 @@ pub fn proposal(view: &ProposalView) -> String {
         let _ = write!(text, "\napproved by {} at {}", approval.principal, approval.at);
     }
     if let Some(execution) = &view.execution {
-        let _ = write!(text, "\nexecution: {:?}", execution.stage);
+        let _ = write!(text, "\nexecution: {}", execution.stage.as_str());
         if let Some(transaction) = &execution.transaction {
             let _ = write!(text, " in {transaction}");
         }
@@ -75,6 +75,25 @@ pub fn exit(status: Option<ProposalStatus>) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::{Cid, Digest};
+    use messages::Stage;
+    use serde_json::json;
+
+    #[test]
+    fn how_far_an_execution_is_is_told_in_the_words_of_json() {
+        let (cid, digest) = (Cid::of(b"a proposal"), Digest::sha256(b"something"));
+        let decision = json!({"effect": "allow", "violations": [], "approvals_required": 0, "bundle": digest, "input": digest, "engine": "e"});
+        for stage in [Stage::Submitted, Stage::Included, Stage::Final, Stage::Void] {
+            let view = json!({
+                "id": cid, "seq": 1, "command": "/proposal/payout", "intent": {},
+                "status": "submitted", "decision": decision, "review_digest": digest, "approvals": [], "audit_trail": [],
+                "execution": {"stage": stage},
+            });
+            let text = proposal(&serde_json::from_value(view).unwrap());
+            let word = serde_json::to_value(stage).unwrap();
+            assert!(text.contains(&format!("\nexecution: {}\n", word.as_str().unwrap())), "{text}");
+        }
+    }
 
     #[test]
     fn a_text_in_json_is_no_line_of_its_own() {

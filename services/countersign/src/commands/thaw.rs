@@ -8,6 +8,8 @@ use crate::{
 use anyhow::Context as _;
 use domain::{Cid, Did};
 use ledger::{Scope, args::Lift};
+use messages::SubmitReply;
+use serde::Serialize;
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
@@ -36,8 +38,63 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
         None => in_force(&connection, realm, &scope).await?,
     };
     let reply = sending::submit(&connection, *out, "/freeze/lift", realm, &Lift { scope, freeze }).await?;
-    out.show(&reply, &show::reply("asked to lift", &reply))?;
+    // It is said, whether or not this key may read what came of it.
+    let stands = stands(&connection, realm, freeze).await.ok();
+    let what = match &stands {
+        Some(Stands { lifted: true, .. }) => "lifted",
+        _ => "asked to lift",
+    };
+    let mut text = show::reply(what, &reply);
+    if let Some(stands) = &stands {
+        text.push_str(&stands.text());
+    }
+    out.show(&Answer { reply, stands }, &text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+#[derive(Serialize)]
+struct Answer {
+    #[serde(flatten)]
+    reply: SubmitReply,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    stands: Option<Stands>,
+}
+
+/// What came of the word.
+#[derive(Serialize)]
+struct Stands {
+    /// Whether the freeze has ended.
+    lifted: bool,
+    /// Who has asked for its end, while it stands.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lifts: Vec<Did>,
+    /// How many admins more it takes, where that can be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<usize>,
+}
+
+impl Stands {
+    fn text(&self) -> String {
+        match (self.lifted, self.missing) {
+            (true, _) => String::new(),
+            (false, Some(missing)) => format!("\nthe freeze stands: {missing} more admin(s) have to ask for its end"),
+            (false, None) => {
+                format!("\nthe freeze stands: {} admin(s) have asked for its end, and more have to", self.lifts.len())
+            }
+        }
+    }
+}
+
+/// Whether the freeze stands, and how many are still to ask for its end. How many that takes is a tenant's to say; for the
+/// operator the log's genesis says it, which is not read here.
+async fn stands(connection: &Connection, realm: Did, freeze: Cid) -> anyhow::Result<Stands> {
+    let plane = connection.reader("/read/tenants")?;
+    let Some(found) = plane.freezes().await?.into_iter().find(|f| f.statement == freeze) else {
+        return Ok(Stands { lifted: true, lifts: Vec::new(), missing: None });
+    };
+    let needed = plane.tenant(&realm).await.ok().map(|tenant| usize::from(tenant.lift_admins));
+    let missing = needed.map(|needed| needed.saturating_sub(found.lifts.len()));
+    Ok(Stands { lifted: false, lifts: found.lifts, missing })
 }
 
 /// Which freeze it is that stands, shown before anything is said of it.

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
 };
-use ucan::{VerifyOptions, inspect};
+use ucan::{VerifyError, VerifyOptions, VerifyReport, inspect};
 
 /// A file of tokens that a person looks at is smaller; a larger one is not read.
 const MAX_FILE_BYTES: u64 = 8 * 1024 * 1024;
@@ -36,7 +36,7 @@ enum Action {
     #[command(
         after_help = "FILE holds the bytes of a token, base64 or base64url text, or a UCAN container; - is standard input.\n\
                             Answers in JSON: \"ok\", and an \"error\" with a stable class and the hop that failed, counted from\n\
-                            the root. Exit codes: 0 valid, 1 invalid, 2 used wrongly.\n\n\
+                            the root; the \"file\" of proofs that it is in, if it is in one. Exit codes: 0 valid, 1 invalid, 2 used wrongly.\n\n\
                             Example:\n  countersign ucan verify proposal.ucan --proof tenant.ucan --at 1800000000 \\\n    \
                             --audience did:key:z6Mk… --trust did:key:z6Mk…"
     )]
@@ -68,6 +68,29 @@ struct Inspected {
     report: inspect::Report,
 }
 
+/// What `verify` answers.
+#[derive(Serialize)]
+struct Verified {
+    #[serde(flatten)]
+    report: VerifyReport,
+    /// Which of the files with proofs holds what is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<PathBuf>,
+}
+
+/// The file of proofs that an error is about, if it is about one: the first that holds the token, or that is unreadable
+/// when no token is named.
+fn blamed(error: &VerifyError, files: &[PathBuf], proofs: &[&[u8]]) -> Option<PathBuf> {
+    let is_it = |bytes: &[u8]| {
+        let report = inspect::describe(bytes);
+        match error.cid {
+            Some(cid) => report.tokens.iter().any(|token| token.cid == cid),
+            None => !report.problems.is_empty(),
+        }
+    };
+    files.iter().zip(proofs).find(|(_, bytes)| is_it(bytes)).map(|(file, _)| file.clone())
+}
+
 /// The first thing that is wrong.
 #[derive(Serialize)]
 struct First {
@@ -86,10 +109,12 @@ pub async fn run(command: Command, out: &Output) -> anyhow::Result<ExitCode> {
             let at = at.map_or_else(|| Ambient::system().now(), Time::from_unix);
             let options = VerifyOptions { at, audience, trust, allow_powerline: false };
             let input = read(&file)?;
-            let proofs = proofs.iter().map(|p| read(p)).collect::<Result<Vec<_>, _>>()?;
-            let proofs: Vec<&[u8]> = proofs.iter().map(Vec::as_slice).collect();
-            let report = ucan::verify_report(&input, &proofs, &options);
-            answer(&report, report.ok, *out)
+            let read: Vec<Vec<u8>> = proofs.iter().map(|p| read(p)).collect::<Result<_, _>>()?;
+            let bytes: Vec<&[u8]> = read.iter().map(Vec::as_slice).collect();
+            let report = ucan::verify_report(&input, &bytes, &options);
+            let file = report.error.as_ref().and_then(|error| blamed(error, &proofs, &bytes));
+            let ok = report.ok;
+            answer(&Verified { report, file }, ok, *out)
         }
     }
 }
