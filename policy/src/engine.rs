@@ -159,13 +159,29 @@ impl Engine {
         });
         Decision {
             effect: verdict.effect,
-            violations: verdict.violations.into_iter().take(MAX_VIOLATIONS).collect(),
+            violations: fitting(verdict.violations),
             approvals: verdict.approvals,
             bundle: self.bundle,
             input: input.digest(),
             engine: ENGINE,
         }
     }
+}
+
+/// Bytes of the violations of one decision, about as they are written into an entry of the log, which has room for twice as
+/// many: each code of the default policy once for each recipient fits.
+const MAX_VIOLATION_BYTES: usize = 32 * 1024;
+/// What a violation takes beside its code and its message.
+const VIOLATION_OVERHEAD: usize = 16;
+
+/// The first violations that fit: a decision is made known whatever there is to say against it.
+fn fitting(violations: BTreeSet<Violation>) -> Vec<Violation> {
+    let mut left = MAX_VIOLATION_BYTES;
+    let mut fits = |violation: &Violation| {
+        let size = violation.code.as_str().len().saturating_add(violation.msg.len()).saturating_add(VIOLATION_OVERHEAD);
+        left.checked_sub(size).map(|less| left = less).is_some()
+    };
+    violations.into_iter().take(MAX_VIOLATIONS).take_while(|violation| fits(violation)).collect()
 }
 
 /// Address space for the stack that a bundle is loaded on. Sources are refused long before they need it; if one that nests

@@ -119,6 +119,7 @@ fn what_one_instruction_goes_through_is_small() {
     let with = |data: String, reason| (String::new(), data, reason);
     let fields = list((0..1_025).map(|n| format!("\"{n}\": 1")));
     let verbs = "msg\": sprintf(\"%d%d%d%d%d%d%d%d%d\", [1, 2, 3, 4, 5, 6, 7, 8, 9])}";
+    let lists = format!("{{\"m\": [{}]}}", list(vec!["[1, 2, 3]"; 400]));
     let slices = "x := [array.slice(data.l, i, 900) | some i, _ in data.l]".to_owned();
     held_against(vec![
         with(numbers(1_025), "a list of 1025 items; it may have 1024"),
@@ -141,6 +142,7 @@ fn what_one_instruction_goes_through_is_small() {
         case("x if input.splits < [1]", "a collection is not ordered"),
         case("l := [s | some s in input.splits]\nx if l > 1", "a collection is not ordered"),
         ("x if data.l >= input.total".into(), numbers(100), "a collection is not ordered"),
+        ("f(a) if a < 5\nx if not f(data.m)".into(), lists, "a collection is not ordered"),
         case(format!("violation contains {{\"code\": \"frozen\", \"{verbs}"), "more than 8 verbs"),
         (slices, numbers(900), "may not hold another"),
     ]);
@@ -149,8 +151,8 @@ fn what_one_instruction_goes_through_is_small() {
 /// One instruction compares, sorts or prints all that is held.
 #[test]
 fn what_is_held_is_small() {
-    const MANY: &str = "what a collection that the policy builds holds may have 24 values; this has ";
-    const ONCE: &str = "what a collection that the policy builds holds may have 64 values; this has ";
+    const MANY: &str = "what a collection that the policy builds holds may have 32 values; this has ";
+    const ONCE: &str = "what a collection that the policy builds holds may have 128 values; this has ";
     let constant = list(0..100);
     for (rules, reason) in [
         ("x := [data.l | some _ in data.l; some _ in [1, 2, 3, 4]]".to_owned(), MANY),
@@ -169,7 +171,7 @@ fn what_is_held_is_small() {
         (format!("big := {{[{constant}]: 1}}\nx := [v | some _ in data.l; big[v] == 1]"), MANY),
     ] {
         for how in [Engine::load, Engine::reload] {
-            let error = load(&bundle(&rules, &numbers(100)), how).expect_err(&rules);
+            let error = load(&bundle(&rules, &numbers(200)), how).expect_err(&rules);
             assert!(error.contains(reason), "{rules}: expected {reason}, got {error}");
         }
     }
@@ -280,11 +282,11 @@ fn what_builtins_go_through_is_counted() {
 fn large_collections_are_not_compared() {
     const LOOKED_FOR: &str =
         "what is looked for in a collection that is large, or that the policy builds, is a number or a text";
-    const COMPARED: &str = "a collection that the policy builds is compared with constants only";
-    let fields = |last: &str| list((0..12).map(|n| format!("\"{}{n}\": \"{}{last}\"", "k".repeat(30), "v".repeat(30))));
+    const COMPARED: &str = "a collection that is large, or that the policy builds, is compared with constants only";
+    let fields = |last: &str| list((0..16).map(|n| format!("\"{}{n}\": \"{}{last}\"", "k".repeat(30), "v".repeat(30))));
     let data = format!("{{\"l\": [{}], \"p\": {{{}}}, \"s\": {{{}}}}}", list(0..60), fields("1"), fields("2"));
     let built = "x := [p | p := data.q; some _ in data.l; some _ in data.l]\ny := {n | some n in data.l}\n";
-    let data = data.replace("\"p\": ", &format!("\"m\": [{}], \"p\": ", list(0..300)));
+    let data = data.replace("\"p\": ", &format!("\"m\": [{0}], \"n\": [{0}], \"p\": ", list(0..300)));
     let data = data.replace("\"p\": ", "\"q\": {\"a\": 1}, \"p\": ");
     for (rules, reason) in [
         ("v if data.s in x", LOOKED_FOR),
@@ -294,6 +296,8 @@ fn large_collections_are_not_compared() {
         ("v if x == y", COMPARED),
         ("v if x != data.l", COMPARED),
         ("v if {\na := x\nb := y\na = b\n}", COMPARED),
+        ("v if {\na := data.m\nb := data.n\na != b\n}", COMPARED),
+        ("f(a, b) if a == b\nv if f(data.m, data.n)", COMPARED),
         ("v := y - {1}", "nothing is subtracted from a set"),
         ("v := {n | some n in data.l; n > 5} - y", "nothing is subtracted from a set"),
     ] {
@@ -308,6 +312,10 @@ fn large_collections_are_not_compared() {
         "v if x == []",
         "v if count(y) == count(x)",
         "v if data.s in data.l",
+        "v if data.l == input.splits",
+        "v if [input.total, input.now] == [data.l[0], data.l[1]]",
+        "v if data.m == [1, 2]",
+        "v := {\"order\": input.order, \"plugin\": input.plugin, \"tenant\": input.tenant}",
         "v := {n | some n in y; not n in x}",
         "v := count(y) - 1",
         "v := {1, 2} - y",
@@ -321,7 +329,7 @@ fn large_collections_are_not_compared() {
     }
     // The names of fields are gone through as their values are.
     let error = load(&bundle("x := [p | p := data.p; some _ in data.l]", &data), Engine::reload).unwrap_err();
-    assert!(error.contains("may have 24 values; this has 27"), "{error}");
+    assert!(error.contains("may have 32 values; this has 39"), "{error}");
 }
 
 /// A number that is long is printed and compared slowly.
@@ -423,7 +431,7 @@ fn imported_data_count_as_data() {
         let modules = BTreeMap::from([("payout/payout.rego".to_owned(), format!("{head}{rules}\n"))]);
         let data = format!("{{\"payout\": {}}}", numbers(100));
         let error = load(&Bundle::new(modules, data).unwrap(), Engine::reload).expect_err(rules);
-        assert!(error.contains("may have 24 values; this has 101"), "{rules}: {error}");
+        assert!(error.contains("may have 32 values; this has 101"), "{rules}: {error}");
     }
 }
 

@@ -161,6 +161,20 @@ fn violations_are_bounded_and_cut() {
     assert!(decision.violations.iter().all(|v| v.msg.chars().count() <= policy::MAX_MESSAGE_CHARS));
 }
 
+/// A decision has room in an entry of the log, whatever a policy says.
+#[test]
+fn violations_fit_into_an_entry() {
+    let source = "package payout\nimport rego.v1\ndefault effect := \"deny\"\ndefault approvals := 0\nviolation contains \
+                  {\"code\": \"amount\", \"msg\": sprintf(\"%d %s\", [n, data.text])} if some n in data.numbers\n";
+    let data = serde_json::json!({ "text": "é".repeat(395), "numbers": (0..300).collect::<Vec<_>>() });
+    let modules = std::collections::BTreeMap::from([("payout/payout.rego".to_owned(), source.to_owned())]);
+    let engine = Engine::load(&Bundle::new(modules, data.to_string()).unwrap()).unwrap();
+    let decision = engine.decide(&probe::ordinary().unwrap());
+    let bytes = serde_json::to_vec(&decision).unwrap().len();
+    assert!((30_000..36_000).contains(&bytes), "{bytes}");
+    assert!(decision.violations.len() > 30 && decision.violations.is_sorted(), "{}", decision.violations.len());
+}
+
 #[test]
 fn more_work_than_allowed_is_denied() {
     let decision = decide(|i| {

@@ -12,13 +12,15 @@ use crate::{
 use regorus::unstable::{ArithOp, AssignOp, BoolOp, Expr};
 
 /// What is held many times may have so many values: an object of a list, such as a split.
-const MAX_HELD: u32 = 24;
+const MAX_HELD: u32 = 32;
 /// A text of an account or a DID has so many values, and a number one.
 const MAX_SCALAR: u32 = 4;
+/// What a variable may hold where it is ordered: a setting beside the longest list.
+const MAX_PRINTED: u32 = 1_200;
 /// Something that is no number and no short text is looked for in no more values.
 const MAX_SEARCHED: u32 = 256;
 /// What is held once in a collection that is written out.
-const MAX_WRITTEN: u32 = 64;
+const MAX_WRITTEN: u32 = 128;
 
 impl Growth<'_> {
     pub(super) fn report(&self, findings: &mut Vec<Finding>) {
@@ -89,8 +91,9 @@ impl Growth<'_> {
             // When the kinds differ the engine prints both sides before it goes on.
             Expr::BoolExpr { op: BoolOp::Lt | BoolOp::Le | BoolOp::Gt | BoolOp::Ge, lhs, rhs, .. } => {
                 for side in [lhs, rhs] {
-                    let [size, ..] = self.piece(scope, side).sizes;
-                    if self.grown(scope, side).collection || size > MAX_HELD {
+                    let Grown { collection, sizes: [size, ..], .. } = self.grown(scope, side);
+                    let [piece, ..] = self.piece(scope, side).sizes;
+                    if collection || piece > MAX_HELD || size > MAX_PRINTED {
                         let reason = "a collection is not ordered: compare what is in it, or its count";
                         findings.push(scope.module.finding(start(side), reason));
                     }
@@ -117,13 +120,19 @@ impl Growth<'_> {
     fn compared(&self, scope: Scope<'_>, sides: [&Expr; 2], findings: &mut Vec<Finding>) {
         let [left, right] = sides;
         for (side, other) in [(left, right), (right, left)] {
-            if self.grown(scope, side).collection && !constant(other) && !self.is_scalar(scope, other) {
-                let reason = "a collection that the policy builds is compared with constants only: compare its count or \
-                              what is in it, and bind it with :=";
+            let is_small = |expr: &Expr| constant(expr) || self.is_scalar(scope, expr) || self.is_tuple(scope, expr);
+            if self.is_large(scope, side) && !is_small(side) && !is_small(other) {
+                let reason = "a collection that is large, or that the policy builds, is compared with constants only: \
+                              compare its count or what is in it, and bind it with :=";
                 findings.push(scope.module.finding(start(side), reason));
                 return;
             }
         }
+    }
+
+    /// Whether it is a list that is written out, of nothing but numbers and short texts.
+    fn is_tuple(&self, scope: Scope<'_>, expr: &Expr) -> bool {
+        matches!(expr, Expr::Array { items, .. } if items.iter().all(|item| self.is_scalar(scope, item)))
     }
 
     /// Whether it may have more values than one instruction should go through for each of many others.
