@@ -225,7 +225,7 @@ fn nothing_is_signed_that_is_not_shown_confirmed_and_due() {
         &format!("{} on chain 31337", market.system.record["chain"]["escrow"].as_str().unwrap()),
         "FROZEN",
         "lift the contract's freeze",
-        &format!("changes from {guardian} to {other}"),
+        &format!("{other}; it has {guardian} now"),
         "nonce     1",
         " UTC, ",
         "\"a false alarm\"",
@@ -234,11 +234,11 @@ fn nothing_is_signed_that_is_not_shown_confirmed_and_due() {
     ] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
-    assert!(market.fails(2, &with(&THAW, &["--keep-guardian"])).contains(&format!("stays {guardian}")));
+    assert!(market.fails(2, &with(&THAW, &["--keep-guardian"])).contains(&format!("{guardian}, which it has now")));
     let cap =
         ["escrow", "cap", "--as", "operator-1", "--reason", "sales", "--cap", "5000000", "--asset", &market.asset];
     let shown = market.fails(2, &cap).replace("\n          | ", "");
-    let amount = r#"5000000 minor units = 5000000 base units on the chain = 5.000000 "USDC""#;
+    let amount = r#"5.000000 "USDC", 5000000 base units on the chain, as the control plane says"#;
     assert!(shown.contains(amount), "{shown}");
     let unknown = "eip155:31337/erc20:0x00000000000000000000000000000000000000aa";
     let unknown = with(&cap[..8], &["--asset", unknown, "--yes"]);
@@ -249,11 +249,11 @@ fn nothing_is_signed_that_is_not_shown_confirmed_and_due() {
     let output = market.system.run(&keep);
     assert!(output.status.success());
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 1);
-    assert!(String::from_utf8_lossy(&output.stderr).contains(&format!("stays {guardian}")));
+    assert!(String::from_utf8_lossy(&output.stderr).contains(&format!("{guardian}, which it has now")));
     let id = json(&output)["administration"].as_str().unwrap().to_owned();
     let approve = ["escrow", "approve", "--as", "operator-2", "--reason", "it was false", &id];
     let shown = market.fails(2, &approve);
-    assert!(shown.contains(&format!("stays {guardian}")) && shown.contains("no terminal"), "{shown}");
+    assert!(shown.contains(&format!("{guardian}, which it has now")) && shown.contains("no terminal"), "{shown}");
     assert_eq!(market.asked()[0]["admins"].as_array().unwrap().len(), 1);
     market.system.stop();
 }

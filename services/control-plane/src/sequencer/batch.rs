@@ -101,15 +101,18 @@ impl Draft {
         Ok((draft, jobs.collect()))
     }
 
-    /// Asks a tenant's policy unless too much of everybody's time is owed for it.
+    /// Decides unless too much of everybody's time is owed for it.
     fn decide_in_time(&mut self, job: Job, held: &mut Held, debts: &Debts, at: Time) {
         let state = self.snapshot.replica.state();
         // What has its place gets the same answer, whatever is owed since.
-        if !matches!(job.statement.act(), Act::ProposalPayout(_)) || state.seen(&job.statement.cid()).is_some() {
+        if state.seen(&job.statement.cid()).is_some() {
             return self.decide(job, held, at);
         }
         let tenant = job.statement.invocation().subject();
-        let mut accounts = vec![Account::Tenant(tenant)];
+        let mut accounts = Vec::with_capacity(2);
+        if matches!(job.statement.act(), Act::ProposalPayout(_)) {
+            accounts.push(Account::Tenant(tenant));
+        }
         let is_installed = |did: &Did| state.tenant(&tenant).is_some_and(|t| t.installations.contains_key(did));
         if let Some(installation) = job.statement.proofs().iter().map(|p| p.audience()).find(is_installed) {
             accounts.push(Account::Installation { tenant, installation });
@@ -117,11 +120,11 @@ impl Draft {
         if let Some(wait) = debts.wait(&accounts, clock::instant()) {
             return self.pending.push(Pending { job, verdict: Err(Rejected::InDebt(wait)) });
         }
-        let (begun, placed) = (clock::computed(), self.len());
+        let begun = clock::computed();
         self.decide(job, held, at);
-        // What is refused was not asked of the policy.
-        if self.len() == placed {
-            return;
+        // No policy was asked about what is refused: only who sent it pays for it.
+        if matches!(self.pending.last(), Some(Pending { verdict: Err(Rejected::Refused(_)), .. })) {
+            accounts.retain(|account| matches!(account, Account::Installation { .. }));
         }
         let taken = clock::computed().saturating_sub(begun);
         if debts.charge(&accounts, taken, clock::instant()) {

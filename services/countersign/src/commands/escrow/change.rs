@@ -41,7 +41,10 @@ impl Change<'_> {
         lines.add("end", format_args!("{}, {left} seconds from now", utc::text(self.said.valid_until)));
         lines.add("named", quoted(self.tenant.name.as_str()));
         lines.add("tenant", self.said.tenant);
-        lines.add("contract", format_args!("{} on chain {}", escrow.contract, escrow.chain.0));
+        lines.add(
+            "contract",
+            format_args!("{} on chain {}, as the control plane says", escrow.contract, escrow.chain.0),
+        );
         match self.contract {
             Some(c) => lines.add("now", state(c)),
             None => lines.add("now", "not known: no RPC endpoint is given"),
@@ -50,8 +53,10 @@ impl Change<'_> {
             Measure::Thaw { guardian } => {
                 lines.add("change", "lift the contract's freeze");
                 match self.contract.map(|c| c.guardian) {
-                    Some(old) if old == *guardian => lines.add("guardian", format_args!("stays {old}")),
-                    Some(old) => lines.add("guardian", format_args!("changes from {old} to {guardian}")),
+                    Some(old) if old == *guardian => {
+                        lines.add("guardian", format_args!("{guardian}, which it has now"));
+                    }
+                    Some(old) => lines.add("guardian", format_args!("{guardian}; it has {old} now")),
                     None => lines.add("guardian", format_args!("{guardian}; who it is now is not known")),
                 }
             }
@@ -63,11 +68,12 @@ impl Change<'_> {
                     lines.add("cap now", shown(old, view));
                 }
                 let (text, units) = (money(*cap, view), cap.to_chain(view.scale).get());
-                let minor = cap.get();
-                lines.add("new cap", format_args!("{minor} minor units = {units} base units on the chain = {text}"));
-                if minor == 0 {
+                lines
+                    .add("that is", format_args!("{text}, {units} base units on the chain, as the control plane says"));
+                if cap.get() == 0 {
                     lines.add("effect", "nothing of it is taken or paid out any more");
                 }
+                lines.add("new cap", format_args!("{} minor units", cap.get()));
             }
         }
         Ok(lines)
